@@ -1,0 +1,85 @@
+"""Which blocks of one picture are damaged, why, and how sure we are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 16
+"""Side of one map cell in luma samples: the H.264 macroblock, and a divisor of every HEVC CTB."""
+
+
+class Damage(IntEnum):
+    """State of one block; a greater value overrides a smaller one."""
+
+    INTACT = 0
+    TAINTED = 1
+    """Decoded without error, but predicted from damaged samples."""
+    BROKEN = 2
+    """Arrived corrupt: decoded from wrong bytes, or given up by the decoder."""
+    LOST = 3
+    """Never arrived."""
+
+
+@dataclass
+class DamageMap:
+    """Damage of one picture on a grid of `BLOCK` x `BLOCK` luma samples."""
+
+    width: int
+    """Coded luma width in samples (before cropping)."""
+    height: int
+    """Coded luma height in samples (before cropping)."""
+    state: npt.NDArray[np.uint8] = field(default=None)  # type: ignore[assignment]
+    """(rows, cols) values of `Damage`; rows = ceil(height / 16), cols = ceil(width / 16)."""
+    confidence: float = 1.0
+    """0..1: 1.0 where the extent is known exactly (sentinel, slice layout), less where it is guessed."""
+    causes: tuple[str, ...] = ()
+    """Short reasons in the order found, e.g. "slice lost", "picture lost", "bytes lost", "decode error"."""
+    decoder_filled: bool = False
+    """True if the hole already holds the decoder's own concealment (a repair candidate), False if it holds junk."""
+    hooked: bool = True
+    """False if this picture could not be repaired in the decoder's buffers (e.g. interlaced coding)."""
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"picture size must be positive, got {self.width}x{self.height}")
+        shape = (-(-self.height // BLOCK), -(-self.width // BLOCK))
+        if self.state is None:
+            self.state = np.zeros(shape, np.uint8)
+        elif self.state.shape != shape or self.state.dtype != np.uint8:
+            raise ValueError(f"state must be uint8 {shape}, got {self.state.dtype} {self.state.shape}")
+        if not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"confidence must be within 0..1, got {self.confidence}")
+
+    def mark(self, blocks: npt.NDArray[np.bool_], damage: Damage, cause: str = "") -> None:
+        """Raise `blocks` (bool, same grid) to at least `damage`; remember `cause` if any block was named."""
+        if blocks.any():
+            np.maximum(self.state, blocks.astype(np.uint8) * np.uint8(damage), out=self.state)
+            if cause and cause not in self.causes:
+                self.causes += (cause,)
+
+    @property
+    def hole(self) -> npt.NDArray[np.bool_]:
+        """(rows, cols) bool: the lost and broken blocks, the ones that repair paints."""
+        return self.state >= Damage.BROKEN
+
+    @property
+    def any_hole(self) -> bool:
+        return bool(self.state.max(initial=0) >= Damage.BROKEN)
+
+    def count(self, damage: Damage) -> int:
+        """Number of blocks in exactly this state."""
+        return int(np.count_nonzero(self.state == damage))
+
+    def hole_pixels(self, shift_x: int = 0, shift_y: int = 0) -> npt.NDArray[np.bool_]:
+        """Hole as a bool mask of one plane: (ceil(height >> shift_y), ceil(width >> shift_x))."""
+        block_h, block_w = BLOCK >> shift_y, BLOCK >> shift_x
+        rows, cols = -(-self.height >> shift_y), -(-self.width >> shift_x)
+        return self.hole.repeat(block_h, axis=0)[:rows].repeat(block_w, axis=1)[:, :cols]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{d.name.lower()}={self.count(d)}" for d in Damage if d and self.count(d))
+        return f"DamageMap({self.width}x{self.height}, {counts or 'intact'}, causes={self.causes})"

@@ -1,0 +1,1 @@
+"""The decoder hook: picture buffers in decode order, stand-ins, and the damage of each picture."""

@@ -1,0 +1,1 @@
+"""A seeded lossy channel over NAL units, RTP, MPEG-TS and files."""
