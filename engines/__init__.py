@@ -1,0 +1,1 @@
+"""Exporting, compiling, caching and running networks, and the zoo of shipped weights."""

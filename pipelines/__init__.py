@@ -1,0 +1,1 @@
+"""Wiring of the rooms into programs: the file pipeline and the command lines."""

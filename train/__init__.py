@@ -1,0 +1,1 @@
+"""Data sets, losses and recipes that train the networks."""
