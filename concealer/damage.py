@@ -32,7 +32,7 @@ class DamageMap:
     """Coded luma width in samples (before cropping)."""
     height: int
     """Coded luma height in samples (before cropping)."""
-    state: npt.NDArray[np.uint8] = field(default=None)  # type: ignore[assignment]
+    state: npt.NDArray[np.uint8] = field(default=None)  # type: ignore[arg-type]
     """(rows, cols) values of `Damage`; rows = ceil(height / 16), cols = ceil(width / 16)."""
     confidence: float = 1.0
     """0..1: 1.0 where the extent is known exactly (sentinel, slice layout), less where it is guessed."""

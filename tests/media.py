@@ -125,7 +125,7 @@ def decode_luma(source: bytes | Path, codec: Codec | None = None) -> list[npt.ND
     """Luma planes (height, width) of the first video stream in output order, decoded with one thread."""
     opened = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     planes: list[npt.NDArray[np.uint8]] = []
-    with av.open(opened, format=codec) as container:
+    with av.open(opened, "r", format=codec) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         for frame in container.decode(stream):
