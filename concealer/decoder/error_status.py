@@ -9,26 +9,38 @@ followed by the counters and the pointer to the table. The place is searched ane
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from concealer.decoder.libav import HookUnavailableError, read_memory, read_private_data
 
+_SLICE_START = 0x01
 _ANY_ERROR = 0x0E
 """ER_AC_ERROR | ER_DC_ERROR | ER_MV_ERROR."""
 
 
+@dataclass(frozen=True)
+class MacroblockErrors:
+    """(mb_rows, mb_cols) bool arrays; disjoint."""
+
+    missing: npt.NDArray[np.bool_]
+    """Never touched by any slice."""
+    broken: npt.NDArray[np.bool_]
+    """Inside a received slice whose decoding failed, with the macroblocks before the failure that libav distrusts."""
+
+
 class ErrorStatus:
-    """Reader of the status table of one H.264 decoder context. Cost without errors: one 8-byte read a picture."""
+    """Reader of the status table of one H.264 decoder context. Cost without errors: one 48-byte read a picture."""
 
     def __init__(self, context_pointer: int) -> None:
         self._context = context_pointer
         self._size = (0, 0)
         self._place = 0
 
-    def concealed(self, mb_cols: int, mb_rows: int) -> npt.NDArray[np.bool_] | None:
-        """(mb_rows, mb_cols) bool of the macroblocks concealed in the last picture, or None if there were none.
+    def read(self, mb_cols: int, mb_rows: int) -> MacroblockErrors | None:
+        """What was concealed in the last picture, None if nothing.
 
         Call it right after the access unit was decoded. Raises `HookUnavailableError` if the table cannot be found.
         """
@@ -48,7 +60,11 @@ class ErrorStatus:
             raise HookUnavailableError("the decoder's error status table cannot be read")
         status = np.frombuffer(raw, np.uint8).reshape(mb_rows, stride)[:, :mb_cols]
         errors = (status & _ANY_ERROR) != 0
-        return errors if errors.any() else None
+        if not errors.any():
+            return None
+        # Before decoding, every macroblock is set to all errors plus "slice start"; a slice that arrives clears both.
+        missing = errors & ((status & _SLICE_START) != 0)
+        return MacroblockErrors(missing, errors & ~missing)
 
     def _find(self, mb_cols: int, mb_rows: int) -> int:
         address, data = read_private_data(self._context)

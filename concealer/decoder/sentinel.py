@@ -9,56 +9,51 @@ from concealer.damage import BLOCK
 from concealer.decoder.buffers import Buffer
 from concealer.picture import Plane
 
-_STEP = 8
-_FIRST_ROW = 4
-"""Sampled rows 4 and 12 of every block: 32 samples decide about a block of 256, an eighth of the writing. Rows off the
-8x8 grid's edges are the last ones the loop filters of neighbouring blocks reach."""
+_ROW = 4
+"""One sampled row in every block: 16 samples decide about a block of 256, a sixteenth of the writing. The loop filters
+of decoded neighbours reach at most 3 rows over a block border, so row 4 is the first that tells."""
 _UNDECODED_FRACTION = 0.4
-"""Loop filters of decoded neighbours overwrite up to a few columns of an undecoded block, never this much of it."""
+"""Loop filters overwrite up to a few columns of an undecoded block, never this much of it."""
+_PATTERNS = 256
 
 
 class Sentinel:
-    """Seeded noise rows in luma, another pattern for every picture.
+    """Seeded noise in one luma row of every block row, another pattern for every picture.
 
-    Cost at 720p: 0.03 ms to write, 0.05 ms to check.
+    Cost at 720p: 0.01 ms to write, 0.02 ms to check an undamaged picture.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
-        self._bank = np.zeros(0, np.uint16)
-        self._offset = 0
+        self._bank: Plane = np.zeros((0, 0), np.uint8)
+        self._bit_depth = 0
+        self._first = 0
 
     def write(self, buffer: Buffer) -> None:
-        """Overwrite every eighth luma row of `buffer` with this picture's pattern."""
-        rows = buffer.planes[0][_FIRST_ROW::_STEP]
-        self._offset = int(self._rng.integers(0, 1 << 16))
-        need = rows.size + (1 << 16)
-        if self._bank.size < need:
-            self._bank = self._rng.integers(0, 1 << 16, need, np.uint16)
-        rows[...] = self._pattern(rows, buffer.layout.bit_depth)
+        """Overwrite the sampled luma rows of `buffer` with this picture's pattern."""
+        rows = buffer.planes[0][_ROW::BLOCK]
+        depth = buffer.layout.bit_depth
+        if self._bank.shape != (rows.shape[0] + _PATTERNS, rows.shape[1]) or self._bit_depth != depth:
+            shape = (rows.shape[0] + _PATTERNS, rows.shape[1])
+            self._bank = self._rng.integers(0, 1 << depth, shape, rows.dtype)
+            self._bit_depth = depth
+        self._first = int(self._rng.integers(0, _PATTERNS))
+        rows[...] = self._pattern(rows)
 
-    def undecoded(self, buffer: Buffer) -> npt.NDArray[np.bool_]:
-        """(block rows, block cols) bool: blocks of the picture written last that still hold the pattern."""
+    def undecoded(self, buffer: Buffer) -> npt.NDArray[np.bool_] | None:
+        """(block rows, block cols) bool: blocks of the picture written last that still hold it; None if there are none."""
         luma = buffer.planes[0]
-        rows = luma[_FIRST_ROW::_STEP]
-        same = rows == self._pattern(rows, buffer.layout.bit_depth)
+        rows = luma[_ROW::BLOCK]
+        same = rows == self._pattern(rows)
+        if np.count_nonzero(same) < BLOCK * _UNDECODED_FRACTION:
+            return None
         grid_rows, grid_cols = -(-luma.shape[0] // BLOCK), -(-luma.shape[1] // BLOCK)
-        if not same.any():
-            return np.zeros((grid_rows, grid_cols), bool)
-        per_block = BLOCK // _STEP
-        padded = np.zeros((grid_rows * per_block, grid_cols * BLOCK), np.float32)
-        weight = np.zeros_like(padded)
-        padded[: same.shape[0], : same.shape[1]] = same
-        weight[: same.shape[0], : same.shape[1]] = 1
-        shape = (grid_rows, per_block, grid_cols, BLOCK)
-        count = weight.reshape(shape).sum((1, 3))
-        # A last block row lower than four samples holds no sampled row: it follows its upper neighbour.
-        fraction = padded.reshape(shape).sum((1, 3)) / np.maximum(count, 1)
-        undecoded: npt.NDArray[np.bool_] = fraction > _UNDECODED_FRACTION
-        if not count[-1].any() and grid_rows > 1:
-            undecoded[-1] = undecoded[-2]
-        return undecoded
+        starts = np.arange(grid_cols) * BLOCK
+        widths = np.minimum(starts + BLOCK, luma.shape[1]) - starts
+        undecoded = np.add.reduceat(same, starts, axis=1, dtype=np.int32) > widths * _UNDECODED_FRACTION
+        if undecoded.shape[0] < grid_rows:  # a last block row of four samples or fewer follows the one above it
+            undecoded = np.concatenate([undecoded, undecoded[-1:]])
+        return undecoded if undecoded.any() else None
 
-    def _pattern(self, rows: Plane, bit_depth: int) -> Plane:
-        flat = self._bank[self._offset : self._offset + rows.size]
-        return (flat & ((1 << bit_depth) - 1)).astype(rows.dtype).reshape(rows.shape)
+    def _pattern(self, rows: Plane) -> Plane:
+        return self._bank[self._first : self._first + rows.shape[0]]

@@ -1,0 +1,105 @@
+"""One hooked libav decoder: payload in, output frames and the buffer of the picture just decoded out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream.nal import Codec
+from concealer.decoder.buffers import Buffer, BufferHook
+from concealer.decoder.error_status import ErrorStatus, MacroblockErrors
+from concealer.decoder.libav import HookUnavailableError, libav
+from concealer.decoder.sentinel import Sentinel
+
+log = logging.getLogger(__name__)
+
+
+def open_context(codec: Codec, threads: int) -> av.VideoCodecContext:
+    """A libav decoder context set so that no picture is held back: corrupt ones and those before a keyframe come out.
+
+    H.264 runs on one thread, because libav's error concealment is off under slice threads. Frame threads are never
+    used: decode order and the moment of repair would be lost.
+    """
+    context = av.CodecContext.create(codec, "r")
+    assert isinstance(context, av.VideoCodecContext)
+    options = {"flags": "+output_corrupt", "flags2": "+showall"}
+    if codec == "h264":
+        # Without reorder information in the VUI libav guesses the output delay and drops what comes too late;
+        # "strict" makes it take the level's bound instead.
+        options["strict"] = "strict"
+        threads = 1
+    context.options = options
+    context.thread_count = threads
+    context.thread_type = "SLICE"
+    return context
+
+
+@dataclass
+class Decoded:
+    """What one access unit brought."""
+
+    frames: list[av.VideoFrame]
+    """Frames whose turn in output order has come; `pts` is the tag their access unit was decoded with."""
+    buffer: Buffer | None
+    """Buffer of this access unit's picture, None if the decoder started none."""
+    undecoded: npt.NDArray[np.bool_] | None = None
+    """HEVC: blocks (16x16 grid) the decoder never wrote."""
+    concealed: MacroblockErrors | None = None
+    """H.264: macroblocks the decoder concealed on its own."""
+    failed: bool = False
+    """The decoder returned an error for this access unit."""
+
+
+class DecoderCore:
+    """A hooked decoder. Raises `HookUnavailableError` on construction where the hook does not hold."""
+
+    def __init__(self, codec: Codec, threads: int = 1, seed: int = 0) -> None:
+        self.codec = codec
+        self._context = open_context(codec, threads)
+        self._sentinel = Sentinel(seed) if codec == "hevc" else None
+        self._hook = BufferHook(self._context, self._sentinel.write if self._sentinel else None)
+        self._status = ErrorStatus(libav().context_pointer(self._context)) if codec == "h264" else None
+
+    def decode(self, payload: bytes, tag: int) -> Decoded:
+        """Decode one access unit in Annex B form. Never raises on bad data."""
+        packet = av.Packet(payload)
+        packet.pts = packet.dts = tag
+        frames, failed = self._run(packet)
+        buffers = self._hook.take()
+        if not buffers:
+            return Decoded(frames, None, failed=failed)
+        # Gap pictures that H.264 inserts come before the picture; missing references that HEVC makes up, after it.
+        buffer = buffers[-1] if self.codec == "h264" else buffers[0]
+        decoded = Decoded(frames, buffer, failed=failed)
+        if self._sentinel is not None and len(buffers) == 1:
+            decoded.undecoded = self._sentinel.undecoded(buffer)
+        elif self._sentinel is not None:
+            # The sentinel's last pattern lies in a made-up reference; nothing can be said about this picture.
+            log.debug("picture %d: references made up by the decoder", tag)
+        if self._status is not None:
+            rows, cols = buffer.planes[0].shape
+            try:
+                decoded.concealed = self._status.read(-(-cols // 16), -(-rows // 16))
+            except HookUnavailableError as error:
+                log.debug("error status: %s", error)
+        return decoded
+
+    def flush(self) -> list[av.VideoFrame]:
+        """The frames still held back for reordering; the decoder can't be used afterwards."""
+        frames, _ = self._run(None)
+        return frames
+
+    def close(self) -> None:
+        self._hook.remove()
+
+    def _run(self, packet: av.Packet | None) -> tuple[list[av.VideoFrame], bool]:
+        try:
+            return self._context.decode(packet), False
+        except av.error.FFmpegError as error:
+            log.debug("decoder: %s", error)
+            return [], True
