@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import av
 import av.error
-import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream.nal import Codec
@@ -67,9 +66,7 @@ class DecoderCore:
 
     def decode(self, payload: bytes, tag: int) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data."""
-        packet = av.Packet(payload)
-        packet.pts = packet.dts = tag
-        frames, failed = self._run(packet)
+        frames, failed = _run(self._context, payload, tag)
         buffers = self._hook.take()
         if not buffers:
             return Decoded(frames, None, failed=failed)
@@ -91,15 +88,40 @@ class DecoderCore:
 
     def flush(self) -> list[av.VideoFrame]:
         """The frames still held back for reordering; the decoder can't be used afterwards."""
-        frames, _ = self._run(None)
-        return frames
+        return _run(self._context, None)[0]
 
     def close(self) -> None:
+        """Take the hook out; the context itself goes with its last reference."""
         self._hook.remove()
 
-    def _run(self, packet: av.Packet | None) -> tuple[list[av.VideoFrame], bool]:
-        try:
-            return self._context.decode(packet), False
-        except av.error.FFmpegError as error:
-            log.debug("decoder: %s", error)
-            return [], True
+
+class PlainCore:
+    """The same without a hook: frames come out, nothing is known of their buffers."""
+
+    def __init__(self, codec: Codec, threads: int = 1) -> None:
+        self.codec = codec
+        self._context = open_context(codec, threads)
+
+    def decode(self, payload: bytes, tag: int) -> Decoded:
+        """Decode one access unit in Annex B form. Never raises on bad data."""
+        frames, failed = _run(self._context, payload, tag)
+        return Decoded(frames, None, failed=failed)
+
+    def flush(self) -> list[av.VideoFrame]:
+        """The frames still held back for reordering; the decoder can't be used afterwards."""
+        return _run(self._context, None)[0]
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+
+def _run(context: av.VideoCodecContext, payload: bytes | None, tag: int = 0) -> tuple[list[av.VideoFrame], bool]:
+    packet = None
+    if payload is not None:
+        packet = av.Packet(payload)
+        packet.pts = packet.dts = tag
+    try:
+        return context.decode(packet), False
+    except av.error.FFmpegError as error:
+        log.debug("decoder: %s", error)
+        return [], True

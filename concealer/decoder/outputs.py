@@ -1,0 +1,116 @@
+"""From access units to output pictures: nothing lost, nothing twice, every timestamp kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import av
+
+from concealer.damage import DamageMap
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Record:
+    """One access unit (or one picture known to be missing) on its way through the decoder."""
+
+    index: int
+    """Position in decode order; the tag its frame comes back with."""
+    order: int
+    """Position in output order."""
+    pts: int | None
+    duration: int | None
+    kind: str
+    synthesised: bool = False
+    """The stream held nothing of this picture."""
+    damage: DamageMap | None = None
+    outcome: Any = None
+    repairable: bool = False
+    """The hole is still unpainted: repair it on the output frame."""
+    scene: int = 0
+
+
+@dataclass
+class DecodedPicture:
+    """One picture in output order. Do not write to `frame`: the decoder may still predict from it."""
+
+    frame: av.VideoFrame
+    """Its `pts` is `pts` below."""
+    damage: DamageMap
+    outcome: Any
+    """What the repair function returned; None where it was not called."""
+    pts: int | None
+    duration: int | None
+    kind: str
+    order: int
+    index: int
+    """Position in decode order, counted with synthesised pictures."""
+    synthesised: bool
+    """True if the stream held nothing of it, or the decoder could make no picture of what it held."""
+
+
+Following = tuple[Record, av.VideoFrame]
+Complete = Callable[[Record, av.VideoFrame], DecodedPicture]
+"""Makes the final picture of a record and its frame."""
+Synthesise = Callable[[Record, DecodedPicture | None, Following | None], DecodedPicture | None]
+"""Makes a picture for a record without a frame from the last one put out and the next; None if there is neither."""
+
+
+class OutputQueue:
+    """Pairs the decoder's frames with their records and fills in for records without a frame.
+
+    A record is *absent* once it is known that the decoder will not put out its frame. It is synthesised at its place in
+    output order, when the first frame behind it comes out.
+    """
+
+    def __init__(self, complete: Complete, synthesise: Synthesise) -> None:
+        self._complete = complete
+        self._synthesise = synthesise
+        self._waiting: dict[int, Record] = {}
+        self._absent: list[Record] = []
+        self._last: DecodedPicture | None = None
+
+    def expect(self, record: Record) -> None:
+        """The decoder has begun this record's picture."""
+        if record in self._absent:
+            self._absent.remove(record)
+        self._waiting[record.index] = record
+
+    def absent(self, record: Record) -> None:
+        """The decoder has no picture for this record."""
+        self._waiting.pop(record.index, None)
+        if record not in self._absent:
+            self._absent.append(record)
+            self._absent.sort(key=_place)
+
+    def put(self, frame: av.VideoFrame) -> list[DecodedPicture]:
+        """Pictures that are due now that the decoder put out `frame` (its pts is the record's index)."""
+        record = self._waiting.pop(frame.pts, None) if frame.pts is not None else None
+        if record is None:
+            log.debug("frame without a record (tag %s) left out", frame.pts)
+            return []
+        out = []
+        while self._absent and self._absent[0].order < record.order:
+            picture = self._synthesise(self._absent.pop(0), self._last, (record, frame))
+            if picture is not None:
+                out.append(picture)
+        self._last = self._complete(record, frame)
+        return [*out, self._last]
+
+    def flush(self) -> list[DecodedPicture]:
+        """Pictures for all records that are still without a frame, after the decoder's last one."""
+        rest = sorted([*self._absent, *self._waiting.values()], key=_place)
+        self._absent, self._waiting = [], {}
+        pictures = [self._synthesise(record, self._last, None) for record in rest]
+        made = [picture for picture in pictures if picture is not None]
+        if len(made) < len(rest):
+            log.warning("nothing could be decoded: %d access units without a picture", len(rest) - len(made))
+        return made
+
+
+def _place(record: Record) -> tuple[int, int]:
+    return record.order, record.index

@@ -1,0 +1,355 @@
+"""A decoder that says what is damaged in each picture and has it repaired before the next one is predicted from it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import av
+
+from concealer.bitstream.access_unit import AccessUnit, MissingPicture
+from concealer.bitstream.nal import Codec, NalUnit, join_annexb, parse_extradata
+from concealer.bitstream.standin import lost_picture_standin
+from concealer.bitstream.stream import StreamParser
+from concealer.damage import Damage, DamageMap
+from concealer.decoder.buffers import Buffer
+from concealer.decoder.core import Decoded, DecoderCore, PlainCore
+from concealer.decoder.extent import estimate_broken, mark_decoder_findings, mark_junk, mark_known_losses, mark_slices
+from concealer.decoder.frames import copy_frame, frame_picture
+from concealer.decoder.libav import HookUnavailableError
+from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
+from concealer.decoder.prepare import Prepared, prepare
+from concealer.decoder.shadow import History, Painted, Shadow, Step
+from concealer.decoder.timeline import Timeline
+from concealer.picture import Picture
+
+log = logging.getLogger(__name__)
+
+RepairFn = Callable[[Picture, DamageMap, Sequence[Picture]], Any]
+"""repair(picture, damage, references) edits `picture.planes` inside the hole; its result is passed on untouched."""
+
+_REFERENCES = 6
+"""Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
+
+
+class ConcealingDecoder:
+    """Decodes H.264 or HEVC; every access unit gives one picture, and known missing pictures are made up.
+
+    Damaged blocks are passed to `repair` right after their access unit was decoded, in decode order, as views of the
+    decoder's own reference memory: what is painted there is what later pictures are predicted from. Where the hook is
+    not available, `repair` works on a copy of the output frame instead. Interlaced H.264 is left to the decoder's own
+    concealment; its maps say `hooked=False`.
+
+    Never raises on bad data.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        extradata: bytes | None = None,
+        *,
+        repair: RepairFn | None = None,
+        container_framed: bool = False,
+        threads: int = 1,
+        track_taint: bool = False,
+        hook: bool = True,
+    ) -> None:
+        """
+        codec: "h264" or "hevc".
+        extradata: the container's avcC/hvcC box or Annex B headers, if it has any.
+        repair: paints holes; None only analyses.
+        container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
+        threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
+        track_taint: find tainted blocks too, with a shadow decoder: about halves the speed while there is damage.
+        hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
+        """
+        self._codec = codec
+        self._parser = StreamParser(codec, extradata, container_framed=container_framed)
+        self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
+        self._repair = repair
+        self._track_taint = track_taint
+        self._core = _open_core(codec, threads, hook)
+        self._outputs = OutputQueue(self._complete, self._synthesise)
+        self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=_REFERENCES)
+        self._shown: deque[Picture] = deque(maxlen=2)
+        self._timeline = Timeline()
+        self._history = History()
+        self._taint_shadow: Shadow | None = None
+        self._junk_shadow: Shadow | None = None
+        self._previous: AccessUnit | None = None
+        self._hollow: list[Record] = []
+        self._index = 0
+        self._scene = 0
+
+    @property
+    def hooked(self) -> bool:
+        """True if pictures are repaired inside the decoder's reference memory."""
+        return isinstance(self._core, DecoderCore)
+
+    def decode(
+        self,
+        payload: bytes,
+        *,
+        pts: int | None = None,
+        dts: int | None = None,
+        duration: int | None = None,
+        gaps: Sequence[int] = (),
+        truncated: bool = False,
+    ) -> list[DecodedPicture]:
+        """Decode one demuxed packet; returns the pictures whose turn in output order has come.
+
+        gaps: byte offsets in `payload` before which the transport lost bytes. truncated: its end is missing.
+        """
+        units = self._parser.push(payload, pts=pts, dts=dts, duration=duration, gaps=gaps, truncated=truncated)
+        return [picture for unit in units for picture in self._access_unit(unit)]
+
+    def flush(self) -> list[DecodedPicture]:
+        """The pictures still held back; call once at the end of the stream."""
+        out = [picture for unit in self._parser.flush() for picture in self._access_unit(unit)]
+        for frame in self._core.flush():
+            out += self._outputs.put(frame)
+        return out + self._outputs.flush()
+
+    def close(self) -> None:
+        """Free the decoders and our share of their buffers. Pictures already put out stay valid."""
+        self._drop_shadows()
+        self._recent.clear()
+        self._core.close()
+
+    # One access unit, in decode order
+
+    def _access_unit(self, au: AccessUnit) -> list[DecodedPicture]:
+        out: list[DecodedPicture] = []
+        for missing in au.missing_before:
+            out += self._missing_picture(missing)
+        if au.is_idr:
+            self._drop_shadows()
+            self._history.restart()
+        if au.is_irap:
+            self._scene += 1
+        self._timeline.learn(au.order, au.pts)
+        record = self._record(au.order, au.pts, au.duration, au.kind)
+        prepared = prepare(au)
+        if not prepared.slices:
+            record.damage = _all_lost(au.width, au.height)
+            self._outputs.absent(record)
+            self._hollow.append(record)
+            return out
+        self._hollow.clear()
+        payload = join_annexb(self._headers + prepared.nals)
+        other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
+        self._headers = []
+        decoded = self._core.decode(payload, record.index)
+        self._settle(record, decoded, payload, au, prepared, other)
+        self._previous = au
+        for frame in decoded.frames:
+            out += self._outputs.put(frame)
+        return out
+
+    def _missing_picture(self, missing: MissingPicture) -> list[DecodedPicture]:
+        """A reference picture never arrived: decode a stand-in in its place and repair all of it."""
+        if self._hollow:  # its access unit did arrive, but without a slice
+            record = self._hollow.pop(0)
+        else:
+            record = self._record(missing.order, self._timeline.estimate(missing.order), None, "P")
+            record.synthesised = True
+        stand_in = None if self._previous is None else lost_picture_standin(self._previous, missing)
+        if not stand_in:
+            record.damage = _all_lost(*self._last_size())
+            self._outputs.absent(record)
+            return []
+        payload = join_annexb(stand_in)
+        decoded = self._core.decode(payload, record.index)
+        self._settle(record, decoded, payload)
+        return [picture for frame in decoded.frames for picture in self._outputs.put(frame)]
+
+    def _settle(
+        self,
+        record: Record,
+        decoded: Decoded,
+        payload: bytes,
+        au: AccessUnit | None = None,
+        prepared: Prepared | None = None,
+        other: bytes | None = None,
+    ) -> None:
+        """Find the damage of the picture just decoded, have it repaired, keep the shadows in step."""
+        buffer = decoded.buffer
+        if buffer is None and self.hooked:
+            record.damage = _all_lost(*self._last_size())
+            self._outputs.absent(record)
+            return
+        self._outputs.expect(record)
+        height, width = buffer.planes[0].shape if buffer is not None else self._last_size()[::-1]
+        damage = record.damage = DamageMap(width, height)
+        damage.hooked = buffer is not None
+        if au is None or prepared is None:
+            damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
+        else:
+            mark_known_losses(damage, au)
+            mark_slices(damage, au, prepared.orphans, "slice unusable")
+            mark_decoder_findings(damage, au, decoded, self._same_starts(au))
+        if buffer is None:
+            if au is not None:
+                estimate_broken(damage, au)
+            record.repairable = damage.any_hole
+            return
+        if au is not None and au.interlaced != "progressive":
+            damage.hooked = False
+            return
+        picture = Picture(buffer.planes, buffer.layout.bit_depth, record.order, record.pts, record.kind, self._scene)
+        if other is not None and au is not None:
+            self._find_junk(damage, au, buffer, other)
+        elif self._junk_shadow is not None:
+            self._junk_shadow.decode(payload)
+        if damage.any_hole:
+            damage.decoder_filled = decoded.concealed is not None
+            record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent])
+        self._follow(damage, buffer, payload, other)
+        self._recent.append((picture, buffer))
+
+    def _find_junk(self, damage: DamageMap, au: AccessUnit, buffer: Buffer, other: bytes) -> None:
+        """HEVC slices with a known damaged byte: decode them once more with other junk behind it, mark what differs."""
+        if self._junk_shadow is None and self._history.complete:
+            self._junk_shadow = Shadow(self._codec, self._history, "same")
+        differing = None
+        if self._junk_shadow is not None:
+            self._junk_shadow.decode(other)
+            differing = self._junk_shadow.differences(buffer)
+        if differing is None:
+            estimate_broken(damage, au)
+        else:
+            mark_junk(damage, au, differing)
+
+    def _follow(self, damage: DamageMap, buffer: Buffer, payload: bytes, other: bytes | None) -> None:
+        """Shadows and history learn what the main decoder's picture holds now."""
+        painted = Painted.of(buffer.planes, damage) if damage.any_hole else None
+        if self._junk_shadow is not None and painted is not None:
+            self._junk_shadow.paint(painted)
+        if self._track_taint:
+            if self._taint_shadow is None and painted is not None and self._history.complete:
+                self._taint_shadow = Shadow(self._codec, self._history, "different")
+            if self._taint_shadow is not None:
+                self._taint_shadow.decode(other or payload)
+                differing = self._taint_shadow.differences(buffer)
+                if differing is not None:
+                    damage.mark(differing & ~damage.hole, Damage.TAINTED, "predicted from damage")
+                if painted is not None:
+                    self._taint_shadow.paint(painted)
+                if self._taint_shadow.idle_longer_than(len(self._history)):
+                    self._taint_shadow.close()
+                    self._taint_shadow = None
+        self._history.add(Step(payload, painted))
+
+    def _same_starts(self, au: AccessUnit) -> bool:
+        before = self._previous
+        return before is not None and [s.first for s in before.slices] == [s.first for s in au.slices]
+
+    def _drop_shadows(self) -> None:
+        for shadow in (self._taint_shadow, self._junk_shadow):
+            if shadow is not None:
+                shadow.close()
+        self._taint_shadow = self._junk_shadow = None
+
+    def _record(self, order: int, pts: int | None, duration: int | None, kind: str) -> Record:
+        record = Record(self._index, order, pts, duration, kind, scene=self._scene)
+        self._index += 1
+        return record
+
+    def _last_size(self) -> tuple[int, int]:
+        """(width, height) of the latest picture, 16x16 if there was none yet."""
+        if self._recent:
+            return self._recent[-1][0].width, self._recent[-1][0].height
+        if self._previous is not None and self._previous.width:
+            return self._previous.width, self._previous.height
+        return 16, 16
+
+    def _run_repair(self, picture: Picture, damage: DamageMap, references: list[Picture]) -> Any:
+        if self._repair is None:
+            return None
+        same_size = [r for r in references if (r.width, r.height) == (picture.width, picture.height)]
+        try:
+            return self._repair(picture, damage, same_size)
+        except Exception:  # the stream goes on whatever a repair method does
+            log.exception("repair failed, picture %d stays as decoded", picture.order)
+            return None
+
+    # Output order
+
+    def _complete(self, record: Record, frame: av.VideoFrame) -> DecodedPicture:
+        damage = record.damage or DamageMap(frame.width, frame.height)
+        if record.repairable:
+            frame = copy_frame(frame)
+            damage = record.damage = _resized(damage, frame.width, frame.height)
+            damage.decoder_filled = self._codec == "h264"
+            picture = frame_picture(frame, record.order, record.pts, record.kind, record.scene)
+            if picture is not None:
+                record.outcome = self._run_repair(picture, damage, list(self._shown))
+        return self._put_out(record, frame, damage)
+
+    def _synthesise(
+        self, record: Record, last: DecodedPicture | None, following: tuple[Record, av.VideoFrame] | None
+    ) -> DecodedPicture | None:
+        """A picture for a record without a frame, from its neighbours in output order."""
+        if last is not None:
+            base = last.frame
+        elif following is not None:
+            base = following[1]
+        else:
+            return None
+        frame = copy_frame(base)
+        damage = _all_lost(frame.width, frame.height)
+        damage.hooked = False
+        references = []
+        if last is not None:
+            references.append(frame_picture(last.frame, last.order, last.pts, last.kind, record.scene))
+        if following is not None:
+            near, near_frame = following
+            references.append(frame_picture(near_frame, near.order, near.pts, near.kind, near.scene))
+        picture = frame_picture(frame, record.order, record.pts, record.kind, record.scene)
+        if picture is not None:
+            record.outcome = self._run_repair(picture, damage, [r for r in references if r is not None])
+        record.synthesised = True
+        return self._put_out(record, frame, damage)
+
+    def _put_out(self, record: Record, frame: av.VideoFrame, damage: DamageMap) -> DecodedPicture:
+        frame.pts = record.pts
+        if not self.hooked:
+            shown = frame_picture(frame, record.order, record.pts, record.kind, record.scene)
+            if shown is not None:
+                self._shown.append(shown)
+        return DecodedPicture(
+            frame,
+            damage,
+            record.outcome,
+            record.pts,
+            record.duration,
+            record.kind,
+            record.order,
+            record.index,
+            record.synthesised,
+        )
+
+
+def _open_core(codec: Codec, threads: int, hook: bool) -> DecoderCore | PlainCore:
+    if hook:
+        try:
+            return DecoderCore(codec, threads)
+        except HookUnavailableError as error:
+            log.warning("decoder hook not available (%s): repairing output pictures instead", error)
+    return PlainCore(codec, threads)
+
+
+def _all_lost(width: int, height: int) -> DamageMap:
+    damage = DamageMap(max(width, 16), max(height, 16))
+    damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
+    return damage
+
+
+def _resized(damage: DamageMap, width: int, height: int) -> DamageMap:
+    """The map of a coded picture cut to the size of its cropped output."""
+    resized = DamageMap(width, height, causes=damage.causes, confidence=damage.confidence, hooked=damage.hooked)
+    rows, cols = (min(a, b) for a, b in zip(resized.state.shape, damage.state.shape, strict=True))
+    resized.state[:rows, :cols] = damage.state[:rows, :cols]
+    return resized
