@@ -1,0 +1,445 @@
+"""H.264 parameter sets and slice headers (ITU-T H.264 7.3.2.1, 7.3.2.2, 7.3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .bits import BitReader, BitstreamError, ceil_log2
+from .nal import NalUnit, unescape
+
+NAL_SLICE, NAL_PARTITION_A, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_AUD = 1, 2, 5, 6, 7, 8, 9
+SLICE_NALS = (NAL_SLICE, NAL_PARTITION_A, NAL_IDR)
+P, B, I, SP, SI = range(5)
+"""slice_type modulo 5."""
+
+_HIGH_PROFILES = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
+_HEADER_BYTES = 96
+"""Enough for nearly every slice header; longer ones are read again whole."""
+
+WeightTable = tuple[tuple[tuple[int, int] | None, ...], ...]
+"""Per reference: (weight, offset) of luma, Cb, Cr, each None where its flag is 0."""
+
+
+@dataclass
+class Sps:
+    """Sequence parameter set."""
+
+    nal: NalUnit = field(repr=False)
+    profile_idc: int = 0
+    constraint_flags: int = 0
+    level_idc: int = 0
+    id: int = 0
+    chroma_format_idc: int = 1
+    separate_colour_plane: bool = False
+    bit_depth_luma: int = 8
+    bit_depth_chroma: int = 8
+    lossless_bypass: bool = False
+    scaling_lists: tuple[tuple[int, ...] | None, ...] | None = None
+    """Up to 12 lists in zig-zag order; an empty tuple = default list, None = fall-back rule."""
+    log2_max_frame_num: int = 4
+    poc_type: int = 0
+    log2_max_poc_lsb: int = 4
+    delta_pic_order_always_zero: bool = False
+    offset_for_non_ref_pic: int = 0
+    offset_for_top_to_bottom_field: int = 0
+    offset_for_ref_frame: tuple[int, ...] = ()
+    max_num_ref_frames: int = 0
+    gaps_in_frame_num_allowed: bool = False
+    width_mbs: int = 0
+    height_map_units: int = 0
+    frame_mbs_only: bool = True
+    mb_adaptive_frame_field: bool = False
+    direct_8x8_inference: bool = False
+    crop: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """left, right, top, bottom in cropping units."""
+    vui_bit: int | None = None
+    """Bit position in the RBSP of vui_parameters(), None if there are none."""
+    max_num_reorder_frames: int | None = None
+    """From the VUI's bitstream restriction, None if it says nothing."""
+
+    @property
+    def height_mbs(self) -> int:
+        """FrameHeightInMbs."""
+        return self.height_map_units * (1 if self.frame_mbs_only else 2)
+
+    @property
+    def chroma_array_type(self) -> int:
+        return 0 if self.separate_colour_plane else self.chroma_format_idc
+
+
+@dataclass
+class Pps:
+    """Picture parameter set."""
+
+    nal: NalUnit = field(repr=False)
+    id: int = 0
+    sps_id: int = 0
+    cabac: bool = False
+    bottom_field_pic_order_in_frame_present: bool = False
+    num_slice_groups: int = 1
+    slice_group_map_type: int = 0
+    slice_group_change_rate: int = 1
+    num_ref_idx_default: tuple[int, int] = (1, 1)
+    weighted_pred: bool = False
+    weighted_bipred_idc: int = 0
+    pic_init_qp: int = 26
+    pic_init_qs: int = 26
+    chroma_qp_index_offset: tuple[int, int] = (0, 0)
+    deblocking_filter_control_present: bool = False
+    constrained_intra_pred: bool = False
+    redundant_pic_cnt_present: bool = False
+    transform_8x8_mode: bool = False
+    scaling_lists: tuple[tuple[int, ...] | None, ...] | None = None
+
+
+@dataclass
+class SliceHeader:
+    """Slice header. Defaults are the values the specification infers."""
+
+    sps: Sps = field(repr=False, compare=False)
+    pps: Pps = field(repr=False, compare=False)
+    nal_unit_type: int = NAL_SLICE
+    nal_ref_idc: int = 0
+    first_mb: int = 0
+    """first_mb_in_slice as coded; counts macroblock pairs in MBAFF frames."""
+    slice_type: int = P
+    """Modulo 5: P, B, I, SP, SI."""
+    slice_type_is_picture_wide: bool = False
+    """slice_type was coded as 5..9."""
+    pps_id: int = 0
+    colour_plane: int = 0
+    frame_num: int = 0
+    field_pic: bool = False
+    bottom_field: bool = False
+    idr_pic_id: int = 0
+    poc_lsb: int = 0
+    delta_poc_bottom: int = 0
+    delta_poc: tuple[int, int] = (0, 0)
+    redundant_pic_cnt: int = 0
+    direct_spatial_mv_pred: bool = False
+    num_ref_idx_override: bool = False
+    num_ref_idx: tuple[int, int] = (0, 0)
+    list_modification: tuple[tuple[tuple[int, int], ...] | None, ...] = (None, None)
+    """Per list the (modification_of_pic_nums_idc, value) commands without the final 3; None = flag 0."""
+    luma_log2_weight_denom: int = 0
+    chroma_log2_weight_denom: int = 0
+    weights: tuple[WeightTable, WeightTable] | None = None
+    no_output_of_prior_pics: bool = False
+    long_term_reference: bool = False
+    marking: tuple[tuple[int, ...], ...] | None = None
+    """MMCO commands (operation, operands...) without the final 0; None = sliding window."""
+    cabac_init_idc: int = 0
+    slice_qp_delta: int = 0
+    sp_for_switch: bool = False
+    slice_qs_delta: int = 0
+    disable_deblocking_filter_idc: int = 0
+    slice_alpha_c0_offset_div2: int = 0
+    slice_beta_offset_div2: int = 0
+    slice_group_change_cycle: int = 0
+    header_bits: int = 0
+    """Length of NAL header and slice header in RBSP bits: where slice data (or its alignment) begins."""
+
+    @property
+    def is_idr(self) -> bool:
+        return self.nal_unit_type == NAL_IDR
+
+    @property
+    def mbaff(self) -> bool:
+        """MbaffFrameFlag."""
+        return self.sps.mb_adaptive_frame_field and not self.field_pic
+
+    @property
+    def has_mmco5(self) -> bool:
+        return self.marking is not None and any(command[0] == 5 for command in self.marking)
+
+
+def parse_sps(nal: NalUnit) -> Sps:
+    """Sequence parameter set; raises BitstreamError. A damaged VUI does not spoil the rest."""
+    r = BitReader(unescape(nal.data))
+    r.skip(8)
+    sps = Sps(nal, r.u(8), r.u(8), r.u(8), r.ue_max(31, "seq_parameter_set_id"))
+    if sps.profile_idc in _HIGH_PROFILES:
+        sps.chroma_format_idc = r.ue_max(3, "chroma_format_idc")
+        if sps.chroma_format_idc == 3:
+            sps.separate_colour_plane = r.flag()
+        sps.bit_depth_luma = 8 + r.ue_max(6, "bit_depth_luma_minus8")
+        sps.bit_depth_chroma = 8 + r.ue_max(6, "bit_depth_chroma_minus8")
+        sps.lossless_bypass = r.flag()
+        if r.flag():
+            sps.scaling_lists = _scaling_lists(r, 12 if sps.chroma_format_idc == 3 else 8)
+    sps.log2_max_frame_num = 4 + r.ue_max(12, "log2_max_frame_num_minus4")
+    sps.poc_type = r.ue_max(2, "pic_order_cnt_type")
+    if sps.poc_type == 0:
+        sps.log2_max_poc_lsb = 4 + r.ue_max(12, "log2_max_pic_order_cnt_lsb_minus4")
+    elif sps.poc_type == 1:
+        sps.delta_pic_order_always_zero = r.flag()
+        sps.offset_for_non_ref_pic = r.se()
+        sps.offset_for_top_to_bottom_field = r.se()
+        cycle = r.ue_max(255, "num_ref_frames_in_pic_order_cnt_cycle")
+        sps.offset_for_ref_frame = tuple(r.se() for _ in range(cycle))
+    sps.max_num_ref_frames = r.ue_max(16, "max_num_ref_frames")
+    sps.gaps_in_frame_num_allowed = r.flag()
+    # 1055 macroblocks a side is the limit of level 6.2 (A.3.1).
+    sps.width_mbs = 1 + r.ue_max(1054, "pic_width_in_mbs_minus1")
+    sps.height_map_units = 1 + r.ue_max(1054, "pic_height_in_map_units_minus1")
+    sps.frame_mbs_only = r.flag()
+    if not sps.frame_mbs_only:
+        sps.mb_adaptive_frame_field = r.flag()
+    sps.direct_8x8_inference = r.flag()
+    if sps.width_mbs * sps.height_mbs > 139264:
+        raise BitstreamError(f"picture of {sps.width_mbs}x{sps.height_mbs} macroblocks is beyond level 6.2")
+    if r.flag():
+        sps.crop = (r.ue(), r.ue(), r.ue(), r.ue())
+    if r.flag():
+        sps.vui_bit = r.pos
+        try:
+            sps.max_num_reorder_frames = _vui_reorder_frames(r)
+        except BitstreamError:
+            # Some encoders write a short VUI; nothing in it is needed to decode.
+            sps.max_num_reorder_frames = None
+    return sps
+
+
+def _scaling_lists(r: BitReader, count: int) -> tuple[tuple[int, ...] | None, ...]:
+    """7.3.2.1.1.1."""
+    lists: list[tuple[int, ...] | None] = []
+    for index in range(count):
+        if not r.flag():
+            lists.append(None)
+            continue
+        values: list[int] = []
+        last = step = 8
+        for _ in range(16 if index < 6 else 64):
+            if step:
+                step = (last + r.se_within(-128, 127, "delta_scale")) & 255
+                if not values and step == 0:
+                    break
+            last = step or last
+            values.append(last)
+        lists.append(tuple(values))
+    return tuple(lists)
+
+
+def _vui_reorder_frames(r: BitReader) -> int | None:
+    """max_num_reorder_frames of vui_parameters() (E.1.1)."""
+    if r.flag() and r.u(8) == 255:
+        r.skip(32)
+    if r.flag():
+        r.skip(1)
+    if r.flag():
+        r.skip(4)
+        if r.flag():
+            r.skip(24)
+    if r.flag():
+        r.ue()
+        r.ue()
+    if r.flag():
+        r.skip(65)
+    hrd = 0
+    for _ in range(2):
+        if r.flag():
+            hrd += 1
+            count = 1 + r.ue_max(31, "cpb_cnt_minus1")
+            r.skip(8)
+            for _ in range(count):
+                r.ue()
+                r.ue()
+                r.skip(1)
+            r.skip(20)
+    r.skip(2 if hrd else 1)
+    if not r.flag():
+        return None
+    r.skip(1)
+    for _ in range(4):
+        r.ue()
+    return r.ue_max(16, "max_num_reorder_frames")
+
+
+def parse_pps(nal: NalUnit, sps: Mapping[int, Sps]) -> Pps:
+    """Picture parameter set; raises BitstreamError.
+
+    `sps`: known sets by id; only the chroma format of the one referred to matters (number of scaling
+    lists), 4:2:0 is assumed if it is not there.
+    """
+    r = BitReader(unescape(nal.data))
+    r.skip(8)
+    pps = Pps(nal, r.ue_max(255, "pic_parameter_set_id"), r.ue_max(31, "seq_parameter_set_id"))
+    pps.cabac = r.flag()
+    pps.bottom_field_pic_order_in_frame_present = r.flag()
+    pps.num_slice_groups = 1 + r.ue_max(7, "num_slice_groups_minus1")
+    if pps.num_slice_groups > 1:
+        _slice_groups(r, pps)
+    pps.num_ref_idx_default = (1 + r.ue_max(31, "num_ref_idx_l0"), 1 + r.ue_max(31, "num_ref_idx_l1"))
+    pps.weighted_pred = r.flag()
+    pps.weighted_bipred_idc = r.u(2)
+    pps.pic_init_qp = 26 + r.se_within(-62, 25, "pic_init_qp_minus26")
+    pps.pic_init_qs = 26 + r.se_within(-26, 25, "pic_init_qs_minus26")
+    offset = r.se_within(-12, 12, "chroma_qp_index_offset")
+    pps.chroma_qp_index_offset = (offset, offset)
+    pps.deblocking_filter_control_present = r.flag()
+    pps.constrained_intra_pred = r.flag()
+    pps.redundant_pic_cnt_present = r.flag()
+    if r.more_rbsp_data():
+        pps.transform_8x8_mode = r.flag()
+        if r.flag():
+            known = sps.get(pps.sps_id)
+            per_size = 6 if known is not None and known.chroma_format_idc == 3 else 2
+            pps.scaling_lists = _scaling_lists(r, 6 + per_size * pps.transform_8x8_mode)
+        pps.chroma_qp_index_offset = (offset, r.se_within(-12, 12, "second_chroma_qp_index_offset"))
+    return pps
+
+
+def _slice_groups(r: BitReader, pps: Pps) -> None:
+    pps.slice_group_map_type = r.ue_max(6, "slice_group_map_type")
+    match pps.slice_group_map_type:
+        case 0:
+            for _ in range(pps.num_slice_groups):
+                r.ue()
+        case 2:
+            for _ in range(2 * (pps.num_slice_groups - 1)):
+                r.ue()
+        case 3 | 4 | 5:
+            r.skip(1)
+            pps.slice_group_change_rate = 1 + r.ue_max(139263, "slice_group_change_rate_minus1")
+        case 6:
+            r.skip((1 + r.ue_max(139263, "pic_size_in_map_units_minus1")) * ceil_log2(pps.num_slice_groups))
+
+
+def parse_slice_header(nal: NalUnit, sps: Mapping[int, Sps], pps: Mapping[int, Pps]) -> SliceHeader:
+    """Header of a slice or slice data partition A; raises BitstreamError."""
+    try:
+        return _slice_header(nal.data[0], BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps)
+    except BitstreamError:
+        if len(nal.data) <= _HEADER_BYTES:
+            raise
+    return _slice_header(nal.data[0], BitReader(unescape(nal.data[:4096])), sps, pps)
+
+
+def _slice_header(
+    nal_header: int, r: BitReader, sps_by_id: Mapping[int, Sps], pps_by_id: Mapping[int, Pps]
+) -> SliceHeader:
+    r.pos = 8
+    first_mb = r.ue()
+    slice_type = r.ue_max(9, "slice_type")
+    pps = pps_by_id.get(pps_id := r.ue())
+    if pps is None:
+        raise BitstreamError(f"picture parameter set {pps_id} was never received")
+    sps = sps_by_id.get(pps.sps_id)
+    if sps is None:
+        raise BitstreamError(f"sequence parameter set {pps.sps_id} was never received")
+
+    h = SliceHeader(sps, pps)
+    h.nal_unit_type, h.nal_ref_idc = nal_header & 31, nal_header >> 5 & 3
+    h.first_mb, h.pps_id = first_mb, pps_id
+    kind = h.slice_type = slice_type % 5
+    h.slice_type_is_picture_wide = slice_type > 4
+    if h.nal_unit_type == NAL_IDR and kind not in (I, SI):
+        raise BitstreamError(f"IDR picture with slice_type {slice_type}")
+    if sps.separate_colour_plane:
+        h.colour_plane = r.u(2)
+        if h.colour_plane > 2:
+            raise BitstreamError("colour_plane_id must be at most 2")
+    h.frame_num = r.u(sps.log2_max_frame_num)
+    if not sps.frame_mbs_only:
+        h.field_pic = r.flag()
+        if h.field_pic:
+            h.bottom_field = r.flag()
+    size_mbs = sps.width_mbs * sps.height_mbs
+    if first_mb >= (size_mbs >> 1 if h.field_pic or sps.mb_adaptive_frame_field else size_mbs):
+        raise BitstreamError(f"first_mb_in_slice {first_mb} is outside the picture")
+    if h.nal_unit_type == NAL_IDR:
+        h.idr_pic_id = r.ue_max(65535, "idr_pic_id")
+    if sps.poc_type == 0:
+        h.poc_lsb = r.u(sps.log2_max_poc_lsb)
+        if pps.bottom_field_pic_order_in_frame_present and not h.field_pic:
+            h.delta_poc_bottom = r.se()
+    elif sps.poc_type == 1 and not sps.delta_pic_order_always_zero:
+        first = r.se()
+        both = pps.bottom_field_pic_order_in_frame_present and not h.field_pic
+        h.delta_poc = (first, r.se() if both else 0)
+    if pps.redundant_pic_cnt_present:
+        h.redundant_pic_cnt = r.ue_max(127, "redundant_pic_cnt")
+    if kind in (P, SP, B):
+        _references(r, h)
+    if h.nal_ref_idc:
+        _reference_marking(r, h)
+    if pps.cabac and kind not in (I, SI):
+        h.cabac_init_idc = r.ue_max(2, "cabac_init_idc")
+    h.slice_qp_delta = r.se()
+    if not -6 * (sps.bit_depth_luma - 8) <= pps.pic_init_qp + h.slice_qp_delta <= 51:
+        raise BitstreamError(f"slice_qp_delta {h.slice_qp_delta} leads outside the QP range")
+    if kind in (SP, SI):
+        if kind == SP:
+            h.sp_for_switch = r.flag()
+        h.slice_qs_delta = r.se_within(-51, 51, "slice_qs_delta")
+    if pps.deblocking_filter_control_present:
+        h.disable_deblocking_filter_idc = r.ue_max(2, "disable_deblocking_filter_idc")
+        if h.disable_deblocking_filter_idc != 1:
+            h.slice_alpha_c0_offset_div2 = r.se_within(-6, 6, "slice_alpha_c0_offset_div2")
+            h.slice_beta_offset_div2 = r.se_within(-6, 6, "slice_beta_offset_div2")
+    if pps.num_slice_groups > 1 and 3 <= pps.slice_group_map_type <= 5:
+        units = sps.width_mbs * sps.height_map_units
+        h.slice_group_change_cycle = r.u(ceil_log2(-(-units // pps.slice_group_change_rate) + 1))
+    h.header_bits = r.pos
+    return h
+
+
+def _references(r: BitReader, h: SliceHeader) -> None:
+    """Reference counts, list modification (7.3.3.1) and weights (7.3.3.2) of a P, SP or B slice."""
+    is_b = h.slice_type == B
+    if is_b:
+        h.direct_spatial_mv_pred = r.flag()
+    h.num_ref_idx_override = r.flag()
+    if h.num_ref_idx_override:
+        first = 1 + r.ue_max(31, "num_ref_idx_l0_active_minus1")
+        h.num_ref_idx = (first, 1 + r.ue_max(31, "num_ref_idx_l1_active_minus1") if is_b else 0)
+    else:
+        first, second = h.pps.num_ref_idx_default
+        h.num_ref_idx = (first, second if is_b else 0)
+    modification = _list_modification(r) if r.flag() else None
+    h.list_modification = (modification, _list_modification(r) if is_b and r.flag() else None)
+    if h.pps.weighted_bipred_idc == 1 if is_b else h.pps.weighted_pred:
+        h.luma_log2_weight_denom = r.ue_max(7, "luma_log2_weight_denom")
+        if h.sps.chroma_array_type:
+            h.chroma_log2_weight_denom = r.ue_max(7, "chroma_log2_weight_denom")
+        first_table = _weights(r, h.num_ref_idx[0], h.sps.chroma_array_type != 0)
+        h.weights = (first_table, _weights(r, h.num_ref_idx[1], h.sps.chroma_array_type != 0))
+
+
+def _list_modification(r: BitReader) -> tuple[tuple[int, int], ...]:
+    commands = []
+    while (idc := r.ue_max(3, "modification_of_pic_nums_idc")) != 3:
+        commands.append((idc, r.ue()))
+        if len(commands) > 66:
+            raise BitstreamError("reference list modification without end")
+    return tuple(commands)
+
+
+def _weights(r: BitReader, count: int, chroma: bool) -> WeightTable:
+    table = []
+    for _ in range(count):
+        luma = (_weight(r), _weight(r)) if r.flag() else None
+        if chroma and r.flag():
+            table.append((luma, (_weight(r), _weight(r)), (_weight(r), _weight(r))))
+        else:
+            table.append((luma, None, None))
+    return tuple(table)
+
+
+def _weight(r: BitReader) -> int:
+    return r.se_within(-128, 127, "prediction weight")
+
+
+def _reference_marking(r: BitReader, h: SliceHeader) -> None:
+    """dec_ref_pic_marking (7.3.3.3)."""
+    if h.nal_unit_type == NAL_IDR:
+        h.no_output_of_prior_pics, h.long_term_reference = r.flag(), r.flag()
+    elif r.flag():
+        commands = []
+        while operation := r.ue_max(6, "memory_management_control_operation"):
+            operands = (0, 1, 1, 2, 1, 0, 1)[operation]
+            commands.append((operation, *(r.ue() for _ in range(operands))))
+            if len(commands) > 66:
+                raise BitstreamError("reference marking without end")
+        h.marking = tuple(commands)
