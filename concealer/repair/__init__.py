@@ -1,1 +1,6 @@
 """Pixel repair of the blocks a damage map names: temporal, spatial, and the policy that picks."""
+
+from concealer.repair.outcome import RepairOutcome
+from concealer.repair.policy import Repairer
+
+__all__ = ["RepairOutcome", "Repairer"]

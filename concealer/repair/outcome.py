@@ -1,0 +1,21 @@
+"""What one repair did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class RepairOutcome:
+    """Report of one repaired picture."""
+
+    method: str
+    """"motion", "spatial", "copy", "decoder" (its own concealment kept) or "none" (no hole); the one that
+    painted most pixels if regions of the picture differ."""
+    milliseconds: float
+    """Wall time of the whole repair."""
+    blocks: int
+    """Number of 16x16 blocks in the hole."""
+    detail: dict[str, float] = field(default_factory=dict)
+    """Shares of the hole per method ("share_motion" ...), mean weight per candidate ("weight_acc" ...),
+    rim misfit ("rim_error", mean absolute luma difference on an 8-bit scale) and "level" (richness used)."""
