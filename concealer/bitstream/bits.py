@@ -110,13 +110,14 @@ class BitWriter:
         """Verbatim bits, as a string of "0" and "1"."""
         self._parts.append(bits)
 
-    def aligned(self, stop: str = "1") -> bytes:
-        """The bytes so far, after `stop`, filled with zero bits to a byte boundary.
+    def aligned(self, stop: str = "1", fill: str = "0") -> bytes:
+        """The bytes so far, after `stop`, filled with `fill` to a byte boundary.
 
-        `stop` is "1" for rbsp_trailing_bits and HEVC's byte_alignment, "" for none.
+        `stop` is "1" for rbsp_trailing_bits and HEVC's byte_alignment, "" for none; `fill` is "1" for
+        H.264's cabac_alignment_one_bit.
         """
         bits = "".join(self._parts) + stop
-        bits += "0" * (-len(bits) % 8)
+        bits += fill * (-len(bits) % 8)
         return int(bits, 2).to_bytes(len(bits) // 8, "big") if bits else b""
 
 

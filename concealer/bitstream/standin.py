@@ -1,0 +1,75 @@
+"""NAL units written in place of lost ones, so that no picture is lost with them.
+
+The stand-ins keep a decoder's picture count, timestamps and reference structure right. H.264 stand-ins
+of whole pictures repeat the latest reference exactly; the others carry junk, whose pixels are for repair.
+"""
+
+from __future__ import annotations
+
+import random
+
+from . import h264, h264_writer, hevc, hevc_writer
+from .access_unit import AccessUnit, MissingPicture
+from .bits import BitReader, BitWriter
+from .nal import NalUnit, escape, unescape
+
+_JUNK_BYTES = 256
+
+
+def first_slice_standin(au: AccessUnit) -> NalUnit | None:
+    """HEVC: a first slice for a picture whose own was lost, or None if it is there or cannot be made.
+
+    Without it libavcodec drops the whole picture. The header is that of the first received independent
+    slice segment, without address; the payload is junk. H.264 needs none: None.
+    """
+    headers = [(piece.nal, piece.header) for piece in au.slices if isinstance(piece.header, hevc.SliceHeader)]
+    if not headers or any(h.first_slice_segment for _, h in headers):
+        return None
+    for nal, h in headers:
+        if not h.dependent:
+            bits = BitReader(unescape(nal.data)).bits
+            w = BitWriter()
+            w.bits(bits[:16])
+            w.flag(True)
+            w.bits(bits[17 : h.address_bit])
+            w.bits(bits[h.body_bit : h.entry_bit])
+            if h.pps.tiles or h.pps.entropy_coding_sync:
+                w.ue(0)
+            if h.pps.slice_header_extension:
+                w.ue(0)
+            return NalUnit(escape(w.aligned() + _junk(_JUNK_BYTES, h.poc_lsb)))
+    return None
+
+
+def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalUnit] | None:
+    """NAL units of a whole picture for a lost one, or None if `previous` does not tell enough.
+
+    `previous`: the access unit before in decoding order (or its stand-in's predecessor); its parameter
+    sets and reference pictures are taken over. H.264: a P picture of skipped macroblocks, an exact copy
+    of the latest reference. HEVC: a P picture that keeps all references, with junk payload.
+    """
+    header = next((piece.header for piece in previous.slices if piece.header is not None), None)
+    if isinstance(header, h264.SliceHeader) and missing.frame_num is not None:
+        return h264_writer.repeated_picture(header, missing.frame_num, missing.poc, missing.is_reference)
+    if isinstance(header, hevc.SliceHeader) and previous.poc is not None:
+        rbsp = hevc_writer.trailing_p_header(header, previous.poc, missing.poc)
+        if rbsp is not None:
+            return [NalUnit(escape(rbsp + _junk(_JUNK_BYTES, missing.poc)))]
+    return None
+
+
+def junk_tail(nal: NalUnit, damaged_at: int, seed: int) -> NalUnit:
+    """The unit with the bytes from `damaged_at` on replaced by junk: the same for the same seed.
+
+    At least 64 bytes are junk, so that a unit cut short is told apart by seed as well. Slice headers are
+    not touched: two bytes of NAL header are the least that is kept.
+    """
+    keep = max(damaged_at, 2)
+    kept = nal.data[:keep]
+    return NalUnit(kept + _junk(max(len(nal.data) - keep, 64), seed), nal.offset, damaged_at)
+
+
+def _junk(count: int, seed: int) -> bytes:
+    """Random bytes without zeros, so that no start code or emulation prevention can arise."""
+    rng = random.Random(seed)
+    return bytes(1 + byte % 255 for byte in rng.randbytes(count))
