@@ -1,0 +1,222 @@
+"""`conceal`: repair a damaged H.264 or HEVC file from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+from concealer import __version__
+from pipelines.encoder import EncoderSettings
+from pipelines.errors import ConcealError, Interrupted, OutputError, one_line
+from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
+from pipelines.output_file import STDOUT
+from pipelines.progress import Bar, JsonLines
+
+log = logging.getLogger("conceal")
+
+_DESCRIPTION = """\
+Finds the damaged parts of H.264 and HEVC video and repairs them inside the decoder's reference pictures.
+Audio, subtitles, chapters and metadata are copied. A file without damage is copied packet by packet.\
+"""
+_EPILOG = """\
+examples:
+  conceal in.mp4 out.mp4
+  conceal in.ts out.mkv --report report.json
+  conceal in.mkv lossless.mkv --encoder ffv1
+  conceal --dry-run --json in.mp4
+  receiver | conceal - - -f mpegts | player
+
+From a pipe, video is always encoded: it cannot be read twice to find out whether it is damaged.
+Where the picture size changes in mid-stream, later pictures are scaled to the first size.
+
+exit codes:
+  0    repaired, copied or analysed
+  1    processing failed
+  2    bad usage: unknown option, encoder or format; output exists; output is the input
+  3    input cannot be read, is encrypted, or holds no H.264 or HEVC video
+  4    output cannot be written, or its container cannot hold the video
+  130  interrupted; with --keep-partial the output holds what was done until then
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="conceal",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", metavar="IN", help="any container FFmpeg reads, raw .264/.265, or - for stdin")
+    parser.add_argument("output", metavar="OUT", nargs="?", help="written by its suffix, or - for stdout with -f")
+    files = parser.add_argument_group("files")
+    files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
+    files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
+    files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
+    files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
+    video = parser.add_argument_group("repair and encoding")
+    video.add_argument(
+        "--method", choices=("auto", "motion", "spatial", "copy"), default="auto", help="repair (default: auto, best fit)"
+    )
+    video.add_argument(
+        "--encoder", metavar="NAME", help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)"
+    )
+    video.add_argument(
+        "--crf", type=float, metavar="N", help="constant quality (default: 14 for libx264, 16 for libx265: visually lossless)"
+    )
+    video.add_argument("--preset", help="encoder preset (default: medium for libx264, fast for libx265)")
+    video.add_argument("--always-encode", action="store_true", help="encode even if nothing is damaged")
+    out = parser.add_argument_group("what is told")
+    out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
+    out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
+    out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
+    out.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
+    out.add_argument("--version", action="version", version=f"conceal {__version__}")
+    return parser
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    return Settings(
+        encoder=EncoderSettings(args.encoder, args.crf, args.preset),
+        method=args.method,
+        output_format=args.format,
+        input_format=args.input_format,
+        overwrite=args.overwrite,
+        always_encode=args.always_encode,
+        dry_run=args.dry_run,
+        keep_partial=args.keep_partial,
+        report=args.report,
+        threads=os.cpu_count() or 1,
+    )
+
+
+class _Log(logging.Handler):
+    """One line a message on stderr, above the progress bar."""
+
+    def __init__(self, display: Bar | JsonLines) -> None:
+        super().__init__()
+        self._display = display
+        self.setFormatter(logging.Formatter("conceal: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._display.clear()
+        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _logging(args: argparse.Namespace, display: Bar | JsonLines) -> Iterator[None]:
+    handler = _Log(display)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.WARNING)
+    # FFmpeg's own messages are the decoder's business; to a reader they are noise without context.
+    logging.getLogger("libav").setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+
+
+@contextlib.contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM asks the run to end, the second ends it."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(result: ConcealResult) -> str:
+    totals = result.totals
+    pictures = f"{totals.pictures} picture{'s' if totals.pictures != 1 else ''}"
+    if result.action == "copied":
+        text = f"no damage in {pictures}: copied bit-exactly"
+    elif result.action == "encoded":
+        text = f"no damage in {pictures}: encoded"
+    else:
+        verb = "damaged" if result.action == "analysed" else "repaired"
+        text = f"{totals.damaged} of {pictures} {verb}"
+        details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
+        if details:
+            text += f" ({', '.join(details)})"
+    text += f", {result.seconds:.1f} s"
+    if result.output and result.output != STDOUT:
+        text += f" -> {result.output}"
+    return text
+
+
+def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
+    stop = threading.Event()
+    show = args.json or (sys.stderr.isatty() and not args.quiet)
+    with _signals(stop):
+        result = conceal_file(
+            args.input,
+            args.output,
+            _settings(args),
+            on_progress=display if show else None,
+            stopped=stop.is_set,
+        )
+    display.clear()
+    if result.interrupted:
+        log.warning("interrupted: the output holds the first %d pictures", result.pictures)
+    if args.json:
+        # Where the video goes to stdout, the summary must not.
+        print(json.dumps(result.as_dict()), file=sys.stderr if args.output == STDOUT else sys.stdout)
+    elif not args.quiet:
+        print(f"conceal: {_summary(result)}", file=sys.stderr)
+    return Interrupted.exit_code if result.interrupted else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns its exit code."""
+    args = build_parser().parse_args(argv)
+    display: Bar | JsonLines = JsonLines() if args.json else Bar()
+    with _logging(args, display):
+        try:
+            return _run(args, display)
+        except ConcealError as error:
+            failure, code = error, error.exit_code
+            message = str(error)
+        except KeyboardInterrupt:
+            log.error("interrupted")
+            return Interrupted.exit_code
+        except BrokenPipeError:
+            _silence_stdout()
+            log.error("standard output was closed")
+            return OutputError.exit_code
+        except Exception as error:  # the last resort: a user gets one line, never a traceback
+            failure, code = error, 1
+            message = f"failed: {one_line(error)} ({type(error).__name__}); -v tells more"
+        log.error("%s", message, exc_info=failure if args.verbose and code != Interrupted.exit_code else None)
+        if args.output == STDOUT:
+            _silence_stdout()
+        return code
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from failing once more when it flushes a closed pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""What can go wrong with a file, and the exit code each kind gives the command line."""
+
+from __future__ import annotations
+
+
+class ConcealError(Exception):
+    """Processing failed. The message is one line, fit to show to the user as it is."""
+
+    exit_code = 1
+
+
+class UsageError(ConcealError):
+    """The request makes no sense: unknown encoder, same file in and out, output exists."""
+
+    exit_code = 2
+
+
+class InputError(ConcealError):
+    """The input cannot be read, is encrypted, or holds no H.264 or HEVC video."""
+
+    exit_code = 3
+
+
+class OutputError(ConcealError):
+    """The output cannot be written, or its container cannot hold the video."""
+
+    exit_code = 4
+
+
+class Interrupted(ConcealError):
+    """Stopped by the user before the end."""
+
+    exit_code = 130
+
+
+def one_line(error: BaseException) -> str:
+    """The message of any exception on one line, never empty."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split()) or type(error).__name__

@@ -1,0 +1,150 @@
+"""The report: one JSON object per picture, written as the pictures come, and the totals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TextIO
+
+from concealer.damage import Damage
+from pipelines import output_file
+from pipelines.errors import OutputError, one_line
+
+if TYPE_CHECKING:
+    from concealer.decoder import DecodedPicture
+
+SCHEMA = "concealer-report/1"
+
+
+@dataclass
+class Totals:
+    """Counts over pictures."""
+
+    pictures: int = 0
+    """Pictures that came out of the decoder, synthesised ones among them."""
+    damaged: int = 0
+    """Pictures with lost or broken blocks, or with nothing received at all."""
+    tainted: int = 0
+    """Pictures without a hole of their own that were predicted from damage."""
+    repaired: int = 0
+    """Damaged pictures whose hole was painted, by whatever method."""
+    synthesised: int = 0
+    """Pictures of which the stream held nothing."""
+    hidden: int = 0
+    """Pictures outside the edit list: decoded, not shown."""
+    lost_blocks: int = 0
+    """16x16 blocks that never arrived."""
+    broken_blocks: int = 0
+    """16x16 blocks that arrived corrupt."""
+    tainted_blocks: int = 0
+    """16x16 blocks predicted from damage."""
+    causes: dict[str, int] = field(default_factory=dict)
+    """Damaged pictures per cause."""
+    methods: dict[str, int] = field(default_factory=dict)
+    """Damaged pictures per repair method."""
+    repair_milliseconds: float = 0.0
+    """Time spent in repair."""
+
+    def add(self, picture: DecodedPicture) -> None:
+        damage, outcome = picture.damage, picture.outcome
+        self.pictures += 1
+        damaged = is_damaged(picture)
+        self.damaged += damaged
+        self.synthesised += picture.synthesised
+        lost, broken, tainted = (damage.count(d) for d in (Damage.LOST, Damage.BROKEN, Damage.TAINTED))
+        self.lost_blocks += lost
+        self.broken_blocks += broken
+        self.tainted_blocks += tainted
+        self.tainted += bool(tainted and not damaged)
+        if not damaged:
+            return
+        for cause in damage.causes:
+            self.causes[cause] = self.causes.get(cause, 0) + 1
+        if outcome is not None:
+            self.repaired += outcome.method != "none"
+            self.methods[outcome.method] = self.methods.get(outcome.method, 0) + 1
+            self.repair_milliseconds += outcome.milliseconds
+
+    def merge(self, other: Totals) -> None:
+        """Add the counts of another stream."""
+        for key, value in asdict(other).items():
+            mine = getattr(self, key)
+            if isinstance(mine, dict):
+                for name, count in value.items():
+                    mine[name] = mine.get(name, 0) + count
+            else:
+                setattr(self, key, mine + value)
+
+
+def is_damaged(picture: DecodedPicture) -> bool:
+    """The picture has a hole, or nothing of it was received."""
+    return picture.synthesised or picture.damage.any_hole
+
+
+class Report:
+    """Writes the report beside its name and renames it when it is complete. Schema: docs/report.md."""
+
+    def __init__(self, target: str, head: dict[str, Any]) -> None:
+        """Raises OutputError if the file cannot be created."""
+        self._target = target
+        self._temporary: str | None = output_file.make_temporary(target)
+        self._file: TextIO = open(self._temporary, "w", encoding="utf-8")  # noqa: SIM115
+        self._first = True
+        opening = json.dumps({"schema": SCHEMA, **head}, indent=1)
+        self._write(opening.rstrip("\n}") + ',\n "pictures": [')
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise OutputError(f"{self._target}: {one_line(error)}") from error
+
+    def add(self, stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> None:
+        """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
+        damage, outcome = picture.damage, picture.outcome
+        entry: dict[str, Any] = {
+            "stream": stream,
+            "pts": pts,
+            "time": None if pts is None else round(float(pts * time_base), 6),
+            "type": picture.kind,
+        }
+        lost, broken, tainted = (damage.count(d) for d in (Damage.LOST, Damage.BROKEN, Damage.TAINTED))
+        if lost or broken or tainted or damage.causes or picture.synthesised:
+            entry["blocks"] = {"lost": lost, "broken": broken, "tainted": tainted, "all": int(damage.state.size)}
+            entry["causes"] = list(damage.causes)
+            entry["confidence"] = round(damage.confidence, 3)
+            entry["in_loop"] = damage.hooked
+        if picture.synthesised:
+            entry["synthesised"] = True
+        if outcome is not None and outcome.method != "none":
+            entry["method"] = outcome.method
+            entry["milliseconds"] = round(outcome.milliseconds, 2)
+            if outcome.detail:
+                entry["detail"] = {key: round(value, 4) for key, value in outcome.detail.items()}
+        self._write(("\n  " if self._first else ",\n  ") + json.dumps(entry))
+        self._first = False
+
+    def finish(self, totals: dict[str, Any]) -> None:
+        """Write the totals and give the report its name. Raises OutputError."""
+        assert self._temporary is not None
+        body = json.dumps({"totals": totals}, indent=1)[1:]
+        try:
+            self._write("\n ]," + body + "\n")
+            self._file.close()
+            output_file.commit(self._temporary, self._target)
+            self._temporary = None
+        except OSError as error:
+            self.abort()
+            raise OutputError(f"{self._target}: {one_line(error)}") from error
+
+    def abort(self) -> None:
+        """Forget the report."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        if self._temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+            self._temporary = None

@@ -1,0 +1,268 @@
+"""Reading: what a container holds, and its packets with what the transport knows about their damage."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import sys
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import BinaryIO, Literal, cast
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from pipelines.errors import InputError, one_line
+from pipelines.timing import Timeline
+
+log = logging.getLogger(__name__)
+
+Codec = Literal["h264", "hevc"]
+
+STDIN = "-"
+ELEMENTARY = {
+    ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
+    ".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".hvc": "hevc",
+}  # fmt: skip
+"""Suffixes of byte streams without a container, and their FFmpeg format name."""
+_UNFRAMED = {"h264", "hevc", "mpegts", "mpeg", "mpegvideo", "rtp", "sdp"}
+"""Formats whose packets libavformat cuts itself by scanning for start codes: a lost slice misleads the cut."""
+_PROBE_FRAMES = 100
+
+
+@dataclass(slots=True)
+class VideoPayload:
+    """One packet of a video stream that is to be decoded."""
+
+    stream: int
+    data: bytes
+    pts: int | None
+    dts: int | None
+    duration: int | None
+    gaps: tuple[int, ...] = ()
+    """Offsets into `data` before which bytes are missing."""
+    truncated: bool = False
+    """The packet ends early, or the transport marked it as damaged without saying where."""
+    hidden: bool = False
+    """To be decoded, not shown: outside the container's edit list."""
+    extradata: bytes | None = None
+    """New parameter sets in the container's form, valid from here on."""
+
+
+class _PipeReader:
+    """A pipe that can be left: a blocked read in C would not see Ctrl-C before the next byte."""
+
+    def __init__(self, file: BinaryIO, stopped: Callable[[], bool]) -> None:
+        self._descriptor = file.fileno()
+        self._stopped = stopped
+
+    def read(self, size: int) -> bytes:
+        while not self._stopped():
+            if select.select([self._descriptor], [], [], 0.2)[0]:
+                return os.read(self._descriptor, size)
+        return b""
+
+
+class Source:
+    """An opened input. Raises InputError with one clear line if there is nothing in it to repair."""
+
+    def __init__(
+        self, name: str, input_format: str | None = None, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.name = name
+        self.label = "standard input" if name == STDIN else name
+        self.seekable = name != STDIN
+        self.ended_early: str | None = None
+        """Why reading stopped before the end, if it did."""
+        self._input_format = input_format
+        self._stopped = stopped
+        self._timeline: Timeline | None = None
+        self._position: float | None = None
+        self.container = self._open()
+        try:
+            self.video = self._repairable()
+        except InputError:
+            self.container.close()
+            raise
+
+    def _open(self) -> InputContainer:
+        if self.name == STDIN:
+            file = _PipeReader(cast(BinaryIO, sys.stdin.buffer), self._stopped)
+            return self._open_as(file, self._input_format)
+        self._check_file()
+        url = "file:" + self.name
+        by_suffix = ELEMENTARY.get(os.path.splitext(self.name)[1].lower())
+        if self._input_format is None and by_suffix is not None and _starts_with_start_code(self.name):
+            return self._open_as(url, by_suffix)
+        return self._open_as(url, self._input_format)
+
+    def _check_file(self) -> None:
+        try:
+            if os.path.isdir(self.name):
+                raise InputError(f"{self.label}: is a directory")
+            with open(self.name, "rb") as file:
+                if os.path.isfile(self.name) and not file.read(1):
+                    raise InputError(f"{self.label}: is empty")
+        except OSError as error:
+            raise InputError(f"{self.label}: {one_line(error)}") from error
+
+    def _open_as(self, file: object, input_format: str | None) -> InputContainer:
+        level = av.logging.get_level()
+        try:
+            with av.logging.Capture(local=True) as messages:
+                av.logging.set_level(av.logging.ERROR)
+                return av.open(file, "r", format=input_format, metadata_errors="replace")
+        except (av.FFmpegError, ValueError, OSError) as error:
+            # libavformat's own last word ("moov atom not found") says more than its error code.
+            detail = next((text.strip() for _, _, text in reversed(messages) if text.strip()), "")
+            reason = one_line(error) + (f" ({' '.join(detail.split())})" if detail else "")
+            raise InputError(f"{self.label}: cannot read: {reason}") from error
+        finally:
+            av.logging.set_level(level)
+
+    def _repairable(self) -> dict[int, VideoStream]:
+        found: dict[int, VideoStream] = {}
+        for stream in self.container.streams.video:
+            if stream.codec_context is None or stream.disposition & Disposition.attached_pic:
+                continue
+            if stream.codec_context.codec.canonical_name in ("h264", "hevc"):
+                if stream.codec_tag in ("encv", "drmi"):
+                    raise InputError(f"{self.label}: video stream #{stream.index} is encrypted")
+                found[stream.index] = stream
+        if not found:
+            held = ", ".join(f"{s.type} {_codec_name(s)}" for s in self.container.streams) or "no streams"
+            raise InputError(f"{self.label}: no H.264 or HEVC video in it ({held})")
+        return found
+
+    @property
+    def format_name(self) -> str:
+        """FFmpeg's short name of the container format, aliases and all."""
+        return self.container.format.name
+
+    @property
+    def elementary(self) -> bool:
+        """A byte stream without container: no timestamps."""
+        return self.format_name in ("h264", "hevc")
+
+    @property
+    def framed(self) -> bool:
+        """The container itself says where an access unit begins and ends."""
+        return not _UNFRAMED & set(self.format_name.split(","))
+
+    def codec(self, index: int) -> Codec:
+        return cast(Codec, self.video[index].codec_context.codec.canonical_name)
+
+    def rate(self, index: int) -> Fraction:
+        """Pictures a second, as good as the container knows."""
+        stream = self.video[index]
+        for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+            if rate and 0 < rate <= 1000:
+                return rate
+        return Fraction(25)
+
+    def time_base(self, index: int) -> Fraction:
+        """Unit of the timestamps of a video stream; one picture for elementary streams."""
+        return 1 / self.rate(index) if self.elementary else self.video[index].time_base or Fraction(1, 90000)
+
+    @property
+    def progress(self) -> float | None:
+        """Share of the input read so far, 0..1, None if its length is not known."""
+        return self._position
+
+    def events(self, decode: Collection[int]) -> Iterator[VideoPayload | av.Packet]:
+        """All packets in file order: those of the streams in `decode` as payloads, the others as they are.
+
+        An error in the middle of the file ends the iteration and is told in `ended_early`. Raises InputError
+        at the first encrypted packet.
+        """
+        ts_discont = bool(self.container.format.flags & av.format.Flags.ts_discont.value)
+        self._timeline = Timeline() if ts_discont else None
+        size = os.path.getsize(self.name) if self.seekable and os.path.isfile(self.name) else 0
+        for packet in self._demux():
+            if packet.size == 0 and not packet.has_sidedata("new_extradata"):
+                continue
+            if packet.has_sidedata("encryption_info"):
+                raise InputError(f"{self.label}: stream #{packet.stream_index} is encrypted")
+            if size and packet.pos is not None and packet.pos >= 0:
+                self._position = min(packet.pos / size, 1.0)
+            self._shift(packet)
+            yield self._payload(packet) if packet.stream_index in decode else packet
+
+    def _demux(self) -> Iterator[av.Packet]:
+        packets = self.container.demux()
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.FFmpegError, OSError, ValueError) as error:
+                self.ended_early = one_line(error)
+                log.warning("%s: reading stopped: %s", self.label, self.ended_early)
+                return
+            yield packet
+
+    def _shift(self, packet: av.Packet) -> None:
+        if self._timeline is None:
+            return
+        time = packet.dts if packet.dts is not None else packet.pts
+        shift = self._timeline.shift(packet.stream_index, time, packet.duration, packet.time_base)
+        if shift:
+            packet.pts = None if packet.pts is None else packet.pts + shift
+            packet.dts = None if packet.dts is None else packet.dts + shift
+
+    def _payload(self, packet: av.Packet) -> VideoPayload:
+        fresh = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
+        return VideoPayload(
+            packet.stream_index,
+            bytes(packet),
+            packet.pts,
+            packet.dts,
+            packet.duration or None,
+            truncated=packet.is_corrupt,
+            hidden=packet.is_discard,
+            extradata=bytes(fresh) if fresh is not None else None,
+        )
+
+    def sample(self, index: int) -> av.VideoFrame | None:
+        """An early picture by libavcodec's own decoder, with the container's side data attached to it.
+
+        PyAV shows a stream's side data (display matrix, mastering display) on decoded pictures only. None from
+        a pipe, or if none of the first packets can be decoded.
+        """
+        if not self.seekable:
+            return None
+        with contextlib.closing(self._open()) as container:
+            stream = container.streams[index]
+            for count, packet in enumerate(container.demux(stream)):
+                with contextlib.suppress(av.FFmpegError):
+                    for frame in packet.decode():
+                        return cast(av.VideoFrame, frame)
+                if count >= _PROBE_FRAMES:
+                    break
+        return None
+
+    def rewind(self) -> None:
+        """Start over. For seekable inputs only."""
+        self.container.close()
+        self.ended_early = None
+        self._position = None
+        self.container = self._open()
+        self.video = self._repairable()
+
+    def close(self) -> None:
+        self.container.close()
+
+
+def _codec_name(stream: Stream) -> str:
+    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.name or "?"
+
+
+def _starts_with_start_code(name: str) -> bool:
+    with open(name, "rb") as file:
+        head = file.read(65536)
+    return b"\x00\x00\x01" in head and head[4:8] not in (b"ftyp", b"styp", b"moov", b"free", b"mdat")

@@ -1,0 +1,85 @@
+"""Timestamps: discontinuities on the way in, one increasing time per picture on the way out."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from fractions import Fraction
+
+log = logging.getLogger(__name__)
+
+_JUMP_SECONDS = 10
+"""A step of a stream's DTS beyond this is a new timeline, not a pause (FFmpeg's dts_delta_threshold)."""
+_SAME_JUMP_SECONDS = 2
+"""Streams that jump within this of each other took the same cut and must keep their distance."""
+
+
+class Timeline:
+    """Joins the timelines of a stream that restarts its clock (spliced MPEG-TS), all streams alike.
+
+    Every stream crosses a cut at a packet of its own; the first one to cross fixes the shift and the others
+    take the same, so that sound and picture stay together.
+    """
+
+    def __init__(self) -> None:
+        self._shifts: list[Fraction] = [Fraction(0)]
+        self._epoch: dict[int, int] = {}
+        self._expected: dict[int, Fraction] = {}
+
+    def shift(self, stream: int, dts: int | None, duration: int | None, time_base: Fraction) -> int:
+        """Ticks of `time_base` to add to the timestamps of a packet with this DTS."""
+        epoch = self._epoch.get(stream, 0)
+        if dts is None:
+            return round(self._shifts[epoch] / time_base)
+        raw = dts * time_base
+        expected = self._expected.get(stream)
+        if expected is not None and abs(raw + self._shifts[epoch] - expected) > _JUMP_SECONDS:
+            epoch = self._enter(stream, expected - raw)
+        self._expected[stream] = raw + self._shifts[epoch] + (duration or 0) * time_base
+        return round(self._shifts[epoch] / time_base)
+
+    def _enter(self, stream: int, wanted: Fraction) -> int:
+        for epoch in range(len(self._shifts) - 1, -1, -1):
+            if abs(self._shifts[epoch] - wanted) < _SAME_JUMP_SECONDS:
+                break
+        else:
+            self._shifts.append(wanted)
+            epoch = len(self._shifts) - 1
+            log.warning("the clock jumps in stream #%d: shifted by %.3f s", stream, float(wanted))
+        self._epoch[stream] = epoch
+        return epoch
+
+
+class PictureClock:
+    """Gives every picture of one stream, in output order, a strictly increasing time.
+
+    `timed=False` is for elementary streams, which carry no timestamps: pictures then follow at `interval`.
+    """
+
+    def __init__(self, interval: int, timed: bool) -> None:
+        self._interval = max(interval, 1)
+        self._timed = timed
+        self._decode_times: list[int] = []
+        self._last: int | None = None
+
+    def arrived(self, pts: int | None, dts: int | None) -> None:
+        """An access unit went into the decoder."""
+        if self._timed and pts is None and dts is not None:
+            heapq.heappush(self._decode_times, dts)
+
+    def stamp(self, pts: int | None) -> int:
+        """Time of the next picture in ticks; `pts` is its own, if the container gave one.
+
+        Without one (AVI) the earliest unused decode time is taken: what a player does, which is late by the
+        reordering delay for every picture alike.
+        """
+        if not self._timed:
+            pts = None
+        elif pts is None and self._decode_times:
+            pts = heapq.heappop(self._decode_times)
+        if pts is None:
+            pts = 0 if self._last is None else self._last + self._interval
+        elif self._last is not None and pts <= self._last:
+            pts = self._last + 1
+        self._last = pts
+        return pts

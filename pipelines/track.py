@@ -1,0 +1,100 @@
+"""One video stream on its way from payloads to pictures with a time."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from concealer.decoder import ConcealingDecoder, DecodedPicture
+from concealer.repair import Repairer
+from pipelines.report import Totals, is_damaged
+from pipelines.source import Source, VideoPayload
+from pipelines.timing import PictureClock
+
+
+@dataclass(slots=True)
+class ShownPicture:
+    """A decoded picture and when it is shown."""
+
+    picture: DecodedPicture
+    pts: int | None
+    """Ticks of the track's time base, strictly increasing; None for a picture outside the edit list."""
+
+
+class Track:
+    """Decodes one video stream and keeps its counts."""
+
+    def __init__(self, source: Source, index: int, repair: Repairer | None, track_taint: bool, threads: int) -> None:
+        self.index = index
+        self.time_base = source.time_base(index)
+        self.rate = source.rate(index)
+        self.totals = Totals()
+        self.damaged = False
+        """A damaged picture came, or a packet that the container marks as corrupt."""
+        self.payloads = 0
+        self.output_order = array("q")
+        """Of an elementary stream: numbers of the payloads in the order in which their pictures come out."""
+        self._source = source
+        self._options = {"repair": repair, "threads": threads, "track_taint": track_taint}
+        self._timed = not source.elementary
+        interval = round(1 / (self.rate * self.time_base))
+        self.interval = max(interval, 1)
+        """Ticks from one picture to the next at the nominal rate."""
+        self._clock = PictureClock(self.interval, self._timed)
+        self._hidden: set[int] = set()
+        self._decoder = self._make_decoder(source.video[index].codec_context.extradata)
+
+    def _make_decoder(self, extradata: bytes | None) -> ConcealingDecoder:
+        return ConcealingDecoder(
+            self._source.codec(self.index),
+            extradata,
+            container_framed=self._source.framed,
+            **self._options,  # type: ignore[arg-type]
+        )
+
+    def feed(self, payload: VideoPayload) -> Iterator[ShownPicture]:
+        """Decode one payload; yields the pictures that come out of it."""
+        if payload.extradata is not None:
+            yield from self.flush()
+            self._decoder = self._make_decoder(payload.extradata)
+        self.damaged |= payload.truncated or bool(payload.gaps)
+        pts = payload.pts if self._timed else self.payloads
+        self.payloads += 1
+        self._clock.arrived(payload.pts, payload.dts)
+        if payload.hidden and pts is not None:
+            self._hidden.add(pts)
+        pictures = self._decoder.decode(
+            payload.data,
+            pts=pts,
+            dts=payload.dts,
+            duration=payload.duration,
+            gaps=payload.gaps,
+            truncated=payload.truncated,
+        )
+        yield from map(self._count, pictures)
+
+    def flush(self) -> Iterator[ShownPicture]:
+        """The pictures still inside the decoder, which is closed."""
+        yield from map(self._count, self._decoder.flush())
+        self._decoder.close()
+
+    def close(self) -> None:
+        """Leave without the pictures still inside."""
+        self._decoder.close()
+
+    @property
+    def any_hidden(self) -> bool:
+        """The container hides pictures of this stream from the viewer."""
+        return self.totals.hidden > 0 or bool(self._hidden)
+
+    def _count(self, picture: DecodedPicture) -> ShownPicture:
+        self.totals.add(picture)
+        self.damaged |= is_damaged(picture)
+        if not self._timed and picture.pts is not None:
+            self.output_order.append(picture.pts)
+        if picture.pts is not None and picture.pts in self._hidden:
+            self._hidden.discard(picture.pts)
+            self.totals.hidden += 1
+            return ShownPicture(picture, None)
+        return ShownPicture(picture, self._clock.stamp(picture.pts))
