@@ -73,6 +73,7 @@ class PictureAssembler(ABC):
         self._gap = False
         """Bytes are missing since the last slice."""
         self._coverage = CoverageTracker()
+        self._samples = self._empty_samples = 0
 
     def load(self, parameter_sets: Iterable[NalUnit]) -> None:
         """Take in parameter sets from the container's header."""
@@ -109,8 +110,13 @@ class PictureAssembler(ABC):
         """The payload ended an access unit: return it, unless it is a first field that waits for its pair."""
         self._gap |= gap_after
         draft = self._draft
-        if not draft.slices and (self._framed or self._gap) and draft.nals:
-            # Something was sent as a picture, even if no slice of it can be recognised.
+        if self._framed:
+            self._samples += 1
+            self._empty_samples += not draft.slices
+        often_empty = 4 * self._empty_samples > self._samples + 4
+        if not draft.slices and (self._gap or (self._framed and not often_empty)):
+            # A picture was sent here, even if no slice of it can be recognised. But some muxers give SEI
+            # and delimiters samples of their own.
             draft.stamp = stamp
             return self._emit(keep_empty=True)
         if not draft.slices or (self._waits_for_field(draft) and not draft.end_of_sequence):

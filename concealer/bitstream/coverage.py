@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .access_unit import Coverage, Grid
+from .access_unit import BlockMask, Coverage, Grid, no_blocks
 
 
 @dataclass(slots=True)
@@ -89,8 +89,8 @@ class CoverageTracker:
                 return Coverage.intact(grid.rows, grid.cols, reliable=False)
             gap = gap_after and number == last_lane
             expected = layout.expected(starts)
-            clean = not gap and starts and not any(
-                s.damaged or s.gap_before or s.index is None for s in segments
+            clean = (
+                not gap and starts and not any(s.damaged or s.gap_before or s.index is None for s in segments)
             )
             if clean and starts[0] == 0 and (expected is None or len(expected) == len(starts)):
                 layout.learn(tuple(starts), grid.cols)
@@ -128,10 +128,7 @@ class _Found:
         gap_after: bool,
     ) -> None:
         """Derive the ranges of one lane."""
-        if expected is not None:
-            bounds = [*expected, size]
-        else:
-            bounds = sorted({0, *starts}) + [size]
+        bounds = [*(sorted({0, *starts}) if expected is None else expected), size]
         ends = dict(zip(bounds, bounds[1:], strict=False))
         unreadable = _unreadable_neighbours(segments)
         received = set(starts)
@@ -161,14 +158,20 @@ class _Found:
 
     def coverage(self, grid: Grid) -> Coverage:
         coverage = Coverage.intact(grid.rows, grid.cols)
-        for name, ranges in (("lost", self.lost), ("uncertain", self.uncertain), ("broken_blocks", self.broken)):
-            if ranges:
-                blocks = np.zeros((grid.rows, grid.cols), np.bool_)
-                for first, end in ranges:
-                    grid.mark(blocks, first, end)
-                setattr(coverage, name, blocks)
+        coverage.lost = _blocks(grid, self.lost)
+        coverage.uncertain = _blocks(grid, self.uncertain)
+        coverage.broken_blocks = _blocks(grid, self.broken)
         coverage.broken = sorted(set(self.broken))
         return coverage
+
+
+def _blocks(grid: Grid, ranges: Sequence[tuple[int, int]]) -> BlockMask:
+    if not ranges:
+        return no_blocks(grid.rows, grid.cols)
+    blocks = np.zeros((grid.rows, grid.cols), np.bool_)
+    for first, end in ranges:
+        grid.mark(blocks, first, end)
+    return blocks
 
 
 def _unreadable_neighbours(segments: Sequence[Segment]) -> set[int | None]:

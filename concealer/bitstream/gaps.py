@@ -86,9 +86,9 @@ def _matching_run(
         return None
     deltas: list[int] = []
     for seen in history[start + 1 :]:
-        if len(deltas) == count and seen.is_reference == now.is_reference:
-            if seen.poc - origin.poc == now.poc - before.poc:
-                return deltas
+        ends_alike = seen.is_reference == now.is_reference and seen.poc - origin.poc == now.poc - before.poc
+        if len(deltas) == count and ends_alike:
+            return deltas
         if seen.is_reference:
             deltas.append(seen.poc - origin.poc)
         if len(deltas) > count:

@@ -79,14 +79,15 @@ class H264Assembler(PictureAssembler):
             self._pps[pps.id] = h264.parse_pps(pps.nal, self._sps)
 
     def _parse(self, nal: NalUnit, previous: object) -> h264.SliceHeader:
-        return h264.parse_slice_header(nal, self._sps, self._pps)
+        like = previous if isinstance(previous, h264.SliceHeader) else None
+        return h264.parse_slice_header(nal, self._sps, self._pps, like)
 
     def _is_new_picture(self, draft: Draft, header: object) -> bool:
         h, last = header, draft.last
         assert isinstance(h, h264.SliceHeader)
         if not isinstance(last, h264.SliceHeader) or h.redundant_pic_cnt:
             return False
-        if (
+        if h.common_bits is not last.common_bits and (
             h.frame_num != last.frame_num
             or h.sps is not last.sps
             or h.field_pic != last.field_pic
@@ -135,7 +136,8 @@ class H264Assembler(PictureAssembler):
         piece.first = self._grid(h).raster(h.first_mb)
         if h.redundant_pic_cnt:
             return
-        if not draft.pictures or (h.field_pic and h.bottom_field != getattr(draft.last, "bottom_field", None)):
+        last = draft.pictures[-1] if draft.pictures else None
+        if not isinstance(last, h264.SliceHeader) or h.bottom_field != last.bottom_field:
             draft.pictures.append(h)
         segment.index = h.first_mb
         draft.lanes.setdefault(self._lane(h), []).append(segment)

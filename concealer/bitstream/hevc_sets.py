@@ -417,8 +417,9 @@ def _tiles(r: BitReader, pps: Pps) -> None:
     pps.tile_columns = 1 + r.ue_max(19, "num_tile_columns_minus1")
     pps.tile_rows = 1 + r.ue_max(21, "num_tile_rows_minus1")
     if not r.flag():
-        pps.tile_widths = tuple(1 + r.ue_max(1055, "column_width_minus1") for _ in range(pps.tile_columns - 1))
-        pps.tile_heights = tuple(1 + r.ue_max(1055, "row_height_minus1") for _ in range(pps.tile_rows - 1))
+        columns, rows = range(pps.tile_columns - 1), range(pps.tile_rows - 1)
+        pps.tile_widths = tuple(1 + r.ue_max(1055, "column_width_minus1") for _ in columns)
+        pps.tile_heights = tuple(1 + r.ue_max(1055, "row_height_minus1") for _ in rows)
     pps.loop_filter_across_tiles = r.flag()
 
 

@@ -63,6 +63,8 @@ class StreamParser:
         """
         stamp = Stamp(pts, dts, duration)
         if self._framed:
+            if not payload and pts is None and not gaps and not truncated:
+                return []
             return self._push_sample(payload, stamp, gaps, truncated)
         done: list[AccessUnit] = []
         for nal, gap_before, nal_stamp in self._bytes.push(payload, stamp, gaps, truncated, final=complete):
