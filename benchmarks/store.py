@@ -1,0 +1,130 @@
+"""Results as JSON: what was run, where, with what, and one row per measurement, kept from run to run."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+Row = dict[str, Any]
+
+RESULTS = Path(__file__).resolve().parent / "results"
+_ROOMS = Path(__file__).resolve().parent.parent
+
+
+def machine() -> dict[str, Any]:
+    """Processor and number of cores this process may use."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = info.read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "system": platform.platform(terse=True)}
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can move a figure."""
+    libraries = {name: ".".join(map(str, number)) for name, number in av.library_versions.items()}
+    return {
+        "concealer": _installed("concealer"),
+        "python": platform.python_version(),
+        "av": av.__version__,
+        "ffmpeg": av.ffmpeg_version_info,
+        "libavcodec": libraries["libavcodec"],
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+    }
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def command_line(module: str) -> str:
+    """The command of this process as a user would type it."""
+    return shlex.join(["python", "-m", module, *sys.argv[1:]])
+
+
+def fingerprint(rooms: Iterable[str]) -> str:
+    """Hash of the sources of these rooms (folders or files below the repository): changes when they do."""
+    digest = hashlib.sha256()
+    for room in rooms:
+        place = _ROOMS / room
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.relative_to(_ROOMS).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class Store:
+    """One file of results. Rows are told apart by their key fields; a newer row takes an older one's place."""
+
+    def __init__(self, path: Path, command: str, key: tuple[str, ...]) -> None:
+        self.path = path
+        self._key = key
+        self._runs: list[dict[str, Any]] = []
+        self._rows: dict[tuple[Any, ...], Row] = {}
+        if path.is_file():
+            known = read(path)
+            self._runs = known["runs"]
+            self._rows = {self._of(row): row for row in known["rows"]}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._run = {"command": command, "date": now, "machine": machine(), "versions": versions()}
+
+    def _of(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(json.dumps(row.get(name)) for name in self._key)
+
+    def has(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row with this key is there and was made by the same sources (field "sources")."""
+        known = self._rows.get(self._of(row))
+        return known is not None and known.get("sources") == row.get("sources")
+
+    @property
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Keep rows, each with the number of this run, and write the file."""
+        if self._run not in self._runs:
+            self._runs.append(self._run)
+        number = self._runs.index(self._run)
+        for row in rows:
+            self._rows[self._of(row)] = row | {"run": number}
+        self._write()
+
+    def _write(self) -> None:
+        used = sorted({row["run"] for row in self._rows.values()})
+        places = {number: place for place, number in enumerate(used)}
+        runs = [json.dumps(self._runs[number]) for number in used]
+        rows = [json.dumps(row | {"run": places[row["run"]]}) for row in self._rows.values()]
+        text = '{"runs": [\n' + ",\n".join(runs) + '\n], "rows": [\n' + ",\n".join(rows) + "\n]}\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        part.write_text(text)
+        part.replace(self.path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """{"runs": [...], "rows": [...]} of a results file. Raises ValueError if it is something else."""
+    try:
+        known = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path.name} is not a results file: {error}") from error
+    if not isinstance(known, dict) or not {"runs", "rows"} <= set(known):
+        raise ValueError(f"{path.name} is not a results file: it has no runs and rows")
+    return known
