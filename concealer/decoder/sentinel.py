@@ -12,41 +12,47 @@ from concealer.picture import Plane
 _ROW = 4
 """One sampled row in every block: 16 samples decide about a block of 256, a sixteenth of the writing. The loop filters
 of decoded neighbours reach at most 3 rows over a block border, so row 4 is the first that tells."""
-_UNDECODED_FRACTION = 0.4
-"""Loop filters overwrite up to a few columns of an undecoded block, never this much of it."""
+_UNDECODED_FRACTION = 0.6
+"""Loop filters overwrite up to three columns at either side of an undecoded block."""
 _PATTERNS = 256
+"""Places in either direction from which a pattern is cut out of the noise: a block predicted from an unpainted hole
+must not carry an older picture's pattern to where this one's would be."""
 
 
 class Sentinel:
     """Seeded noise in one luma row of every block row, another pattern for every picture.
 
-    Cost at 720p: 0.01 ms to write, 0.02 ms to check an undamaged picture.
+    A sample still counts as the pattern's if it is off by what sample adaptive offset can add: the decoder runs that
+    filter over undecoded blocks beside decoded ones. By chance one sample in 17 looks so, ten of 16 never.
+
+    Cost at 720p: 0.02 ms to write, 0.1 ms to check.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
         self._bank: Plane = np.zeros((0, 0), np.uint8)
         self._bit_depth = 0
-        self._first = 0
+        self._first = (0, 0)
 
     def write(self, buffer: Buffer) -> None:
         """Overwrite the sampled luma rows of `buffer` with this picture's pattern."""
         rows = buffer.planes[0][_ROW::BLOCK]
         depth = buffer.layout.bit_depth
-        if self._bank.shape != (rows.shape[0] + _PATTERNS, rows.shape[1]) or self._bit_depth != depth:
-            shape = (rows.shape[0] + _PATTERNS, rows.shape[1])
+        shape = (rows.shape[0] + _PATTERNS, rows.shape[1] + _PATTERNS)
+        if self._bank.shape != shape or self._bit_depth != depth:
             self._bank = self._rng.integers(0, 1 << depth, shape, rows.dtype)
             self._bit_depth = depth
-        self._first = int(self._rng.integers(0, _PATTERNS))
+        first_row, first_col = self._rng.integers(0, _PATTERNS, 2).tolist()
+        self._first = (first_row, first_col)
         rows[...] = self._pattern(rows)
 
     def undecoded(self, buffer: Buffer) -> npt.NDArray[np.bool_] | None:
         """(block rows, block cols) bool: blocks of the picture written last that still hold it; None if there are none."""
         luma = buffer.planes[0]
         rows = luma[_ROW::BLOCK]
-        same = rows == self._pattern(rows)
-        if np.count_nonzero(same) < BLOCK * _UNDECODED_FRACTION:
-            return None
+        depth = buffer.layout.bit_depth
+        offset = rows.dtype.type((1 << (min(depth, 10) - 5)) - 1 << max(0, depth - 10))
+        same = (rows - self._pattern(rows) + offset) <= 2 * offset  # in the samples' own, wrapping arithmetic
         grid_rows, grid_cols = -(-luma.shape[0] // BLOCK), -(-luma.shape[1] // BLOCK)
         starts = np.arange(grid_cols) * BLOCK
         widths = np.minimum(starts + BLOCK, luma.shape[1]) - starts
@@ -56,4 +62,5 @@ class Sentinel:
         return undecoded if undecoded.any() else None
 
     def _pattern(self, rows: Plane) -> Plane:
-        return self._bank[self._first : self._first + rows.shape[0]]
+        row, col = self._first
+        return self._bank[row : row + rows.shape[0], col : col + rows.shape[1]]
