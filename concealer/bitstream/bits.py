@@ -43,15 +43,18 @@ class BitReader:
 
     def ue(self) -> int:
         """Exp-Golomb code, 0 .. 2**32 - 2. Raises BitstreamError past the end or on a longer prefix."""
-        one = self.bits.find("1", self.pos, self.pos + 33)
+        bits, pos = self.bits, self.pos
+        one = bits.find("1", pos, pos + 33)
+        if one == pos:
+            self.pos = pos + 1
+            return 0
         if one < 0:
             raise BitstreamError("no Exp-Golomb code here")
-        end = 2 * one - self.pos + 1
-        if end > len(self.bits):
+        end = 2 * one - pos + 1
+        if end > len(bits):
             raise BitstreamError("ran out of bits")
-        value = int(self.bits[one:end], 2) - 1
         self.pos = end
-        return value
+        return int(bits[one:end], 2) - 1
 
     def se(self) -> int:
         """Signed Exp-Golomb code."""
@@ -67,7 +70,8 @@ class BitReader:
 
     def se_within(self, low: int, high: int, name: str) -> int:
         """Signed code limited to low..high; raises BitstreamError outside."""
-        value = self.se()
+        code = self.ue()
+        value = (code + 1) >> 1 if code & 1 else -(code >> 1)
         if not low <= value <= high:
             raise BitstreamError(f"{name} must be within {low}..{high}, got {value}")
         return value

@@ -418,6 +418,7 @@ def _own_fields(r: BitReader, h: SliceHeader) -> None:
         h.slice_qs_delta = r.se_within(-51, 51, "slice_qs_delta")
     if pps.deblocking_filter_control_present:
         h.disable_deblocking_filter_idc = r.ue_max(2, "disable_deblocking_filter_idc")
+        h.slice_alpha_c0_offset_div2 = h.slice_beta_offset_div2 = 0
         if h.disable_deblocking_filter_idc != 1:
             h.slice_alpha_c0_offset_div2 = r.se_within(-6, 6, "slice_alpha_c0_offset_div2")
             h.slice_beta_offset_div2 = r.se_within(-6, 6, "slice_beta_offset_div2")
