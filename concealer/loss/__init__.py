@@ -1,1 +1,22 @@
-"""A seeded lossy channel over NAL units, RTP, MPEG-TS and files."""
+"""A seeded lossy channel, and a record of exactly what it damaged."""
+
+from .channel import Channel, Received, transmit
+from .models import BitFlips, ByteRemoval, PictureLoss, RtpLoss, SliceLoss
+from .process import LossProcess
+from .record import AccessUnitDamage, DamageRecord, NalDamage, Truth
+
+__all__ = [
+    "AccessUnitDamage",
+    "BitFlips",
+    "ByteRemoval",
+    "Channel",
+    "DamageRecord",
+    "LossProcess",
+    "NalDamage",
+    "PictureLoss",
+    "Received",
+    "RtpLoss",
+    "SliceLoss",
+    "Truth",
+    "transmit",
+]
