@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.repair import flow as motion
+from concealer.repair.crop import to_grid
 from concealer.repair.site import Layer, Site
 
 Array = npt.NDArray[Any]
@@ -26,6 +27,9 @@ class Candidate:
     """(h', w', 2) float32."""
     flow: Array | None = None
     """Flow-grid flow of the window, for candidates that are one warp."""
+    doubt: Array | None = None
+    """(h, w) float32 on the error grid of the window: how far two references disagree about this candidate, as
+    mean absolute luma difference; known inside the hole too. None if there is only one reference."""
 
 
 def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:
@@ -34,7 +38,7 @@ def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:
     if flow is None:
         chroma = None if source.chroma is None else source.chroma[site.chroma_window]
         return Candidate(name, source.luma[window.slices()], chroma, None)
-    luma = _warp_plane(source.luma, flow, site, (0, 0), cv2.INTER_CUBIC)
+    luma = _warp_plane(source.luma, flow, site, (0, 0), cv2.INTER_LINEAR)
     chroma = None
     if source.chroma is not None:
         chroma = _warp_plane(source.chroma, flow, site, site.shift, cv2.INTER_LINEAR)
@@ -42,17 +46,17 @@ def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:
 
 
 def _warp_plane(plane: Array, flow: Array, site: Site, shift: tuple[int, int], method: int) -> Array:
-    rows, cols = site.window.slices(*shift)
-    height, width = rows.stop - rows.start, cols.stop - cols.start
+    given = flow
     scale_y, scale_x = site.scale / (1 << shift[1]), site.scale / (1 << shift[0])
-    places = flow
+    if shift != (0, 0):
+        flow = cv2.multiply(flow, (1.0 / (1 << shift[0]), 1.0 / (1 << shift[1]), 0.0, 0.0))
     if scale_y != 1 or scale_x != 1:
         size = (round(flow.shape[1] * scale_x), round(flow.shape[0] * scale_y))
-        places = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
-    places = places[:height, :width]
-    if shift != (0, 0):
-        places = places * np.float32([1.0 / (1 << shift[0]), 1.0 / (1 << shift[1])])
-    places = places + motion.grid(*plane.shape[:2])[rows, cols]
+        flow = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
+    base = site.places(shift)
+    fresh = flow is not given and flow.shape == base.shape
+    # In place: a fresh array of this size costs more in page faults than the sum itself.
+    places = cv2.add(flow, base, dst=flow) if fresh else cv2.add(flow[: base.shape[0], : base.shape[1]], base)
     return cv2.remap(plane, places, None, method, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -73,10 +77,37 @@ def surroundings_flow(site: Site, base: Layer, predicted: Array, prefill: Array)
     filled spreads the surroundings' motion; acc spreads their deviation from `predicted`, the acceleration.
     """
     gray = np.where(site.flow_hole, prefill, site.now.gray)
-    seen = motion.dense_flow(gray, base.gray, site.scale, fine=False)
-    both = np.concatenate([seen, seen - predicted], axis=2)
-    both = motion.fill(both, site.flow_trust)
-    return np.ascontiguousarray(both[..., :2]), predicted + both[..., 2:]
+    seen = motion.dense_flow(gray, base.gray, site.scale)
+    spreader = site.flow_spreader
+    parts = [*cv2.split(seen), *cv2.split(cv2.subtract(seen, predicted))]
+    filled = [spreader.fill(part) for part in parts]
+    return cv2.merge(filled[:2]), cv2.add(predicted, cv2.merge(filled[2:]))
+
+
+def _disagreement(difference: Array, step: int) -> Array:
+    """Local mean of a (h, w) absolute difference; cells of `step` samples, 5 x 5 of them averaged."""
+    return cv2.blur(to_grid(difference, step), (5, 5))
+
+
+def _doubt_steady(site: Site, last: Layer, older: Layer, flow: Array | None) -> Array:
+    """Disagreement of the last two pictures if `flow` (window, flow grid) had been so before, too."""
+    elapsed = site.now.order - last.order
+    further = _ratio(site.now.order - older.order, elapsed)
+    cut = site.flow_window
+    if flow is None:
+        difference = cv2.absdiff(last.gray[cut], older.gray[cut])
+    else:
+        places = np.ascontiguousarray(motion.grid(*last.gray.shape)[cut])
+        flow = np.ascontiguousarray(flow)
+        near, far = (
+            cv2.remap(
+                layer.gray, cv2.scaleAdd(flow, reach / site.scale, places), None,
+                cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+            )
+            for layer, reach in ((last, 1.0), (older, further))
+        )  # fmt: skip
+        difference = cv2.absdiff(near, far)
+    return _disagreement(difference, site.step // site.scale)
 
 
 def from_past(site: Site, last: Layer, older: Layer | None, light: bool) -> list[Candidate]:
@@ -84,7 +115,7 @@ def from_past(site: Site, last: Layer, older: Layer | None, light: bool) -> list
     cut = site.flow_window
     out = [warp(site, last, None, "copy")]
     if older is not None:
-        back = motion.dense_flow(last.gray, older.gray, site.scale, fine=False)
+        back = motion.dense_flow(last.gray, older.gray, site.scale)
         ratio = _ratio(site.now.order - last.order, last.order - older.order)
         predicted = motion.extrapolate(back, ratio, site.scale)
         out.append(warp(site, last, predicted[cut], "extrap"))
@@ -95,10 +126,8 @@ def from_past(site: Site, last: Layer, older: Layer | None, light: bool) -> list
     out.append(warp(site, last, filled[cut], "filled"))
     if older is not None:
         out.append(warp(site, last, acc[cut], "acc"))
-        if not light:
-            # Constant velocity beyond the last picture: its own flow, read where the content was.
-            further = acc + motion.sample(back, acc, site.scale)
-            out.append(warp(site, older, further[cut], "older"))
+        for candidate in out:
+            candidate.doubt = _doubt_steady(site, last, older, candidate.flow)
     return out
 
 
@@ -106,17 +135,14 @@ def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candi
     """Candidates between a picture before and one after the damaged one."""
     cut = site.flow_window
     share = _ratio(site.now.order - past.order, future.order - past.order)
-    across = motion.dense_flow(past.gray, future.gray, site.scale, fine=False)
+    across = motion.dense_flow(past.gray, future.gray, site.scale)
     to_past, to_future = motion.interpolate(across, share, site.scale)
     copy_past, copy_future = warp(site, past, None, "copy"), warp(site, future, None, "copy_future")
     inter_past = warp(site, past, to_past[cut], "inter_past")
     inter_future = warp(site, future, to_future[cut], "inter_future")
     out = [
-        copy_past,
-        average(copy_past, copy_future, share, "copy_both"),
-        inter_past,
-        inter_future,
-        average(inter_past, inter_future, 0.5, "inter_both"),
+        *_pair(site, copy_past, copy_future, share, "copy_both")[::2],
+        _pair(site, inter_past, inter_future, 0.5, "inter_both")[2],
     ]
     if light:
         return out
@@ -128,7 +154,17 @@ def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candi
     _, acc_future = surroundings_flow(site, future, to_future, prefill)
     past_acc = warp(site, past, acc_past[cut], "acc")
     future_acc = warp(site, future, acc_future[cut], "acc_future")
-    return [*out, past_acc, future_acc, average(past_acc, future_acc, 0.5, "acc_both")]
+    return [*out, *_pair(site, past_acc, future_acc, 0.5, "acc_both")]
+
+
+def _pair(
+    site: Site, past: Candidate, future: Candidate, share: float, name: str
+) -> tuple[Candidate, Candidate, Candidate]:
+    """Both and their average, with the doubt that their difference casts on all three."""
+    both = average(past, future, share, name)
+    past.doubt = _disagreement(cv2.absdiff(past.luma, future.luma), site.step)
+    future.doubt = both.doubt = past.doubt
+    return past, future, both
 
 
 def _ratio(part: int, whole: int) -> float:

