@@ -63,6 +63,13 @@ class FrameNumGaps:
                 if repeated:
                     return [before.poc + delta for delta in repeated]
         taken = {seen.poc for seen in history} | {poc}
+        if poc < before.poc:
+            # A picture shown before the last one: the lost one is the B picture that halves the same distance.
+            below = max((taken_poc for taken_poc in taken if taken_poc < poc), default=poc - step)
+            middle = [p for p in range(below + step, before.poc, step) if p not in taken]
+            middle.sort(key=lambda p: (abs(2 * p - below - before.poc), p))
+            if len(middle) >= count:
+                return middle[:count]
         if poc > before.poc + step * count:
             spread = (poc - before.poc) // (count + 1) // step * step
             return [before.poc + spread * (i + 1) for i in range(count)]

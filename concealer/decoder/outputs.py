@@ -98,8 +98,23 @@ class OutputQueue:
             picture = self._synthesise(self._absent.pop(0), self._last, (record, frame))
             if picture is not None:
                 out.append(picture)
+        self._keep_times_in_order(record)
         self._last = self._complete(record, frame)
         return [*out, self._last]
+
+    def _keep_times_in_order(self, record: Record) -> None:
+        """Give `record` the earliest time of its sequence that is still unused.
+
+        It has that already unless the place of a lost picture was guessed wrong, or the container's times are in
+        decode order.
+        """
+        if record.pts is None:
+            return
+        pending = [*self._absent, *self._waiting.values()]
+        earlier = [(r.pts, r) for r in pending if r.pts is not None and r.pts < record.pts and r.scene == record.scene]
+        if earlier:
+            first = min(earlier, key=lambda entry: entry[0])[1]
+            record.pts, first.pts = first.pts, record.pts
 
     def flush(self) -> list[DecodedPicture]:
         """Pictures for all records that are still without a frame, after the decoder's last one."""

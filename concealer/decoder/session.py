@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -129,15 +130,17 @@ class ConcealingDecoder:
             self._history.restart()
         if au.is_irap:
             self._scene += 1
-        self._timeline.learn(au.order, au.pts)
-        record = self._record(au.order, au.pts, au.duration, au.kind)
         prepared = prepare(au)
         if not prepared.slices:
+            order = self._timeline.order_at(au.pts)
+            record = self._record(au.order if order is None else order, au.pts, au.duration, au.kind)
             record.damage = _all_lost(au.width, au.height)
             self._outputs.absent(record)
             self._hollow.append(record)
             return out
         self._hollow.clear()
+        self._timeline.learn(au.order, au.pts)
+        record = self._record(au.order, au.pts, au.duration, au.kind)
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
         self._headers = []
@@ -152,6 +155,7 @@ class ConcealingDecoder:
         """A reference picture never arrived: decode a stand-in in its place and repair all of it."""
         if self._hollow:  # its access unit did arrive, but without a slice
             record = self._hollow.pop(0)
+            missing = replace(missing, poc=missing.poc + record.order - missing.order, order=record.order)
         else:
             record = self._record(missing.order, self._timeline.estimate(missing.order), None, "P")
             record.synthesised = True

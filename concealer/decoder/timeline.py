@@ -26,10 +26,24 @@ class Timeline:
 
         A time that another picture already has is never given out.
         """
+        slope = self._slope()
+        if slope is None:
+            return None
+        nearest, time = min(self._known.items(), key=lambda pair: abs(pair[0] - order))
+        estimate = round(time + (order - nearest) * slope)
+        return None if estimate in self._known.values() else estimate
+
+    def order_at(self, pts: int | None) -> int | None:
+        """Place in output order of a picture shown at `pts`, None if too little is known or the place is taken."""
+        slope = self._slope()
+        if slope is None or pts is None:
+            return None
+        nearest, time = min(self._known.items(), key=lambda pair: abs(pair[1] - pts))
+        order = nearest + round((pts - time) / slope)
+        return None if order in self._known else order
+
+    def _slope(self) -> float | None:
+        """Time per step of order."""
         pairs = sorted(self._known.items())
         slopes = [(t1 - t0) / (o1 - o0) for (o0, t0), (o1, t1) in zip(pairs, pairs[1:], strict=False) if t1 > t0]
-        if not slopes:
-            return None
-        nearest, time = min(pairs, key=lambda pair: abs(pair[0] - order))
-        estimate = round(time + (order - nearest) * median(slopes))
-        return None if estimate in self._known.values() else estimate
+        return median(slopes) if slopes else None
