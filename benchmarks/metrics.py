@@ -58,7 +58,7 @@ def squared_error(a: Luma, b: Luma, mask: Mask | None = None) -> float:
 def ssim(a: Luma, b: Luma) -> float:
     """Mean structural similarity (Wang et al. 2004): Gaussian window of 11x11, sigma 1.5, K1 .01, K2 .03.
 
-    Windows that reach over the border are left out, as in the authors' code. Pictures below 11x11 raise ValueError.
+    Windows that reach over the border are left out, as in the authors' code. Raises ValueError below 11x11.
     """
     if min(a.shape) < 11:
         raise ValueError(f"SSIM needs at least 11x11 samples, got {a.shape}")

@@ -30,7 +30,9 @@ def machine() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     if info.is_file():
         lines = info.read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+        model = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
+        )
     return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "system": platform.platform(terse=True)}
 
 
@@ -72,7 +74,7 @@ def fingerprint(rooms: Iterable[str]) -> str:
 
 
 class Store:
-    """One file of results. Rows are told apart by their key fields; a newer row takes an older one's place."""
+    """One file of results. Rows are told apart by their key fields; a newer row replaces an older one."""
 
     def __init__(self, path: Path, command: str, key: tuple[str, ...]) -> None:
         self.path = path

@@ -19,7 +19,12 @@ from benchmarks.clips import Clip, Planes, load, to_frame, to_planes
 
 Codec = Literal["h264", "hevc"]
 Structure = Literal["P", "B"]
-COMBINATIONS: tuple[tuple[Codec, Structure], ...] = (("h264", "P"), ("h264", "B"), ("hevc", "P"), ("hevc", "B"))
+COMBINATIONS: tuple[tuple[Codec, Structure], ...] = (
+    ("h264", "P"),
+    ("h264", "B"),
+    ("hevc", "P"),
+    ("hevc", "B"),
+)
 FPS = 25
 
 
@@ -113,7 +118,7 @@ class Stream:
 def plain_decode(
     codec: Codec, packets: list[tuple[bytes, int]], options: dict[str, str] | None = None
 ) -> dict[int, Planes]:
-    """libavcodec through PyAV with one thread: pts to picture, for those that come out. Bad data never raises."""
+    """libavcodec through PyAV with one thread: pts to picture, for those that come out. Never raises."""
     context = av.CodecContext.create(codec, "r")
     assert isinstance(context, av.VideoCodecContext)
     context.thread_count = 1

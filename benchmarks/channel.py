@@ -1,0 +1,170 @@
+"""Streams sent through the lossy channel of `concealer.loss`, and the truth about what was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.metrics import Mask
+from benchmarks.streams import Stream
+from concealer.bitstream import AccessUnit, StreamParser
+from concealer.damage import BLOCK
+from concealer.loss import (
+    BitFlips,
+    ByteRemoval,
+    Channel,
+    DamageRecord,
+    PictureLoss,
+    RtpLoss,
+    SliceLoss,
+)
+from concealer.loss import transmit as send
+from concealer.loss.channel import Sent, slice_numbers
+
+SLICE = "slice"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss model and its parameters."""
+
+    model: str
+    """"slice", "picture", "rtp", "bytes" or "flips"."""
+    rate: float = 0.0
+    """Share of slices, pictures or packets lost; for flips the probability of a bit to flip."""
+    burst: float | None = None
+    """Mean run of losses (Gilbert-Elliott); None: independent."""
+    P: int = 2
+    L: float = 0.5
+    S: int = 256
+    """Parameters of byte removal; see `ByteRemoval`."""
+    gaps_known: bool = False
+    """Whether the decoder is told where bytes are missing, as by RTP sequence numbers."""
+
+    @property
+    def detail(self) -> str:
+        """What `model` and `rate` do not say."""
+        parts = []
+        if self.burst is not None:
+            parts.append(f"bursts of {self.burst:g}")
+        if self.model == "bytes":
+            parts.append(f"P={self.P} L={self.L:g} S={self.S}")
+        if self.model in ("bytes", "rtp"):
+            parts.append("place known" if self.gaps_known else "place unknown")
+        return ", ".join(parts)
+
+    @property
+    def title(self) -> str:
+        """One line for people."""
+        return ", ".join(
+            filter(None, [f"{self.model} {100 * self.rate:g} %" if self.rate else self.model, self.detail])
+        )
+
+    def channel(self, seed: int) -> Channel:
+        """A fresh channel; the first picture is always spared. Raises ValueError for an unknown model."""
+        makers: dict[str, Callable[[], Channel]] = {
+            "slice": lambda: SliceLoss(self.rate, seed=seed, burst=self.burst),
+            "picture": lambda: PictureLoss(self.rate, seed=seed, burst=self.burst),
+            "rtp": lambda: RtpLoss(self.rate, seed=seed, burst=self.burst),
+            "bytes": lambda: ByteRemoval(self.P, self.L, self.S, seed=seed),
+            "flips": lambda: BitFlips(self.rate, seed=seed),
+        }
+        if self.model not in makers:
+            raise ValueError(f"no such loss model: {self.model}; there are {', '.join(makers)}")
+        return makers[self.model]()
+
+
+GONE_BYTES = Loss("bytes", gaps_known=True)
+FLIPS = Loss("flips", 1e-5)
+MODELS = (
+    Loss("slice", 0.03, burst=3),
+    Loss("picture", 0.03),
+    Loss("rtp", 0.03, gaps_known=True),
+    *(Loss("rtp", 0.03, burst=burst, gaps_known=True) for burst in (1, 3, 8)),
+    GONE_BYTES,
+    Loss("bytes", P=4, S=4096, gaps_known=True),
+    Loss("bytes"),
+    FLIPS,
+)
+"""Loss models beside independent slice loss."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What arrives of one access unit."""
+
+    payload: bytes
+    """Annex B."""
+    pts: int
+    gaps: tuple[int, ...] = ()
+    unit: int = -1
+    """Index of its access unit in decoding order."""
+
+
+@dataclass
+class Damaged:
+    """A stream behind the channel."""
+
+    samples: list[Sample]
+    """Access units of which something arrived, in decoding order."""
+    record: DamageRecord
+
+    def holes(self, stream: Stream) -> list[Mask | None]:
+        """True holes in luma samples (height, width) by output position; None: arrived whole.
+
+        Slices with wrong bytes count as a whole.
+        """
+        holes: list[Mask | None] = [None] * len(stream.units)
+        for damage in self.record.damaged:
+            truth = self.record.truth(damage.index)
+            blocks = truth.lost | truth.broken
+            if blocks.any():
+                mask = blocks.repeat(BLOCK, axis=0)[: stream.height].repeat(BLOCK, axis=1)[:, : stream.width]
+                holes[stream.units[damage.index].pts] = mask
+        return holes
+
+
+def parse(stream: Stream) -> list[AccessUnit]:
+    """The stream's access units, in decoding order."""
+    parser = StreamParser(stream.encoding.codec, None, container_framed=True)
+    units = [unit for sent in stream.units for unit in parser.push(sent.payload, pts=sent.pts)]
+    return units + parser.flush()
+
+
+def transmit(stream: Stream, loss: Loss, seed: int) -> Damaged:
+    """Send a stream through a fresh channel."""
+    return through(stream, loss.channel(seed), loss.gaps_known)
+
+
+def through(stream: Stream, channel: Channel, gaps_known: bool) -> Damaged:
+    """Send a stream through `channel`."""
+    received, record = send(parse(stream), channel)
+    samples = [
+        Sample(part.payload, stream.units[part.index].pts, tuple(part.gaps) if gaps_known else (), part.index)
+        for part in received
+        if part.payload
+    ]
+    return Damaged(samples, record)
+
+
+class OneSlice(Channel):
+    """Every `every`-th access unit from `first` on loses one slice, another one each time."""
+
+    name = "one slice"
+
+    def __init__(self, every: int, first: int) -> None:
+        super().__init__({"every": every, "first": first}, spare_first=True)
+        self._every, self._first, self._turn = every, first, 0
+
+    def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
+        slices = slice_numbers(unit)
+        if index < self._first or (index - self._first) % self._every or len(slices) < 2:
+            return {}
+        chosen = slices[self._turn % len(slices)]
+        self._turn += 1
+        return {chosen: Sent(b"", [(0, len(unit.nals[chosen].data))])}
+
+
+def drop_one_slice(stream: Stream, every: int, first: int) -> Damaged:
+    """Send a stream through `OneSlice`."""
+    return through(stream, OneSlice(every, first), gaps_known=False)

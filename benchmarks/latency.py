@@ -1,0 +1,193 @@
+"""What concealment costs: the hook on undamaged streams, the repair of one picture, memory.
+
+python -m benchmarks.latency            # about three minutes
+python -m benchmarks.latency --quick    # fewer rounds, shorter streams; results go to the cache folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import av
+import numpy as np
+
+from benchmarks.channel import drop_one_slice
+from benchmarks.clips import CUPS_720P, ROAD_1080P, available
+from benchmarks.methods import decode
+from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
+from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
+from benchmarks.tables import latency_tables
+from concealer.damage import DamageMap
+from concealer.decoder.session import ConcealingDecoder
+from concealer.picture import Picture
+from concealer.repair.policy import Repairer
+
+KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "threads", "damage")
+_LAUNCHER = (
+    "import resource, subprocess, sys\n"
+    "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n"
+    "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+"""A process inherits the peak memory of the one it was forked from, so this small one starts the command."""
+
+
+def decode_plain(stream: Stream, threads: int) -> int:
+    """Decode with PyAV alone; the number of pictures."""
+    context = av.CodecContext.create(stream.encoding.codec, "r")
+    assert isinstance(context, av.VideoCodecContext)
+    context.thread_count, context.thread_type = threads, "SLICE"
+    count = 0
+    for unit in stream.units:
+        packet = av.Packet(unit.payload)
+        packet.pts = unit.pts
+        count += len(context.decode(packet))
+    return count + len(context.decode(None))
+
+
+def decode_hooked(stream: Stream, threads: int) -> int:
+    """Decode with `ConcealingDecoder`, ready to repair; the number of pictures."""
+    decoder = ConcealingDecoder(
+        stream.encoding.codec, repair=Repairer("auto"), container_framed=True, threads=threads
+    )
+    count = 0
+    for unit in stream.units:
+        count += len(decoder.decode(unit.payload, pts=unit.pts))
+    count += len(decoder.flush())
+    decoder.close()
+    return count
+
+
+def hook_cost(stream: Stream, threads: int, rounds: int) -> Row:
+    """Time per picture of both, taken in turns; the ratio is the median of the rounds' ratios."""
+    plain, hooked = [], []
+    for turn in range(rounds + 1):
+        pair: dict[Any, float] = {}
+        for run in (decode_plain, decode_hooked) if turn % 2 else (decode_hooked, decode_plain):
+            started = time.perf_counter()
+            count = run(stream, threads)
+            pair[run] = (time.perf_counter() - started) * 1e3 / len(stream.units)
+            if count != len(stream.units):
+                raise RuntimeError(f"{run.__name__}: {count} pictures of {len(stream.units)}")
+        if turn:  # the first is to warm up
+            plain.append(pair[decode_plain])
+            hooked.append(pair[decode_hooked])
+    ratios = [b / a for a, b in zip(plain, hooked, strict=True)]
+    return {
+        "plain_ms": median(plain),
+        "hooked_ms": median(hooked),
+        "ratio": median(ratios),
+        "ratio_low": min(ratios),
+        "ratio_high": max(ratios),
+        "rounds": rounds,
+    }
+
+
+def repair_cost(stream: Stream, rounds: int) -> Row:
+    """Wall time of each repair of a picture that lost one slice; another slice in every third picture."""
+    times: list[float] = []
+    repair = Repairer("auto")
+
+    def timed(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
+        started = time.perf_counter()
+        outcome = repair(picture, damage, references)
+        times.append((time.perf_counter() - started) * 1e3)
+        return outcome
+
+    for turn in range(rounds):
+        decode(stream, drop_one_slice(stream, every=3, first=turn + 1), timed)
+    steady = times[1:]  # the first call loads and warms up
+    return {
+        "repairs": len(steady),
+        "first_ms": times[0],
+        "median_ms": median(steady),
+        "p95_ms": float(np.percentile(steady, 95)),
+        "p99_ms": float(np.percentile(steady, 99)),
+    }
+
+
+def peak_memory(stream: Stream, times: int, arguments: Sequence[str] = ()) -> Row:
+    """Peak resident memory and time of `conceal` on the damaged stream repeated `times` times."""
+    payload = b"".join(s.payload for s in drop_one_slice(stream, every=10, first=3).samples) * times
+    with tempfile.TemporaryDirectory(prefix="concealer-memory-") as folder:
+        suffix = ".264" if stream.encoding.codec == "h264" else ".265"
+        source, target = Path(folder) / f"in{suffix}", Path(folder) / "out.mkv"
+        source.write_bytes(payload)
+        command = [sys.executable, "-m", "pipelines.cli", "-q", *arguments, str(source), str(target)]
+        launch = [sys.executable, "-c", _LAUNCHER, *command]
+        started = time.perf_counter()
+        done = subprocess.run(launch, capture_output=True, text=True, check=True)
+        seconds = time.perf_counter() - started
+        code, kilobytes = (int(word) for word in done.stdout.split()[-2:])
+        if code:
+            raise RuntimeError(f"conceal ended with {code}: {done.stderr.strip()}")
+    return {"peak_mb": kilobytes / 1024, "seconds": seconds, "length": times * len(stream.units)}
+
+
+def _row(measure: str, stream: Stream, threads: int, damage: str, values: Row) -> Row:
+    return {
+        "measure": measure,
+        "clip": stream.clip.name,
+        "width": stream.width,
+        "height": stream.height,
+        "codec": stream.encoding.codec,
+        "structure": stream.encoding.structure,
+        "settings": stream.encoding.settings,
+        "pictures": len(stream.units),
+        "threads": threads,
+        "damage": damage,
+        "encoder": stream.writer,
+        "sources": fingerprint(("concealer", "pipelines", "benchmarks/latency.py")),
+    } | values
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter streams")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips")
+    parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/latency.json)")
+    parser.add_argument("--only", choices=("hook", "repair", "memory"), help="one measure only")
+    options = parser.parse_args(arguments)
+    out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "latency.json"
+    store = Store(out, command_line("benchmarks.latency"), KEY)
+    pictures, rounds = (24, 3) if options.quick else (60, 9)
+    cores = len(os.sched_getaffinity(0))
+    clip, tall = (available([wanted])[0] for wanted in (CUPS_720P, ROAD_1080P))
+
+    def stream_of(codec: Codec, structure: Any) -> Stream:
+        return encoded(clip, Encoding(codec, structure, pictures, slices=8), options.cache)
+
+    if options.only in (None, "hook"):
+        for codec, structure in COMBINATIONS:
+            stream = stream_of(codec, structure)
+            for threads in (1,) if codec == "h264" else tuple(dict.fromkeys((1, cores))):
+                store.add([_row("hook", stream, threads, "none", hook_cost(stream, threads, rounds))])
+    if options.only in (None, "repair"):
+        for codec, structure in COMBINATIONS:
+            stream = stream_of(codec, structure)
+            cost = repair_cost(stream, max(1, rounds // 3))
+            store.add([_row("repair", stream, 1, "one of eight slices in every third picture", cost)])
+    if options.only in (None, "memory"):
+        for codec in ("h264", "hevc"):
+            preset = "veryfast" if codec == "h264" else "ultrafast"
+            long = Encoding(codec, "B", 12 if options.quick else 48, preset=preset, slices=8)
+            stream = encoded(tall, long, options.cache)
+            for times in (1, 4):
+                memory = peak_memory(stream, times, ["--preset", "ultrafast"])
+                damage = f"one of eight slices in every tenth picture, {memory['length']} pictures"
+                store.add([_row("memory", stream, cores, damage, memory)])
+    print("\n\n".join(latency_tables(store.rows)))
+    print(f"\n{out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,216 @@
+"""Rows of results as Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from benchmarks.methods import METHODS
+from benchmarks.store import Row
+from benchmarks.streams import COMBINATIONS
+
+CODEC_NAMES = {"h264": "H.264", "hevc": "HEVC"}
+STRUCTURE_NAMES = {"P": "IPPP", "B": "with B-pictures"}
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first column is left-aligned, the others right-aligned."""
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean of what is there; None if nothing is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Fixed point, "-" for None."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def distinct(rows: Sequence[Row], name: str) -> list[str]:
+    """Values of a field in order of appearance."""
+    return list(dict.fromkeys(str(row[name]) for row in rows))
+
+
+def select(rows: Sequence[Row], **fields: object) -> list[Row]:
+    """Rows whose fields have these values."""
+    return [row for row in rows if all(row.get(name) == value for name, value in fields.items())]
+
+
+def over_clips(rows: Sequence[Row], name: str) -> float | None:
+    """Mean over seeds within each clip, then over clips: every clip counts the same."""
+    return mean([mean([row.get(name) for row in select(rows, clip=clip)]) for clip in distinct(rows, "clip")])
+
+
+def present_methods(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """(name, title) of the methods that occur, in the order of `METHODS`."""
+    have = {row["method"] for row in rows}
+    return [(method.name, method.title) for method in METHODS if method.name in have]
+
+
+def combinations(rows: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
+    """(codec, structure, its rows) for those that occur."""
+    found = [
+        (codec, structure, select(rows, codec=codec, structure=structure))
+        for codec, structure in COMBINATIONS
+    ]
+    return [entry for entry in found if entry[2]]
+
+
+def combination_title(codec: str, structure: str) -> str:
+    """ "H.264 IPPP"."""
+    return f"{CODEC_NAMES[codec]} {STRUCTURE_NAMES[structure]}"
+
+
+def psnr_table(rows: Sequence[Row]) -> str:
+    """Clips x methods: sequence PSNR / hole PSNR, means over seeds; the last row is the mean over clips."""
+    methods = present_methods(rows)
+    lines = []
+    for clip in distinct(rows, "clip"):
+        part = select(rows, clip=clip)
+        lines.append([clip, *(_pair(select(part, method=name), over_clips) for name, _ in methods)])
+    lines.append(
+        ["**mean**", *(f"**{_pair(select(rows, method=name), over_clips)}**" for name, _ in methods)]
+    )
+    return markdown(["clip", *(title for _, title in methods)], lines)
+
+
+def _pair(rows: Sequence[Row], average: Callable[[Sequence[Row], str], float | None]) -> str:
+    return f"{number(average(rows, 'psnr'))} / {number(average(rows, 'hole_psnr'))}"
+
+
+def summary_table(rows: Sequence[Row]) -> str:
+    """Methods x metrics, means over clips; pictures are sums."""
+    lines = []
+    for name, title in present_methods(rows):
+        part = select(rows, method=name)
+        lines.append(
+            [
+                title,
+                number(over_clips(part, "psnr")),
+                number(over_clips(part, "hole_psnr")),
+                number(over_clips(part, "later_psnr")),
+                number(over_clips(part, "ssim"), 4),
+                f"{sum(row['pictures_out'] for row in part)} / {sum(row['pictures_in'] for row in part)}",
+                str(sum(row.get("frozen") or 0 for row in part)),
+            ]
+        )
+    head = ["method", "sequence PSNR", "hole PSNR", "later PSNR", "SSIM", "pictures out / in", "frozen"]
+    return markdown(head, lines)
+
+
+def model_table(rows: Sequence[Row]) -> str:
+    """Loss models x what came out, all codecs and structures together, and sequence PSNR by combination."""
+    pairs = [(codec, structure) for codec, structure, _ in combinations(rows)]
+    head = ["loss", "out / in, concealer", "out / in, FFmpeg"]
+    head += [combination_title(c, s) for c, s in pairs]
+    titles = dict.fromkeys((row["model"], row["rate"], row["detail"]) for row in rows)
+    lines = []
+    for model, rate, detail in titles:
+        part = select(rows, model=model, rate=rate, detail=detail)
+        ours, theirs = select(part, method="concealer"), select(part, method="ffmpeg")
+        line = [loss_title(model, rate, detail), _out_in(ours), _out_in(theirs)]
+        for codec, structure in pairs:
+            here = [select(some, codec=codec, structure=structure) for some in (ours, theirs)]
+            line.append(" / ".join(number(over_clips(some, "psnr"), 1) for some in here))
+        lines.append(line)
+    return markdown(head, lines)
+
+
+def loss_title(model: str, rate: float, detail: str) -> str:
+    """ "slice 3 %"."""
+    return ", ".join(filter(None, [f"{model} {100 * rate:g} %" if rate else model, detail]))
+
+
+def _out_in(rows: Sequence[Row]) -> str:
+    return f"{sum(row['pictures_out'] for row in rows)} / {sum(row['pictures_in'] for row in rows)}"
+
+
+def quality_tables(rows: Sequence[Row], rate: float = 0.03) -> list[str]:
+    """The main tables at one rate of slice loss, and one of the other loss models."""
+    main = select(rows, model="slice", rate=rate, detail="")
+    tables = []
+    for codec, structure, part in combinations(main):
+        seeds = len(distinct(part, "seed"))
+        title = (
+            f"{CODEC_NAMES[codec]} {STRUCTURE_NAMES[structure]}, {100 * rate:g} % slice loss, {seeds} seeds"
+        )
+        tables += [f"### {title}", psnr_table(part), summary_table(part)]
+    others = [row for row in rows if row["model"] != "slice" or row["detail"]]
+    if others:
+        tables += ["### Other loss models", model_table(others)]
+    return tables
+
+
+def detection_table(rows: Sequence[Row]) -> str:
+    """Classes x codecs: precision and recall over all blocks of all clips and seeds together."""
+    pairs = [(codec, structure) for codec, structure, _ in combinations(rows)]
+    head = ["damage", *(combination_title(c, s) for c, s in pairs)]
+    lines = []
+    for kind in distinct(rows, "class"):
+        part = [select(rows, **{"class": kind}, codec=c, structure=s) for c, s in pairs]
+        lines.append([kind, *(f"{number(precision(some), 3)} / {number(recall(some), 3)}" for some in part)])
+    return markdown(head, lines)
+
+
+def precision(rows: Sequence[Row]) -> float | None:
+    """Share of the blocks marked that are truly damaged, all rows together."""
+    hit, false = (sum(row[name] for row in rows) for name in ("hit", "false"))
+    return hit / (hit + false) if hit + false else None
+
+
+def recall(rows: Sequence[Row]) -> float | None:
+    """Share of the damaged blocks that were marked, all rows together."""
+    hit, missed = (sum(row[name] for row in rows) for name in ("hit", "missed"))
+    return hit / (hit + missed) if hit + missed else None
+
+
+def untouched_table(rows: Sequence[Row]) -> str:
+    """Samples compared outside holes and those that differ, by codec and structure."""
+    lines = []
+    for codec, structure, part in combinations(rows):
+        sums = [sum(row[name] for row in part) for name in ("repaired_pictures", "samples", "differing")]
+        lines.append([f"{CODEC_NAMES[codec]} {STRUCTURE_NAMES[structure]}", *(f"{n:,}" for n in sums)])
+    return markdown(["", "repaired pictures", "samples outside holes", "differing"], lines)
+
+
+def latency_tables(rows: Sequence[Row]) -> list[str]:
+    """Hook, repair and memory, those that were measured."""
+    kinds = {
+        "hook": (
+            ["threads", "PyAV, ms a picture", "with hook, ms", "ratio", "lowest to highest"],
+            lambda r: [
+                str(r["threads"]),
+                number(r["plain_ms"]),
+                number(r["hooked_ms"]),
+                number(r["ratio"], 3),
+                f"{number(r['ratio_low'])} - {number(r['ratio_high'])}",
+            ],
+        ),
+        "repair": (
+            ["repairs", "median, ms", "95 %, ms", "99 %, ms", "first, ms"],
+            lambda r: [
+                str(r["repairs"]),
+                *(number(r[name], 1) for name in ("median_ms", "p95_ms", "p99_ms", "first_ms")),
+            ],
+        ),
+        "memory": (
+            ["pictures", "peak, MB", "seconds"],
+            lambda r: [str(r["length"]), number(r["peak_mb"], 0), number(r["seconds"], 1)],
+        ),
+    }
+    tables = []
+    for measure, (head, cells) in kinds.items():
+        part = select(rows, measure=measure)
+        if part:
+            first = [
+                f"{r['clip']} {r['width']}x{r['height']}, {combination_title(r['codec'], r['structure'])}"
+                for r in part
+            ]
+            lines = [[title, *cells(row)] for title, row in zip(first, part, strict=True)]
+            tables += [f"### {measure.capitalize()}", markdown(["stream", *head], lines)]
+    return tables
