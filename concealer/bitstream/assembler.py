@@ -141,6 +141,9 @@ class PictureAssembler(ABC):
 
     def _slice(self, nal: NalUnit, stamp: Stamp) -> list[AccessUnit]:
         draft = self._draft
+        if draft.slices and not draft.closed and nal.data == draft.slices[-1].nal.data:
+            # Sent twice, as some networks do.
+            return []
         try:
             header = self._parse(nal, None if draft.closed else draft.last)
         except BitstreamError as error:
@@ -160,9 +163,6 @@ class PictureAssembler(ABC):
         draft = self._draft
         if not draft.nals:
             draft.stamp = stamp
-        elif draft.slices and nal.data == draft.slices[-1].nal.data:
-            # Sent twice, as some networks do.
-            return done
         draft.nals.append(nal)
         self._add_slice(draft, nal, header)
         if len(draft.nals) > self._MOST_NALS:
@@ -198,7 +198,8 @@ class PictureAssembler(ABC):
         if draft.stamp is self._given_stamp:
             # Times belong to the first access unit that begins in a payload, not to those after it.
             draft.stamp = Stamp()
-        self._given_stamp = draft.stamp
+        else:
+            self._given_stamp = draft.stamp
         self._draft = Draft(nals=self._next, stamp=self._next_stamp or Stamp())
         self._next, self._next_stamp = [], None
         return [self._finish(draft)]
