@@ -4,6 +4,8 @@ from .channel import Channel, Received, transmit
 from .models import BitFlips, ByteRemoval, PictureLoss, RtpLoss, SliceLoss
 from .process import LossProcess
 from .record import AccessUnitDamage, DamageRecord, NalDamage, Truth
+from .transport_stream import TransportStreamLoss
+from .truncation import truncate
 
 __all__ = [
     "AccessUnitDamage",
@@ -17,6 +19,8 @@ __all__ = [
     "Received",
     "RtpLoss",
     "SliceLoss",
+    "TransportStreamLoss",
     "Truth",
     "transmit",
+    "truncate",
 ]

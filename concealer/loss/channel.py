@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,9 +41,9 @@ class Received:
     nals: list[NalUnit]
     """The same as units; `offset` counts in the payload, `damaged_at` is where bytes are missing or wrong."""
     gaps: list[int]
-    """Offsets in the payload before which bytes are missing, as a transport with sequence numbers knows them: bytes
-    taken out, not bits flipped. Where a unit's end is missing the offset is that of its last byte, so that the
-    gap is seen to lie in this unit and not between units. 0 also if the access unit before was dropped."""
+    """Offsets in the payload before which bytes are missing, as a transport with sequence numbers knows them:
+    bytes taken out, not bits flipped. Where a unit's end is missing the offset is that of its last byte, so
+    that the gap is seen to lie in this unit and not between units. 0 also if the unit before was dropped."""
     damage: AccessUnitDamage | None
     """None if it arrived as it was sent."""
     pts: int | None = None
@@ -70,7 +70,7 @@ class Channel(ABC):
 
     @abstractmethod
     def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
-        """What becomes of the unit's NAL units, by index: entries for those that do not arrive as they were sent.
+        """By index in `unit.nals`, what becomes of those that do not arrive as they were sent.
 
         What it says of spared NAL units is not used.
         """
@@ -78,61 +78,30 @@ class Channel(ABC):
     def send(self, unit: AccessUnit) -> Received:
         """Let one access unit through; it must be whole. Keeps the record."""
         index = self.record.access_units
-        self._note(unit, index)
+        note(self.record, unit)
         changes = self._damage(unit, index)
-        types = [nal_type(unit.codec, nal) for nal in unit.nals]
         changes = {n: sent for n, sent in changes.items() if not self._spares(unit, index, unit.nals[n])}
-        damage = self._describe(unit, index, types, changes) if changes else None
+        damage = describe(unit, index, changes) if changes else None
         if damage is not None and damage.dropped:
-            self._carried += [
-                nal for nal, kind in zip(unit.nals, types, strict=True) if kind in _PARAMETER_SETS[unit.codec]
-            ]
+            kept = [nal for nal in unit.nals if nal_type(unit.codec, nal) in _PARAMETER_SETS[unit.codec]]
+            gone = {n: whole_loss(nal) for n, nal in enumerate(unit.nals) if nal not in kept}
+            damage = describe(unit, index, changes | gone)
+            self._carried += kept
             self._gap = True
-            return Received(index, b"", [], [], damage, unit.pts, unit.dts, unit.duration)
-        return self._receive(unit, index, types, changes, damage)
+        if damage is not None:
+            self.record.damaged.append(damage)
+            if damage.dropped:
+                return Received(index, b"", [], [], damage, unit.pts, unit.dts, unit.duration)
+        return self._receive(unit, index, changes, damage)
 
     def _spares(self, unit: AccessUnit, index: int, nal: NalUnit) -> bool:
         """Whether this NAL unit arrives whatever the model says."""
         return (self._spare_first and index == 0) or nal_type(unit.codec, nal) in _PARAMETER_SETS[unit.codec]
 
-    def _note(self, unit: AccessUnit, index: int) -> None:
-        record = self.record
-        record.codec = unit.codec
-        record.access_units += 1
-        record.slices += len(unit.slices)
-        if unit.width:
-            last = record.layout[-1] if record.layout else None
-            if last is None or (last.width, last.height, last.unit) != (unit.width, unit.height, unit.unit):
-                record.layout.append(Layout(index, unit.width, unit.height, unit.unit))
-
-    def _describe(
-        self, unit: AccessUnit, index: int, types: list[int], changes: dict[int, Sent]
-    ) -> AccessUnitDamage:
-        slices = slice_numbers(unit)
-        blocks = dict(zip(slices, slice_blocks(unit), strict=True))
-        damage = AccessUnitDamage(index, unit.pts)
-        damage.dropped = bool(slices) and all(n in changes and not changes[n].data for n in slices)
-        if damage.dropped:
-            changes = {
-                n: changes.get(n) or Sent(b"", [(0, len(nal.data))])
-                for n, nal in enumerate(unit.nals)
-                if types[n] not in _PARAMETER_SETS[unit.codec]
-            }
-        orphans = _orphans(unit, slices, changes.keys())
-        for n in sorted(changes.keys() | orphans):
-            sent = changes.get(n)
-            entry = NalDamage(n, types[n], len(unit.nals[n].data), blocks.get(n), orphaned=sent is None)
-            if sent is not None:
-                entry.removed, entry.flipped = sent.removed, sent.flipped
-            damage.nals.append(entry)
-        self.record.damaged.append(damage)
-        return damage
-
     def _receive(
         self,
         unit: AccessUnit,
         index: int,
-        types: list[int],
         changes: dict[int, Sent],
         damage: AccessUnitDamage | None,
     ) -> Received:
@@ -142,7 +111,7 @@ class Channel(ABC):
         size = 0
         pieces: list[bytes] = []
         arriving = list(enumerate(unit.nals))
-        at = 1 if types and types[0] == _DELIMITER[unit.codec] else 0
+        at = 1 if unit.nals and nal_type(unit.codec, unit.nals[0]) == _DELIMITER[unit.codec] else 0
         arriving[at:at] = [(-1, nal) for nal in self._carried]
         for n, nal in arriving:
             sent = changes.get(n, Sent(nal.data))
@@ -164,6 +133,38 @@ class Channel(ABC):
 def transmit(units: Iterable[AccessUnit], channel: Channel) -> tuple[list[Received], DamageRecord]:
     """Send all of `units` through `channel`; returns what arrives of each, and the channel's record."""
     return [channel.send(unit) for unit in units], channel.record
+
+
+def note(record: DamageRecord, unit: AccessUnit) -> None:
+    """Count an access unit, and remember its size where it changes."""
+    record.codec = unit.codec
+    if unit.width:
+        last = record.layout[-1] if record.layout else None
+        if last is None or (last.width, last.height, last.unit) != (unit.width, unit.height, unit.unit):
+            record.layout.append(Layout(record.access_units, unit.width, unit.height, unit.unit))
+    record.access_units += 1
+    record.slices += len(unit.slices)
+
+
+def describe(unit: AccessUnit, index: int, changes: Mapping[int, Sent]) -> AccessUnitDamage:
+    """The record's entry for a unit whose NAL units arrive as `changes` say."""
+    slices = slice_numbers(unit)
+    blocks = dict(zip(slices, slice_blocks(unit), strict=True))
+    damage = AccessUnitDamage(index, unit.pts)
+    damage.dropped = bool(slices) and all(n in changes and not changes[n].data for n in slices)
+    orphans = set() if damage.dropped else _orphans(unit, slices, changes)
+    for n in sorted(changes.keys() | orphans):
+        nal, sent = unit.nals[n], changes.get(n)
+        entry = NalDamage(n, nal_type(unit.codec, nal), len(nal.data), blocks.get(n), orphaned=sent is None)
+        if sent is not None:
+            entry.removed, entry.flipped = sent.removed, sent.flipped
+        damage.nals.append(entry)
+    return damage
+
+
+def whole_loss(nal: NalUnit) -> Sent:
+    """Nothing of it arrives."""
+    return Sent(b"", [(0, len(nal.data))])
 
 
 def _gap_places(sent: Sent) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from concealer.bitstream import AccessUnit, Codec, NalUnit
 
-from .channel import Channel, Sent, slice_numbers
+from .channel import Channel, Sent, slice_numbers, whole_loss
 from .process import LossProcess
 
 _HEADER_BYTES = {"h264": 1, "hevc": 2}
@@ -17,12 +17,8 @@ GOP = 16
 """Pictures in a group of the BSCV benchmark."""
 
 
-def _dropped(nal: NalUnit) -> Sent:
-    return Sent(b"", [(0, len(nal.data))])
-
-
 class SliceLoss(Channel):
-    """Each slice is lost as a whole, whatever its size; independently, or in Gilbert-Elliott bursts of slices."""
+    """Slices are lost whole, whatever their size; independently, or in Gilbert-Elliott bursts of slices."""
 
     name = "slice"
 
@@ -34,7 +30,7 @@ class SliceLoss(Channel):
         self._lost = LossProcess(rate, burst, np.random.default_rng(seed))
 
     def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
-        return {n: _dropped(unit.nals[n]) for n in slice_numbers(unit) if self._lost()}
+        return {n: whole_loss(unit.nals[n]) for n in slice_numbers(unit) if self._lost()}
 
 
 class PictureLoss(Channel):
@@ -50,14 +46,14 @@ class PictureLoss(Channel):
         self._lost = LossProcess(rate, burst, np.random.default_rng(seed))
 
     def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
-        return {n: _dropped(nal) for n, nal in enumerate(unit.nals)} if self._lost() else {}
+        return {n: whole_loss(nal) for n, nal in enumerate(unit.nals)} if self._lost() else {}
 
 
 class RtpLoss(Channel):
     """RTP packets are lost; independently, or in Gilbert-Elliott bursts of packets.
 
-    NAL units that fit travel alone, longer ones as fragmentation units (FU-A, RFC 6184 5.8; FU, RFC 7798 4.4.3).
-    What the receiver makes of a NAL unit ends where the first of its fragments is missing.
+    NAL units that fit travel alone, longer ones as fragmentation units (FU-A, RFC 6184 5.8; FU, RFC 7798
+    4.4.3). What the receiver makes of a NAL unit ends where the first of its fragments is missing.
     """
 
     name = "rtp"
@@ -71,7 +67,7 @@ class RtpLoss(Channel):
         mtu: int = 1200,
         spare_first: bool = True,
     ) -> None:
-        """`rate`: share of packets lost, 0..1; `burst`: mean run of lost packets; `mtu`: bytes of RTP payload.
+        """`rate`: share of packets lost, 0..1; `burst`: mean run of losses; `mtu`: bytes of RTP payload.
 
         Raises ValueError.
         """
@@ -110,7 +106,7 @@ def fragment_bounds(size: int, codec: Codec, mtu: int) -> list[int]:
 
 
 def _cut(nal: NalUnit, at: int) -> Sent:
-    """What is left if everything from `at` on is missing; zeros at its end would be lost in Annex B anyway."""
+    """What is left if everything from `at` on is missing; zeros at its end cannot be told from padding."""
     left = nal.data[:at].rstrip(b"\x00")
     return Sent(left, [(len(left), len(nal.data) - len(left))])
 
@@ -118,8 +114,8 @@ def _cut(nal: NalUnit, at: int) -> Sent:
 class ByteRemoval(Channel):
     """Bytes are cut out of slices in the way of the BSCV benchmark (NeurIPS 2023).
 
-    In every group of 16 pictures P are damaged; in each, one slice loses S / 2 bytes beginning at the relative
-    position L. S counts hexadecimal digits there: S = 4096 removes 2048 bytes, or as many as the slice has.
+    In every group of 16 pictures P are damaged; in each, one slice loses S / 2 bytes from the relative
+    position L on. S counts hexadecimal digits there: S = 4096 removes 2048 bytes, or what the slice has.
     """
 
     name = "bytes"
@@ -127,7 +123,7 @@ class ByteRemoval(Channel):
     def __init__(
         self, P: int = 1, L: float = 0.5, S: int = 4096, *, seed: int = 0, spare_first: bool = True
     ) -> None:
-        """P: 0..16 pictures; L: 0..1, 0 = right after the NAL unit header; S: at least 2. Raises ValueError."""
+        """P: 0..16 pictures; L: 0..1, 0 = after the NAL unit header; S: at least 2. Raises ValueError."""
         if not 0 <= P <= GOP:
             raise ValueError(f"P, pictures in a group of {GOP}, must be within 0..{GOP}, got {P}")
         if not 0.0 <= L <= 1.0:
@@ -157,8 +153,7 @@ class ByteRemoval(Channel):
 def remove_bytes(nal: NalUnit, position: float, count: int, header: int) -> Sent:
     """Take `count` bytes out at the relative `position`, never from the first `header` bytes.
 
-    A byte or two more go where what is left would otherwise form a start code or end in zero: the NAL unit stays
-    one.
+    More bytes go where what is left would otherwise form a start code or end in zero: it stays one NAL unit.
     """
     data = nal.data
     start = min(max(int(position * len(data)), header), len(data) - 1)
@@ -201,7 +196,7 @@ class BitFlips(Channel):
 def flip_bits(nal: NalUnit, bits: np.ndarray) -> Sent:
     """Flip these bits of a NAL unit (0 = most significant of its first byte).
 
-    A flip that would form a start code or a zero last byte is left out: the NAL unit stays one.
+    A flip that would form a start code or a zero last byte is left out: it stays one NAL unit.
     """
     data = bytearray(nal.data)
     masks: dict[int, int] = {}

@@ -8,8 +8,8 @@ import numpy as np
 class LossProcess:
     """A seeded sequence of decisions; each call says whether the next packet is lost.
 
-    With `burst` None losses are independent. Otherwise they follow the Gilbert model (Gilbert 1960, the case of
-    Elliott 1963 with no loss in the good and certain loss in the bad state): runs of losses have the mean
+    With `burst` None losses are independent. Otherwise they follow the Gilbert model (Gilbert 1960; the case
+    of Elliott 1963 with no loss in the good state and certain loss in the bad): runs of losses have the mean
     length `burst`, and the long-run share of lost packets is `rate`.
     """
 

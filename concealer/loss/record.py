@@ -26,10 +26,11 @@ class NalDamage:
     size: int
     """Bytes as sent."""
     blocks: list[tuple[int, int]] | None = None
-    """What the slice codes, as sent: [first, end) raster ranges of the frame's macroblocks or CTBs, in rising order.
-    None if it is not a slice, or its range is not known (slice groups, arbitrary slice order, redundant slices)."""
+    """What the slice codes, as sent: [first, end) raster ranges of the frame's macroblocks or CTBs, rising.
+    None if it is not a slice, or not known (slice groups, arbitrary slice order, redundant slices)."""
     removed: list[tuple[int, int]] = field(default_factory=list)
-    """(offset, count) of bytes that were taken out, in rising order."""
+    """(offset, count) of bytes taken out, rising. Offsets -3..-1 are the start code before it: a unit whose
+    start code is lost cannot be found, and what is left of it reads as the end of the unit before."""
     flipped: list[tuple[int, int]] = field(default_factory=list)
     """(offset, mask) of bytes that were changed by exclusive or with mask, in rising order."""
     orphaned: bool = False
@@ -38,7 +39,7 @@ class NalDamage:
     @property
     def dropped(self) -> bool:
         """True if nothing of the NAL unit is left."""
-        return sum(count for _, count in self.removed) >= self.size
+        return sum(count + min(offset, 0) for offset, count in self.removed) >= self.size
 
 
 @dataclass(slots=True)
@@ -74,10 +75,10 @@ class Truth:
     lost: npt.NDArray[np.bool_]
     """Blocks of slices that never arrived."""
     broken: npt.NDArray[np.bool_]
-    """Blocks of slices that arrived with bytes missing or wrong. Which of them decode wrongly only a comparison
-    with the clean decode can tell: the blocks coded before the damage are still right."""
+    """Blocks of slices that arrived with bytes missing or wrong. Those coded before the damage still decode
+    rightly; which these are, only a comparison with the clean decode can tell."""
     exact: bool
-    """False if a damaged slice's range is not known (see `NalDamage.blocks`); its blocks are then not marked."""
+    """False if a damaged slice's range is not known (`NalDamage.blocks`): its blocks are not marked."""
 
 
 @dataclass

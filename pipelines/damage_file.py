@@ -1,0 +1,186 @@
+"""The lossy channel between two files: same container, nothing re-encoded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import BinaryIO
+
+import av
+
+from concealer.bitstream import AccessUnit, StreamParser
+from concealer.bitstream.nal import join_length_prefixed
+from concealer.loss import Channel, DamageRecord, Received
+from pipelines import output_file
+from pipelines.errors import InputError, OutputError, UsageError, one_line
+from pipelines.sink import Sink
+from pipelines.source import Source
+
+_MP4_FAMILY = {"ipod", "psp", "f4v", "ismv"}
+"""Muxers whose files the demuxer knows as mp4."""
+
+FileChannel = Callable[[BinaryIO, BinaryIO], DamageRecord]
+
+
+def damage_stream(source_name: str, target: str, channel: Channel) -> DamageRecord:
+    """Send the first H.264 or HEVC stream of a file through `channel`; all other streams are copied.
+
+    The damaged file appears under its name when it is complete. Raises ConcealError.
+    """
+    source = Source(source_name)
+    try:
+        sink = Sink(target, _same_container(source, target), source, encoded=())
+        try:
+            _pump(source, sink, channel)
+            sink.finish()
+        except BaseException:
+            sink.abort()
+            raise
+    finally:
+        source.close()
+    if source.ended_early:
+        raise InputError(f"{source_name}: reading stopped: {source.ended_early}")
+    return channel.record
+
+
+def damage_bytes(source_name: str, target: str, channel: FileChannel) -> DamageRecord:
+    """Send the bytes of a file through `channel`. As `damage_stream`; its ValueError is InputError."""
+    temporary = output_file.make_temporary(target)
+    try:
+        with open(source_name, "rb") as source, open(temporary, "wb") as damaged:
+            record = channel(source, damaged)
+        _commit(temporary, target)
+    except ValueError as error:
+        raise InputError(f"{source_name}: {one_line(error)}") from error
+    except OSError as error:
+        raise InputError(f"{source_name}: {one_line(error)}") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    return record
+
+
+def write_record(record: DamageRecord, path: str) -> None:
+    """Write the record's JSON; it appears when it is complete. Raises OutputError."""
+    temporary = output_file.make_temporary(path)
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(record.to_json())
+        _commit(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {one_line(error)}") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _commit(temporary: str, target: str) -> None:
+    try:
+        output_file.commit(temporary, target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {one_line(error)}") from error
+
+
+def _same_container(source: Source, target: str) -> str:
+    name = output_file.format_name(target, None)
+    family = "mp4" if name in _MP4_FAMILY else name
+    if family not in source.format_name.split(","):
+        raise UsageError(
+            f"{target}: the container must stay what {source.name} is ({source.format_name}), not {name}"
+        )
+    return name
+
+
+def _pump(source: Source, sink: Sink, channel: Channel) -> None:
+    index = next(iter(source.video))
+    editor = _Editor(source, index, channel)
+    for packet in source.events(decode=()):
+        assert isinstance(packet, av.Packet)
+        if packet.stream_index == index:
+            for damaged in editor.push(packet):
+                sink.copy(damaged)
+        else:
+            sink.copy(packet)
+    for damaged in editor.flush():
+        sink.copy(damaged)
+
+
+class _Editor:
+    """Puts the packets of one video stream through a channel.
+
+    A packet is nearly always one access unit. Where two fields come in two packets they are one unit, and
+    what is left of a damaged one is written as the first packet.
+    """
+
+    def __init__(self, source: Source, index: int, channel: Channel) -> None:
+        self._stream = source.video[index]
+        self._parser = StreamParser(
+            source.codec(index), self._stream.codec_context.extradata, container_framed=True
+        )
+        self._channel = channel
+        self._count = 0
+        self._pending: deque[tuple[int, av.Packet]] = deque()
+        self._sent: dict[int, list[tuple[AccessUnit, Received]]] = {}
+        self._last_key = 0
+
+    def push(self, packet: av.Packet) -> list[av.Packet]:
+        """Take in one packet; returns those whose fate is now known."""
+        self._pending.append((self._count, packet))
+        units = self._parser.push(bytes(packet), pts=self._count)
+        self._count += 1
+        return self._send(units)
+
+    def flush(self) -> list[av.Packet]:
+        """The stream ended."""
+        return self._send(self._parser.flush()) + self._release(self._count)
+
+    def _send(self, units: list[AccessUnit]) -> list[av.Packet]:
+        ready: list[av.Packet] = []
+        for unit in units:
+            # The parser was given packet numbers as times; a second unit in one packet has none.
+            key = self._last_key if unit.pts is None else unit.pts
+            if key != self._last_key:
+                ready += self._release(key)
+                self._last_key = key
+            packet = next(packet for number, packet in self._pending if number == key)
+            unit.pts = packet.pts
+            self._sent.setdefault(key, []).append((unit, self._channel.send(unit)))
+        return ready
+
+    def _release(self, end: int) -> list[av.Packet]:
+        """Packets before number `end`, as they arrive."""
+        ready: list[av.Packet] = []
+        rewritten = False
+        while self._pending and self._pending[0][0] < end:
+            number, packet = self._pending.popleft()
+            sent = self._sent.pop(number, None)
+            if sent is None:
+                if not rewritten:
+                    ready.append(packet)
+                continue
+            rewritten = any(_is_changed(unit, received) for unit, received in sent)
+            if not rewritten:
+                ready.append(packet)
+            elif data := b"".join(self._framed(received) for _, received in sent):
+                ready.append(_with_data(packet, data))
+        return ready
+
+    def _framed(self, received: Received) -> bytes:
+        size = self._parser.length_size
+        return join_length_prefixed(received.nals, size) if size else received.payload
+
+
+def _is_changed(unit: AccessUnit, received: Received) -> bool:
+    # More units than were sent: parameter sets of a dropped access unit travel with this one.
+    return received.damage is not None or len(received.nals) != len(unit.nals)
+
+
+def _with_data(packet: av.Packet, data: bytes) -> av.Packet:
+    made = av.Packet(data)
+    made.stream = packet.stream
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    return made
