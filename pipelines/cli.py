@@ -54,29 +54,51 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", metavar="IN", help="any container FFmpeg reads, raw .264/.265, or - for stdin")
-    parser.add_argument("output", metavar="OUT", nargs="?", help="written by its suffix, or - for stdout with -f")
+    parser.add_argument(
+        "input", metavar="IN", help="any container FFmpeg reads, raw .264/.265, or - for stdin"
+    )
+    parser.add_argument(
+        "output", metavar="OUT", nargs="?", help="written by its suffix, or - for stdout with -f"
+    )
     files = parser.add_argument_group("files")
-    files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
-    files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
-    files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
-    files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
+    files.add_argument(
+        "-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)"
+    )
+    files.add_argument(
+        "-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts"
+    )
+    files.add_argument(
+        "--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264"
+    )
+    files.add_argument(
+        "--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done"
+    )
     video = parser.add_argument_group("repair and encoding")
     video.add_argument(
-        "--method", choices=("auto", "motion", "spatial", "copy"), default="auto", help="repair (default: auto, best fit)"
+        "--method",
+        choices=("auto", "motion", "spatial", "copy"),
+        default="auto",
+        help="repair (default: auto, best fit)",
     )
     video.add_argument(
-        "--encoder", metavar="NAME", help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)"
+        "--encoder",
+        metavar="NAME",
+        help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
     )
     video.add_argument(
-        "--crf", type=float, metavar="N", help="constant quality (default: 14 for libx264, 16 for libx265: visually lossless)"
+        "--crf",
+        type=float,
+        metavar="N",
+        help="constant quality (default: 14 for libx264, 16 for libx265: visually lossless)",
     )
     video.add_argument("--preset", help="encoder preset (default: medium for libx264, fast for libx265)")
     video.add_argument("--always-encode", action="store_true", help="encode even if nothing is damaged")
     out = parser.add_argument_group("what is told")
     out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
     out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
-    out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
+    out.add_argument(
+        "--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr"
+    )
     out.add_argument("-q", "--quiet", action="store_true", help="errors only")
     out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
     out.add_argument("--version", action="version", version=f"conceal {__version__}")

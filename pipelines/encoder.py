@@ -20,7 +20,14 @@ from pipelines.hdr import content_light, display_matrix, mastering_display
 log = logging.getLogger(__name__)
 
 ENCODER_OF = {"h264": "libx264", "hevc": "libx265"}
-DEFAULT_CRF = {"libx264": 14, "libx265": 16, "libsvtav1": 14, "libvpx-vp9": 14, "h264_nvenc": 16, "hevc_nvenc": 16}
+DEFAULT_CRF = {
+    "libx264": 14,
+    "libx265": 16,
+    "libsvtav1": 14,
+    "libvpx-vp9": 14,
+    "h264_nvenc": 16,
+    "hevc_nvenc": 16,
+}
 """Visually lossless: repaired pictures are a second generation and should not show it."""
 DEFAULT_PRESET = {"libx264": "medium", "libx265": "fast"}
 """At a fixed quality a slower preset saves bits only; x265's medium costs twice the time of fast."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+from av.video.stream import VideoStream
 
 from concealer.repair import Repairer
 from pipelines import output_file
@@ -22,7 +23,7 @@ from pipelines.encoder import EncoderSettings, PictureEncoder
 from pipelines.errors import InputError, Interrupted, UsageError
 from pipelines.progress import Meter, OnProgress
 from pipelines.report import Report, Totals
-from pipelines.sink import Sink
+from pipelines.sink import Sink, can_hold, stream_label
 from pipelines.source import Source, VideoPayload
 from pipelines.track import ShownPicture, Track
 
@@ -147,12 +148,11 @@ class _Run:
                 self._finish_report(result)
                 return result
             encode = set(self._source.video)
-            if self._source.seekable:
+            if self._source.seekable and not self._settings.always_encode:
                 self._analyse(to_the_end=False)
-                if self._may_copy():
+                encode = {index for index, track in self._tracks.items() if not self._copyable(track)}
+                if not encode:
                     return self._copy()
-                if not self._settings.always_encode:
-                    encode = {index for index, track in self._tracks.items() if not self._copyable(track)}
                 self._restart()
             return self._repair(encode)
         finally:
@@ -210,7 +210,7 @@ class _Run:
             if isinstance(event, VideoPayload) and event.stream in open_streams:
                 track = self._tracks[event.stream]
                 self._note(track, track.feed(event))
-                if not to_the_end and self._decided(track):
+                if not to_the_end and (track.damaged or track.any_hidden):
                     open_streams.discard(event.stream)
                     if not open_streams:
                         return
@@ -219,10 +219,6 @@ class _Run:
         for index in open_streams:
             self._note(self._tracks[index], self._tracks[index].flush())
         self._need_pictures()
-
-    def _decided(self, track: Track) -> bool:
-        """More pictures cannot make this stream fit to be copied."""
-        return track.damaged or track.any_hidden or self._settings.always_encode
 
     def _note(self, track: Track, pictures: Iterator[ShownPicture]) -> None:
         for shown in pictures:
@@ -233,25 +229,27 @@ class _Run:
         if not any(track.totals.pictures for track in self._tracks.values()):
             raise InputError(f"{self._source.label}: not one picture could be decoded")
 
-    def _may_copy(self) -> bool:
-        return not self._settings.always_encode and all(self._copyable(t) for t in self._tracks.values())
-
     def _copyable(self, track: Track) -> bool:
         """Undamaged, and a plain copy of its packets would be shown as the input is."""
-        if self._decided(track):
-            if track.any_hidden and not track.damaged:
-                log.warning("stream #%d has pictures outside its edit list: encoded, not copied", track.index)
+        if track.damaged:
             return False
         assert self._target is not None
         target_format = output_file.format_name(self._target, self._settings.output_format)
-        if self._source.elementary and target_format != self._source.format_name:
+        stream = self._source.video[track.index]
+        reason = None
+        if track.any_hidden:
+            reason = "has pictures outside its edit list"
+        elif self._source.elementary and target_format != self._source.format_name:
             # The copy needs times, which follow from the output order if every packet gave one picture.
-            return sorted(track.output_order) == list(range(track.payloads))
-        if target_format in ("matroska", "webm"):
-            # Packets of Matroska are copied without the container's own aspect ratio.
-            stream = self._source.video[track.index]
-            return stream.sample_aspect_ratio == stream.codec_context.sample_aspect_ratio
-        return True
+            if sorted(track.output_order) != list(range(track.payloads)):
+                reason = "has no timestamps and field pictures"
+        elif target_format in ("matroska", "webm") and not _same_shape(stream):
+            reason = "has an aspect ratio of the container's own"
+        elif not can_hold(target_format, stream):
+            reason = f"does not fit into {target_format} as it is"
+        if reason is not None:
+            log.warning("%s %s: encoded, not copied", stream_label(stream), reason)
+        return reason is None
 
     def _copy(self) -> ConcealResult:
         result = self._result("copied")
@@ -362,6 +360,17 @@ class _Run:
             self._report = None
 
 
+def _same_shape(stream: VideoStream) -> bool:
+    """The container and the bitstream agree about the sample aspect ratio, as far as eyes can tell.
+
+    Packets are copied into Matroska without the container's own ratio.
+    """
+    container, bitstream = (
+        r or 1 for r in (stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio)
+    )
+    return abs(container / bitstream - 1) < 0.01
+
+
 def _elementary_times(track: Track) -> list[tuple[int, int]]:
     """(pts, dts) of each packet of an elementary stream in decode order, in ticks of the track's time base."""
     shown_at = [0] * track.payloads
@@ -370,5 +379,6 @@ def _elementary_times(track: Track) -> list[tuple[int, int]]:
             shown_at[packet] = position
     delay = max((number - position for number, position in enumerate(shown_at)), default=0)
     return [
-        (position * track.interval, (number - delay) * track.interval) for number, position in enumerate(shown_at)
+        (position * track.interval, (number - delay) * track.interval)
+        for number, position in enumerate(shown_at)
     ]

@@ -27,9 +27,7 @@ def mastering_display(frame: av.VideoFrame) -> str | None:
     if not (has_primaries and has_luminance) or any(den <= 0 for _, den in pairs):
         return None
     values = [num / den for num, den in pairs]
-    red, green, blue, white = (
-        tuple(round(v * 50000) for v in values[i : i + 2]) for i in range(0, 8, 2)
-    )
+    red, green, blue, white = (tuple(round(v * 50000) for v in values[i : i + 2]) for i in range(0, 8, 2))
     low, high = (round(v * 10000) for v in values[8:])
     points = "".join(f"{n}({x},{y})" for n, (x, y) in zip("GBR", (green, blue, red), strict=True))
     return f"{points}WP({white[0]},{white[1]})L({high},{low})"

@@ -16,7 +16,14 @@ from pipelines.source import ELEMENTARY, STDIN
 STDOUT = "-"
 _ALIASES = {"mkv": "matroska", "ts": "mpegts", "264": "h264", "265": "hevc", "h265": "hevc"}
 """Names that people say for FFmpeg's format names."""
-_SUFFIXES = {".m2ts": "mpegts", ".mts": "mpegts", ".jsv": "h264", ".avc": "h264", ".26l": "h264", ".jvt": "h264"}
+_SUFFIXES = {
+    ".m2ts": "mpegts",
+    ".mts": "mpegts",
+    ".jsv": "h264",
+    ".avc": "h264",
+    ".26l": "h264",
+    ".jvt": "h264",
+}
 """Suffixes that FFmpeg reads but does not know how to write."""
 
 
@@ -35,7 +42,9 @@ def format_name(target: str, wanted: str | None) -> str:
         name = _ALIASES.get(wanted.lower(), wanted.lower())
         with contextlib.suppress(ValueError):
             return av.format.ContainerFormat(name, "w").name
-        raise UsageError(f"unknown output format {wanted!r}: give an FFmpeg muxer name such as mp4, matroska, mpegts")
+        raise UsageError(
+            f"unknown output format {wanted!r}: give an FFmpeg muxer name such as mp4, matroska, mpegts"
+        )
     if target == STDOUT:
         raise UsageError("writing to standard output needs -f FORMAT")
     suffix = os.path.splitext(target)[1].lower()

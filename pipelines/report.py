@@ -94,7 +94,7 @@ class Report:
         self._file: TextIO = open(self._temporary, "w", encoding="utf-8")  # noqa: SIM115
         self._first = True
         opening = json.dumps({"schema": SCHEMA, **head}, indent=1)
-        self._write(opening.rstrip("\n}") + ',\n "pictures": [')
+        self._write(opening.removesuffix("\n}") + ',\n "pictures": [')
 
     def _write(self, text: str) -> None:
         try:
@@ -113,7 +113,12 @@ class Report:
         }
         lost, broken, tainted = (damage.count(d) for d in (Damage.LOST, Damage.BROKEN, Damage.TAINTED))
         if lost or broken or tainted or damage.causes or picture.synthesised:
-            entry["blocks"] = {"lost": lost, "broken": broken, "tainted": tainted, "all": int(damage.state.size)}
+            entry["blocks"] = {
+                "lost": lost,
+                "broken": broken,
+                "tainted": tainted,
+                "all": int(damage.state.size),
+            }
             entry["causes"] = list(damage.causes)
             entry["confidence"] = round(damage.confidence, 3)
             entry["in_loop"] = damage.hooked

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import av
 from av.container import OutputContainer
-from av.stream import Stream
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from pipelines import output_file
@@ -26,12 +26,14 @@ log = logging.getLogger(__name__)
 
 EncoderMaker = Callable[[OutputContainer], PictureEncoder]
 
-_FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
-"""What the MP4 family needs where the writer cannot go back to the start."""
+_FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
+"""What the MP4 family needs where the writer cannot go back; with empty_moov there would be no edit lists."""
 _MOV_FAMILY = {"mp4", "mov", "ipod", "ismv", "3gp", "3g2", "psp", "f4v"}
 _HELD_BYTES = 64 << 20
 """Packets kept while the first picture of an encoded stream has not come."""
-_STALE = re.compile(r"major_brand|minor_version|compatible_brands|encoder|duration|(BPS|NUMBER_OF_|_STATISTICS_).*", re.I)
+_STALE = re.compile(
+    r"major_brand|minor_version|compatible_brands|encoder|duration|(BPS|NUMBER_OF_|_STATISTICS_).*", re.I
+)
 """Tags that describe the old file, not its content."""
 _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG, errno.EROFS}
 
@@ -39,7 +41,9 @@ _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBI
 class Sink:
     """An output being written. `finish` makes it appear under its name, `abort` leaves nothing behind."""
 
-    def __init__(self, target: str, output_format: str | None, source: Source, encoded: Iterable[int]) -> None:
+    def __init__(
+        self, target: str, output_format: str | None, source: Source, encoded: Iterable[int]
+    ) -> None:
         """`encoded` are the input streams that will come through an encoder; all others are copied.
 
         Raises UsageError for an unknown format, OutputError if the target cannot be written.
@@ -101,36 +105,16 @@ class Sink:
                 self._streams[stream.index] = self._add_copy(stream)
 
     def _add_copy(self, stream: Stream) -> Stream | None:
-        if self._can_hold(stream):
-            return self._copy_stream(self.container, stream)
+        if stream.discard == Discard.all:  # MP4's chapter texts, which are chapters already
+            return None
+        if can_hold(self._format, stream):
+            made = _copy_stream(self.container, stream)
+            self._describe(made, stream)
+            return made
         label = stream_label(stream)
         self.dropped.append(label)
         log.warning("%s cannot hold %s: dropped", self._format, label)
         return None
-
-    def _can_hold(self, stream: Stream) -> bool:
-        """Try the stream alone in a file of the same format: muxers tell their limits only when asked to write."""
-        trial = av.open(io.BytesIO(), "w", format=self._format)
-        try:
-            self._copy_stream(trial, stream)
-            trial.start_encoding()
-        except (av.FFmpegError, ValueError):
-            return False
-        finally:
-            with contextlib.suppress(av.FFmpegError, ValueError):
-                trial.close()
-        return True
-
-    def _copy_stream(self, container: OutputContainer, stream: Stream) -> Stream:
-        made = container.add_stream_from_template(stream, opaque=True)
-        if isinstance(made, VideoStream) and isinstance(stream, VideoStream) and made.codec_context is not None:
-            tag = output_tag(stream, container)
-            if tag is not None:
-                made.codec_context.codec_tag = tag
-            if stream.sample_aspect_ratio:
-                made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
-        self._describe(made, stream)
-        return made
 
     def _describe(self, made: Stream, original: Stream) -> None:
         made.metadata.update(_kept(original.metadata))
@@ -169,6 +153,8 @@ class Sink:
             target = self._streams.get(packet.stream_index)
             if target is None:
                 return
+            if _is_subtitle_gap(packet) and self._format in _MOV_FAMILY:
+                return
             packet.stream = target
         self._mux(packet, copied)
 
@@ -179,7 +165,9 @@ class Sink:
             return
         late = sorted(self._encoded - self._streams.keys())
         if len(late) == len(self._encoded):
-            raise OutputError(f"{self.target}: no picture could be decoded in the first {_HELD_BYTES >> 20} MB")
+            raise OutputError(
+                f"{self.target}: no picture could be decoded in the first {_HELD_BYTES >> 20} MB"
+            )
         for index in late:
             label = stream_label(self._source.container.streams[index])
             log.warning("no picture from %s so far: dropped", label)
@@ -244,6 +232,39 @@ class Sink:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._temporary)
             self._temporary = None
+
+
+def can_hold(container_format: str, stream: Stream) -> bool:
+    """Try the stream alone in a file of the format: muxers tell their limits only when asked to write."""
+    trial = av.open(io.BytesIO(), "w", format=container_format)
+    try:
+        _copy_stream(trial, stream)
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    finally:
+        with contextlib.suppress(av.FFmpegError, ValueError):
+            trial.close()
+    return True
+
+
+def _copy_stream(container: OutputContainer, stream: Stream) -> Stream:
+    made = container.add_stream_from_template(stream, opaque=True)
+    if isinstance(made, VideoStream) and isinstance(stream, VideoStream) and made.codec_context is not None:
+        tag = output_tag(stream, container)
+        if tag is not None:
+            made.codec_context.codec_tag = tag
+        if stream.sample_aspect_ratio:
+            made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
+        if stream.average_rate:
+            made.codec_context.framerate = stream.average_rate
+    made.disposition = stream.disposition
+    return made
+
+
+def _is_subtitle_gap(packet: av.Packet) -> bool:
+    """MP4 fills the time between subtitles with empty ones; the muxer makes its own."""
+    return packet.size == 2 and packet.stream.type == "subtitle" and bytes(packet) == b"\0\0"
 
 
 def _kept(tags: Mapping[str, str]) -> dict[str, str]:

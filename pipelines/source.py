@@ -259,7 +259,9 @@ class Source:
 
 
 def _codec_name(stream: Stream) -> str:
-    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.name or "?"
+    return (
+        stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.name or "?"
+    )
 
 
 def _starts_with_start_code(name: str) -> bool:
