@@ -35,7 +35,9 @@ class Picture:
         want = np.uint8 if self.bit_depth == 8 else np.uint16
         for plane in self.planes:
             if plane.ndim != 2 or plane.dtype != want:
-                raise ValueError(f"{self.bit_depth}-bit plane must be 2-D {want.__name__}, got {plane.dtype} {plane.shape}")
+                raise ValueError(
+                    f"{self.bit_depth}-bit plane must be 2-D {want.__name__}, got {plane.dtype} {plane.shape}"
+                )
 
     @property
     def width(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import av
 import av.error
+import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream.nal import Codec

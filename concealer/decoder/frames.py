@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import av
+import av.video.plane
 import numpy as np
+import numpy.typing as npt
 
 from concealer.decoder.buffers import LAYOUTS
 from concealer.picture import Picture, Plane
@@ -38,14 +40,19 @@ def copy_frame(frame: av.VideoFrame) -> av.VideoFrame:
     """A frame of its own memory with the same samples, size, format and colour description."""
     copy = av.VideoFrame(frame.width, frame.height, frame.format.name)
     for source, target in zip(frame.planes, copy.planes, strict=True):
-        rows = min(source.height, target.height)
-        from_rows = np.frombuffer(source, np.uint8)[: rows * source.line_size].reshape(rows, source.line_size)  # type: ignore[call-overload]
-        to_rows = np.frombuffer(target, np.uint8)[: rows * target.line_size].reshape(rows, target.line_size)  # type: ignore[call-overload]
-        width = min(source.line_size, target.line_size)
-        to_rows[:, :width] = from_rows[:, :width]
+        from_rows, to_rows = _rows(source), _rows(target)
+        height, width = np.minimum(from_rows.shape, to_rows.shape)
+        to_rows[:height, :width] = from_rows[:height, :width]
     copy.pts = frame.pts
     for name in _PROPERTIES:
         value = getattr(frame, name)
         if value is not None:
             setattr(copy, name, value)
     return copy
+
+
+def _rows(plane: av.video.plane.VideoPlane) -> npt.NDArray[np.uint8]:
+    """All bytes of a plane, (rows, bytes per row)."""
+    flat = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]
+    rows: npt.NDArray[np.uint8] = flat[: plane.height * plane.line_size].reshape(plane.height, plane.line_size)
+    return rows

@@ -1,8 +1,8 @@
 """The few libav entry points and structure places the hook needs, each verified before it is trusted.
 
 PyAV exposes no `get_buffer2` and no decoder internals, so this module reaches the FFmpeg libraries that PyAV itself
-loaded, through ctypes. Nothing is compiled. Whatever does not hold on this machine raises `HookUnavailableError`, and the
-decoder then takes a slower route that needs none of it.
+loaded, through ctypes. Nothing is compiled. Whatever does not hold on this machine raises `HookUnavailableError`, and
+the decoder then takes a slower route that needs none of it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AVFrameHead(ctypes.Structure):
 
 
 class Libav:
-    """libavcodec and libavutil as loaded by PyAV. Use `libav()`; raises `HookUnavailableError` if they can't be found."""
+    """libavcodec and libavutil as PyAV loaded them. Use `libav()`; raises `HookUnavailableError` without them."""
 
     def __init__(self) -> None:
         self.codec = _loaded_library("libavcodec")

@@ -47,7 +47,7 @@ class Sentinel:
         rows[...] = self._pattern(rows)
 
     def undecoded(self, buffer: Buffer) -> npt.NDArray[np.bool_] | None:
-        """(block rows, block cols) bool: blocks of the picture written last that still hold it; None if there are none."""
+        """(block rows, block cols) bool: blocks that still hold the pattern written last; None if there are none."""
         luma = buffer.planes[0]
         rows = luma[_ROW::BLOCK]
         depth = buffer.layout.bit_depth

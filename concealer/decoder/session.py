@@ -17,7 +17,13 @@ from concealer.bitstream.stream import StreamParser
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import Decoded, DecoderCore, PlainCore
-from concealer.decoder.extent import estimate_broken, mark_decoder_findings, mark_junk, mark_known_losses, mark_slices
+from concealer.decoder.extent import (
+    estimate_broken,
+    mark_decoder_findings,
+    mark_junk,
+    mark_known_losses,
+    mark_slices,
+)
 from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ class Painted:
     """The hole of one picture and the samples it was filled with."""
 
     masks: tuple[npt.NDArray[np.bool_], ...]
-    values: tuple[npt.NDArray[np.generic], ...]
+    values: tuple[npt.NDArray[Any], ...]
 
     @classmethod
     def of(cls, planes: tuple[Plane, ...], damage: DamageMap) -> Painted:
@@ -120,7 +120,7 @@ class Shadow:
         for plane, mask, values in zip(self._buffer.planes, painted.masks, painted.values, strict=True):
             if mask.shape == plane.shape:
                 # Flipping the top bit moves every sample by half the range: prediction carries that on undiminished.
-                plane[mask] = values ^ values.dtype.type(flip)
+                plane[mask] = np.bitwise_xor(values, values.dtype.type(flip))
 
     def differences(self, main: Buffer) -> Blocks | None:
         """16x16 grid of luma blocks that differ from the main decoder's picture; None if they can't be compared."""

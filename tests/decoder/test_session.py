@@ -14,7 +14,16 @@ from concealer.damage import Damage, DamageMap
 from concealer.decoder.session import ConcealingDecoder
 from concealer.picture import Picture
 from concealer.repair.policy import Repairer
-from tests.decoder.streams import PICTURES, access_units, decode, drop_slices, luma, paint_grey, stock_luma, stream
+from tests.decoder.streams import (
+    PICTURES,
+    access_units,
+    decode,
+    drop_slices,
+    luma,
+    paint_grey,
+    stock_luma,
+    stream,
+)
 
 BOTH = pytest.mark.parametrize("codec", ["h264", "hevc"])
 STRUCTURES = pytest.mark.parametrize("bframes", [0, 3])
@@ -86,11 +95,7 @@ def test_painting_the_truth_heals_what_follows(codec: Codec, bframes: int) -> No
 
     def later_error(repair: Any) -> float:
         pictures = decode(damaged.payloads, codec, repair=repair)
-        errors = [
-            np.square(luma(p).astype(float) - luma(clean[p.order])).mean()
-            for p in pictures
-            if p.index > place
-        ]
+        errors = [np.square(luma(p).astype(float) - luma(clean[p.order])).mean() for p in pictures if p.index > place]
         return float(np.mean(errors))
 
     assert later_error(oracle) < 0.35 * later_error(None)
