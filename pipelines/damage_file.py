@@ -6,9 +6,10 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
+from av.container import OutputContainer
 
 from concealer.bitstream import AccessUnit, StreamParser
 from concealer.bitstream.nal import join_length_prefixed
@@ -31,7 +32,7 @@ def damage_stream(source_name: str, target: str, channel: Channel) -> DamageReco
     """
     source = Source(source_name)
     try:
-        sink = Sink(target, _same_container(source, target), source, encoded=())
+        sink = _ReproducibleSink(target, _same_container(source, target), source, encoded=())
         try:
             _pump(source, sink, channel)
             sink.finish()
@@ -47,15 +48,17 @@ def damage_stream(source_name: str, target: str, channel: Channel) -> DamageReco
 
 def damage_bytes(source_name: str, target: str, channel: FileChannel) -> DamageRecord:
     """Send the bytes of a file through `channel`. As `damage_stream`; its ValueError is InputError."""
+    if not os.access(source_name, os.R_OK):
+        raise InputError(f"{source_name}: cannot be read")
     temporary = output_file.make_temporary(target)
     try:
         with open(source_name, "rb") as source, open(temporary, "wb") as damaged:
             record = channel(source, damaged)
-        _commit(temporary, target)
+        output_file.commit(temporary, target)
     except ValueError as error:
         raise InputError(f"{source_name}: {one_line(error)}") from error
     except OSError as error:
-        raise InputError(f"{source_name}: {one_line(error)}") from error
+        raise OutputError(f"{target}: cannot be written: {one_line(error)}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -68,7 +71,7 @@ def write_record(record: DamageRecord, path: str) -> None:
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(record.to_json())
-        _commit(temporary, path)
+        output_file.commit(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {one_line(error)}") from error
     finally:
@@ -76,20 +79,23 @@ def write_record(record: DamageRecord, path: str) -> None:
             os.unlink(temporary)
 
 
-def _commit(temporary: str, target: str) -> None:
-    try:
-        output_file.commit(temporary, target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {one_line(error)}") from error
+class _ReproducibleSink(Sink):
+    """Without what muxers write at random, such as Matroska's segment UID: same seed, same bytes."""
+
+    def _open(self) -> OutputContainer:
+        container = super()._open()
+        container.flags |= cast(int, av.container.Flags.bitexact.value)
+        return container
 
 
 def _same_container(source: Source, target: str) -> str:
-    name = output_file.format_name(target, None)
+    try:
+        name = output_file.format_name(target, None)
+    except UsageError as error:
+        raise UsageError(f"{target}: the suffix must be one of a container that {source.name} is in") from error
     family = "mp4" if name in _MP4_FAMILY else name
     if family not in source.format_name.split(","):
-        raise UsageError(
-            f"{target}: the container must stay what {source.name} is ({source.format_name}), not {name}"
-        )
+        raise UsageError(f"{target}: the container must stay what {source.name} is ({source.format_name}), not {name}")
     return name
 
 
@@ -116,9 +122,7 @@ class _Editor:
 
     def __init__(self, source: Source, index: int, channel: Channel) -> None:
         self._stream = source.video[index]
-        self._parser = StreamParser(
-            source.codec(index), self._stream.codec_context.extradata, container_framed=True
-        )
+        self._parser = StreamParser(source.codec(index), self._stream.codec_context.extradata, container_framed=True)
         self._channel = channel
         self._count = 0
         self._pending: deque[tuple[int, av.Packet]] = deque()
