@@ -54,25 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "input", metavar="IN", help="any container FFmpeg reads, raw .264/.265, or - for stdin"
-    )
-    parser.add_argument(
-        "output", metavar="OUT", nargs="?", help="written by its suffix, or - for stdout with -f"
-    )
+    parser.add_argument("input", metavar="IN", help="any container FFmpeg reads, raw .264/.265, or - for stdin")
+    parser.add_argument("output", metavar="OUT", nargs="?", help="written by its suffix, or - for stdout with -f")
     files = parser.add_argument_group("files")
-    files.add_argument(
-        "-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)"
-    )
-    files.add_argument(
-        "-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts"
-    )
-    files.add_argument(
-        "--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264"
-    )
-    files.add_argument(
-        "--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done"
-    )
+    files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
+    files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
+    files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
+    files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
     video = parser.add_argument_group("repair and encoding")
     video.add_argument(
         "--method",
@@ -96,9 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     out = parser.add_argument_group("what is told")
     out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
     out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
-    out.add_argument(
-        "--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr"
-    )
+    out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
     out.add_argument("-q", "--quiet", action="store_true", help="errors only")
     out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
     out.add_argument("--version", action="version", version=f"conceal {__version__}")
@@ -216,8 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(args, display)
         except ConcealError as error:
-            failure, code = error, error.exit_code
-            message = str(error)
+            failure: Exception = error
+            code, message = error.exit_code, str(error)
         except KeyboardInterrupt:
             log.error("interrupted")
             return Interrupted.exit_code

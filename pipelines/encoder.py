@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -108,7 +109,7 @@ class PictureEncoder:
                 self.stream = container.add_stream_from_template(stream, opaque=True)
                 self.context = cast(VideoCodecContext, av.CodecContext.create(self.name, "w"))
             else:
-                self.stream = container.add_stream(self.name, rate=rate)
+                self.stream = cast(VideoStream, container.add_stream(self.name, rate=rate))
                 self.context = self.stream.codec_context
         except ValueError as error:
             raise OutputError(
@@ -144,7 +145,7 @@ class PictureEncoder:
         context.color_primaries = _specified(held.color_primaries, first.color_primaries)
         context.color_trc = _specified(held.color_trc, first.color_trc)
         context.colorspace = _specified(held.colorspace, first.colorspace)
-        if container.format.flags & av.format.Flags.global_header.value:
+        if has_flag(container.format, av.format.Flags.global_header):
             context.flags |= av.codec.context.Flags.global_header
         if first.interlaced_frame:
             context.flags |= _FLAG_INTERLACED
@@ -166,9 +167,7 @@ class PictureEncoder:
         if tag is not None:
             target.codec_tag = tag
 
-    def _options(
-        self, settings: EncoderSettings, first: av.VideoFrame, chroma_location: int | None
-    ) -> dict[str, str]:
+    def _options(self, settings: EncoderSettings, first: av.VideoFrame, chroma_location: int | None) -> dict[str, str]:
         known = _option_names(self.name)
         options: dict[str, str] = {}
         crf = settings.crf if settings.crf is not None else DEFAULT_CRF.get(self.name)
@@ -195,7 +194,7 @@ class PictureEncoder:
         return {key: value for key, value in options.items() if value}
 
     def encode(self, frame: av.VideoFrame, pts: int, duration: int | None) -> list[av.Packet]:
-        """Encode one picture shown at `pts` for `duration` ticks of the time base. `frame` is not written to."""
+        """Encode one picture shown at `pts` for `duration` ticks of the time base; its samples stay as they are."""
         fitted = self._fit(frame)
         fitted.pts, fitted.time_base = pts, self.context.time_base
         fitted.duration = duration or 0
@@ -215,8 +214,8 @@ class PictureEncoder:
     def _fit(self, frame: av.VideoFrame) -> av.VideoFrame:
         if (frame.width, frame.height) != self._size:
             self._tell(
-                f"the picture size changes from {self._size[0]}x{self._size[1]} to {frame.width}x{frame.height}: "
-                "scaled to the first"
+                f"the picture size changes from {self._size[0]}x{self._size[1]} "
+                f"to {frame.width}x{frame.height}: scaled to the first"
             )
             return frame.reformat(*self._size, format=self._format, interpolation="BICUBIC")
         if frame.format.name == self._format:
@@ -232,7 +231,12 @@ class PictureEncoder:
             log.warning("stream #%d: %s", self._index, message)
 
 
-def _join(params: dict[str, object]) -> str:
+def has_flag(container_format: av.ContainerFormat, flag: av.format.Flags) -> bool:
+    """Whether a container format has one of libavformat's AVFMT_ flags."""
+    return bool(av.format.Flags(container_format.flags) & flag)
+
+
+def _join(params: Mapping[str, object]) -> str:
     return ":".join(f"{key}={value}" for key, value in params.items() if value is not None)
 
 
@@ -241,7 +245,7 @@ def _specified(container: int, bitstream: int) -> int:
 
 
 def _choose_format(codec: av.Codec, wanted: VideoFormat) -> str:
-    """The pixel format to encode: the picture's own if the encoder takes it, else the one that loses least."""
+    """The pixel format to encode: the picture's own if the encoder takes it, else that which loses least."""
     offered = [known.name for known in codec.video_formats or []]
     if not offered or wanted.name in offered:
         return wanted.name
@@ -265,7 +269,7 @@ def _relabel(frame: av.VideoFrame, name: str) -> av.VideoFrame:
 
 
 def output_tag(stream: VideoStream, container: OutputContainer) -> str | None:
-    """Sample entry for the MP4 family: the input's own, else hvc1 for HEVC, which Apple's players insist on."""
+    """Sample entry for the MP4 family: the input's own, else hvc1 for HEVC, which Apple's players need."""
     if container.format.name not in ("mp4", "mov", "ipod", "ismv", "3gp"):
         return None
     if stream.codec_tag in _MOV_TAGS:

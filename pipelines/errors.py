@@ -27,7 +27,7 @@ class OutputError(ConcealError):
     exit_code = 4
 
 
-class Interrupted(ConcealError):
+class Interrupted(ConcealError):  # noqa: N818 - it is no error of anyone
     """Stopped by the user before the end."""
 
     exit_code = 130

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -203,7 +204,7 @@ class _Run:
             meter.tell(pictures, damaged, self._source.progress)
 
     def _analyse(self, to_the_end: bool) -> None:
-        """Decode without repair; unless `to_the_end`, leave as soon as every stream is known to be damaged."""
+        """Decode without repair; unless `to_the_end`, leave once every stream is known to be damaged."""
         self._make_tracks(set(self._source.video), repair=False, track_taint=to_the_end)
         open_streams = set(self._tracks)
         for event in self._events("analysing", open_streams):
@@ -365,20 +366,16 @@ def _same_shape(stream: VideoStream) -> bool:
 
     Packets are copied into Matroska without the container's own ratio.
     """
-    container, bitstream = (
-        r or 1 for r in (stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio)
-    )
+    container = stream.sample_aspect_ratio or Fraction(1)
+    bitstream = stream.codec_context.sample_aspect_ratio or Fraction(1)
     return abs(container / bitstream - 1) < 0.01
 
 
 def _elementary_times(track: Track) -> list[tuple[int, int]]:
-    """(pts, dts) of each packet of an elementary stream in decode order, in ticks of the track's time base."""
+    """(pts, dts) of each packet of an elementary stream in decode order, in the track's time base."""
     shown_at = [0] * track.payloads
     for position, packet in enumerate(track.output_order):
         if 0 <= packet < len(shown_at):
             shown_at[packet] = position
     delay = max((number - position for number, position in enumerate(shown_at)), default=0)
-    return [
-        (position * track.interval, (number - delay) * track.interval)
-        for number, position in enumerate(shown_at)
-    ]
+    return [(position * track.interval, (number - delay) * track.interval) for number, position in enumerate(shown_at)]

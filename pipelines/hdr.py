@@ -7,7 +7,7 @@ import struct
 import av
 
 _MASTERING = struct.Struct("=20i2i")
-"""libavutil's AVMasteringDisplayMetadata: ten rationals (R, G, B, white x and y, min and max luminance), two flags."""
+"""libavutil's AVMasteringDisplayMetadata: ten rationals (R, G, B and white x and y, luminance), two flags."""
 _LIGHT = struct.Struct("=2I")
 """libavutil's AVContentLightMetadata: MaxCLL and MaxFALL in cd/m2."""
 

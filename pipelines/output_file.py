@@ -42,9 +42,7 @@ def format_name(target: str, wanted: str | None) -> str:
         name = _ALIASES.get(wanted.lower(), wanted.lower())
         with contextlib.suppress(ValueError):
             return av.format.ContainerFormat(name, "w").name
-        raise UsageError(
-            f"unknown output format {wanted!r}: give an FFmpeg muxer name such as mp4, matroska, mpegts"
-        )
+        raise UsageError(f"unknown output format {wanted!r}: give an FFmpeg muxer name such as mp4, matroska, mpegts")
     if target == STDOUT:
         raise UsageError("writing to standard output needs -f FORMAT")
     suffix = os.path.splitext(target)[1].lower()

@@ -18,7 +18,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from pipelines import output_file
-from pipelines.encoder import PictureEncoder, output_tag
+from pipelines.encoder import PictureEncoder, has_flag, output_tag
 from pipelines.errors import OutputError, one_line
 from pipelines.source import Source
 
@@ -35,15 +35,15 @@ _STALE = re.compile(
     r"major_brand|minor_version|compatible_brands|encoder|duration|(BPS|NUMBER_OF_|_STATISTICS_).*", re.I
 )
 """Tags that describe the old file, not its content."""
+_MOST_REFUSALS = 100
+"""Packets in a row that the muxer may refuse before the output counts as not writable."""
 _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG, errno.EROFS}
 
 
 class Sink:
     """An output being written. `finish` makes it appear under its name, `abort` leaves nothing behind."""
 
-    def __init__(
-        self, target: str, output_format: str | None, source: Source, encoded: Iterable[int]
-    ) -> None:
+    def __init__(self, target: str, output_format: str | None, source: Source, encoded: Iterable[int]) -> None:
         """`encoded` are the input streams that will come through an encoder; all others are copied.
 
         Raises UsageError for an unknown format, OutputError if the target cannot be written.
@@ -59,7 +59,8 @@ class Sink:
         self._held: list[tuple[bool, av.Packet]] = []
         self._held_size = 0
         self._least_dts: dict[int, int] = {}
-        self._refused: set[int] = set()
+        self._refusals = 0
+        self._told = False
         self._temporary: str | None = None
         self.container = self._open()
         self.container.metadata.update(_kept(source.container.metadata))
@@ -87,7 +88,7 @@ class Sink:
         return OutputError(f"{name}: cannot be written as {self._format}: {one_line(error)}")
 
     def add_encoder(self, index: int, make: EncoderMaker) -> PictureEncoder:
-        """Make the encoder of input stream `index` in this container; the last one expected starts the file."""
+        """Make the encoder of input stream `index` in this container; the last expected one starts the file."""
         self._add_copies(below=index)
         original = self._source.container.streams[index]
         encoder = make(self.container)
@@ -156,7 +157,7 @@ class Sink:
             if _is_subtitle_gap(packet) and self._format in _MOV_FAMILY:
                 return
             packet.stream = target
-        self._mux(packet, copied)
+        self._mux(packet)
 
     def _hold(self, copied: bool, packet: av.Packet) -> None:
         self._held.append((copied, packet))
@@ -165,9 +166,7 @@ class Sink:
             return
         late = sorted(self._encoded - self._streams.keys())
         if len(late) == len(self._encoded):
-            raise OutputError(
-                f"{self.target}: no picture could be decoded in the first {_HELD_BYTES >> 20} MB"
-            )
+            raise OutputError(f"{self.target}: no picture could be decoded in the first {_HELD_BYTES >> 20} MB")
         for index in late:
             label = stream_label(self._source.container.streams[index])
             log.warning("no picture from %s so far: dropped", label)
@@ -179,20 +178,25 @@ class Sink:
         """False once an encoded stream was given up because its first picture came too late."""
         return self._streams.get(index, self) is not None
 
-    def _mux(self, packet: av.Packet, copied: bool) -> None:
-        index = packet.stream.index
+    def _mux(self, packet: av.Packet) -> None:
         self._keep_order(packet)
         try:
             self.container.mux_one(packet)
+            self._refusals = 0
         except (av.FFmpegError, ValueError, OSError) as error:
-            if not copied or getattr(error, "errno", None) in _DEVICE_ERRORS:
-                raise self._failed(error) from error
-            if index not in self._refused:
-                self._refused.add(index)
-                log.warning("%s refuses packets of stream #%d: %s", self._format, index, one_line(error))
+            self._refused(error)
+
+    def _refused(self, error: Exception) -> None:
+        """Go on without a packet that the muxer will not take; it may be another than the one given last."""
+        self._refusals += 1
+        if getattr(error, "errno", None) in _DEVICE_ERRORS or self._refusals > _MOST_REFUSALS:
+            raise self._failed(error) from error
+        if not self._told:
+            self._told = True
+            log.warning("%s refuses damaged packets of a copied stream: %s", self._format, one_line(error))
 
     def _keep_order(self, packet: av.Packet) -> None:
-        """Muxers refuse a DTS that does not grow: move it up by the least they accept, as FFmpeg's own tool does."""
+        """Muxers refuse a DTS that does not grow: move it up as little as they accept, as FFmpeg's tool does."""
         stream = packet.stream
         if packet.dts is None or not stream.time_base or not packet.time_base:
             return
@@ -204,7 +208,7 @@ class Sink:
             packet.dts = math.ceil(least / ratio)
             if packet.pts is not None:
                 packet.pts = max(packet.pts, packet.dts)
-        nonstrict = bool(self.container.format.flags & av.format.Flags.ts_nonstrict.value)
+        nonstrict = has_flag(self.container.format, av.format.Flags.ts_nonstrict)
         self._least_dts[stream.index] = dts if nonstrict else dts + 1
 
     def finish(self) -> None:
@@ -213,13 +217,19 @@ class Sink:
             self.abort()
             raise OutputError(f"{self.target}: no picture could be decoded, nothing to write")
         try:
-            self.container.close()
+            self._close()
             if self._temporary is not None:
                 output_file.commit(self._temporary, self.target)
                 self._temporary = None
         except (av.FFmpegError, ValueError, OSError) as error:
             self._remove()
             raise self._failed(error) from error
+
+    def _close(self) -> None:
+        try:
+            self.container.close()
+        except av.FFmpegError as error:  # the last packets go with the trailer, which is written all the same
+            self._refused(error)
 
     def abort(self) -> None:
         """Forget the output."""

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from pipelines.errors import InputError, one_line
 from pipelines.timing import Timeline
+from pipelines.transport import TransportTap, looks_like_ts
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ ELEMENTARY = {
 }  # fmt: skip
 """Suffixes of byte streams without a container, and their FFmpeg format name."""
 _UNFRAMED = {"h264", "hevc", "mpegts", "mpeg", "mpegvideo", "rtp", "sdp"}
-"""Formats whose packets libavformat cuts itself by scanning for start codes: a lost slice misleads the cut."""
+"""Formats whose packets libavformat cuts itself, at start codes: a lost slice misleads the cut."""
+_MP4_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"free", b"mdat", b"wide", b"skip")
 _PROBE_FRAMES = 100
 
 
@@ -71,9 +73,7 @@ class _PipeReader:
 class Source:
     """An opened input. Raises InputError with one clear line if there is nothing in it to repair."""
 
-    def __init__(
-        self, name: str, input_format: str | None = None, stopped: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, name: str, input_format: str | None = None, stopped: Callable[[], bool] = lambda: False) -> None:
         self.name = name
         self.label = "standard input" if name == STDIN else name
         self.seekable = name != STDIN
@@ -83,33 +83,44 @@ class Source:
         self._stopped = stopped
         self._timeline: Timeline | None = None
         self._position: float | None = None
+        self._tap: TransportTap | None = None
+        self._file: BinaryIO | None = None
         self.container = self._open()
         try:
             self.video = self._repairable()
         except InputError:
-            self.container.close()
+            self.close()
             raise
 
     def _open(self) -> InputContainer:
         if self.name == STDIN:
-            file = _PipeReader(cast(BinaryIO, sys.stdin.buffer), self._stopped)
-            return self._open_as(file, self._input_format)
-        self._check_file()
-        url = "file:" + self.name
-        by_suffix = ELEMENTARY.get(os.path.splitext(self.name)[1].lower())
-        if self._input_format is None and by_suffix is not None and _starts_with_start_code(self.name):
-            return self._open_as(url, by_suffix)
-        return self._open_as(url, self._input_format)
+            pipe = _PipeReader(cast(BinaryIO, sys.stdin.buffer), self._stopped)
+            self._tap = TransportTap(pipe.read)
+            return self._open_as(self._tap, self._input_format)
+        head = self._read_head()
+        if self._input_format in (None, "mpegts") and looks_like_ts(head):
+            self._file = open(self.name, "rb")  # noqa: SIM115
+            self._tap = TransportTap(self._file.read)
+            return self._open_as(self._tap, "mpegts")
+        return self._open_plain(head)
 
-    def _check_file(self) -> None:
+    def _open_plain(self, head: bytes) -> InputContainer:
+        input_format = self._input_format
+        if input_format is None and b"\x00\x00\x01" in head and head[4:8] not in _MP4_FIRST_BOXES:
+            input_format = ELEMENTARY.get(os.path.splitext(self.name)[1].lower())
+        return self._open_as("file:" + self.name, input_format)
+
+    def _read_head(self) -> bytes:
         try:
             if os.path.isdir(self.name):
                 raise InputError(f"{self.label}: is a directory")
             with open(self.name, "rb") as file:
-                if os.path.isfile(self.name) and not file.read(1):
-                    raise InputError(f"{self.label}: is empty")
+                head = file.read(65536)
         except OSError as error:
             raise InputError(f"{self.label}: {one_line(error)}") from error
+        if not head:
+            raise InputError(f"{self.label}: is empty")
+        return head
 
     def _open_as(self, file: object, input_format: str | None) -> InputContainer:
         level = av.logging.get_level()
@@ -180,9 +191,12 @@ class Source:
         An error in the middle of the file ends the iteration and is told in `ended_early`. Raises InputError
         at the first encrypted packet.
         """
-        ts_discont = bool(self.container.format.flags & av.format.Flags.ts_discont.value)
+        ts_discont = bool(av.format.Flags(self.container.format.flags) & av.format.Flags.ts_discont)
         self._timeline = Timeline() if ts_discont else None
         size = os.path.getsize(self.name) if self.seekable and os.path.isfile(self.name) else 0
+        tap = self._tap if self._tap is not None and self._tap.active and decode else None
+        if self._tap is not None and tap is None:
+            self._tap.stop()
         for packet in self._demux():
             if packet.size == 0 and not packet.has_sidedata("new_extradata"):
                 continue
@@ -190,8 +204,23 @@ class Source:
                 raise InputError(f"{self.label}: stream #{packet.stream_index} is encrypted")
             if size and packet.pos is not None and packet.pos >= 0:
                 self._position = min(packet.pos / size, 1.0)
-            self._shift(packet)
-            yield self._payload(packet) if packet.stream_index in decode else packet
+            time = packet.dts
+            shift = self._shift(packet)
+            if packet.stream_index not in decode:
+                yield packet
+            elif tap is None:
+                yield self._payload(packet)
+            elif time is not None:
+                yield from self._tapped(tap, packet.stream_index, time, shift)
+        if tap is not None:
+            for index in tuple(decode):
+                yield from self._tapped(tap, index, None, 0)
+
+    def _tapped(self, tap: TransportTap, index: int, time: int | None, shift: int) -> Iterator[VideoPayload]:
+        """What the transport stream holds for a video stream up to `time`, in place of libavformat's packets."""
+        for pes in tap.take(self.container.streams[index].id, time):
+            pts, dts = (None if stamp is None else stamp + shift for stamp in (pes.pts, pes.dts))
+            yield VideoPayload(index, pes.payload, pts, dts, None, pes.gaps, pes.truncated)
 
     def _demux(self) -> Iterator[av.Packet]:
         packets = self.container.demux()
@@ -206,14 +235,16 @@ class Source:
                 return
             yield packet
 
-    def _shift(self, packet: av.Packet) -> None:
+    def _shift(self, packet: av.Packet) -> int:
+        """Move a packet to the joined timeline; returns by how many ticks."""
         if self._timeline is None:
-            return
+            return 0
         time = packet.dts if packet.dts is not None else packet.pts
         shift = self._timeline.shift(packet.stream_index, time, packet.duration, packet.time_base)
         if shift:
             packet.pts = None if packet.pts is None else packet.pts + shift
             packet.dts = None if packet.dts is None else packet.dts + shift
+        return shift
 
     def _payload(self, packet: av.Packet) -> VideoPayload:
         fresh = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
@@ -231,12 +262,12 @@ class Source:
     def sample(self, index: int) -> av.VideoFrame | None:
         """An early picture by libavcodec's own decoder, with the container's side data attached to it.
 
-        PyAV shows a stream's side data (display matrix, mastering display) on decoded pictures only. None from
-        a pipe, or if none of the first packets can be decoded.
+        PyAV shows a stream's side data (display matrix, mastering display) on decoded pictures only. None
+        from a pipe, or if none of the first packets can be decoded.
         """
         if not self.seekable:
             return None
-        with contextlib.closing(self._open()) as container:
+        with contextlib.closing(self._open_plain(self._read_head())) as container:
             stream = container.streams[index]
             for count, packet in enumerate(container.demux(stream)):
                 with contextlib.suppress(av.FFmpegError):
@@ -248,7 +279,7 @@ class Source:
 
     def rewind(self) -> None:
         """Start over. For seekable inputs only."""
-        self.container.close()
+        self.close()
         self.ended_early = None
         self._position = None
         self.container = self._open()
@@ -256,15 +287,9 @@ class Source:
 
     def close(self) -> None:
         self.container.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _codec_name(stream: Stream) -> str:
-    return (
-        stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.name or "?"
-    )
-
-
-def _starts_with_start_code(name: str) -> bool:
-    with open(name, "rb") as file:
-        head = file.read(65536)
-    return b"\x00\x00\x01" in head and head[4:8] not in (b"ftyp", b"styp", b"moov", b"free", b"mdat")
+    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.name or "?"

@@ -25,9 +25,7 @@ class ShownPicture:
 class Track:
     """Decodes one video stream and keeps its counts."""
 
-    def __init__(
-        self, source: Source, index: int, repair: Repairer | None, track_taint: bool, threads: int
-    ) -> None:
+    def __init__(self, source: Source, index: int, repair: Repairer | None, track_taint: bool, threads: int) -> None:
         self.index = index
         self.time_base = source.time_base(index)
         self.rate = source.rate(index)

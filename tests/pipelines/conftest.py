@@ -22,9 +22,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for codec in get_args(Codec):
         frames = pictures if codec == "h264" else tall
         for container in (".mp4", ".mkv", ".ts"):
-            encode_file(
-                folder / f"{codec}{container}", frames, codec, slices=4, bframes=2, gop=12, audio=True
-            )
+            encode_file(folder / f"{codec}{container}", frames, codec, slices=4, bframes=2, gop=12, audio=True)
         for container in (".mp4", ".mkv"):
             damage_samples(folder / f"{codec}{container}", folder / f"damaged-{codec}{container}", {5, 14})
         stream = encode_bytes(frames, codec, slices=4, bframes=2, gop=12)

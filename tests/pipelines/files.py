@@ -44,11 +44,9 @@ def _length_prefixed(sample: bytes) -> Iterator[bytes]:
 
 
 def damage_samples(source: Path, target: Path, picked: set[int]) -> Path:
-    """A copy of an MP4 or Matroska file in which the `picked` samples of the first video have lost their 2nd slice."""
+    """A copy of an MP4 or Matroska file whose `picked` video samples have lost their second slice."""
     with av.open(str(source)) as whole, av.open(str(target), "w") as out:
-        streams = {
-            s.index: out.add_stream_from_template(s, opaque=True) for s in whole.streams if s.type != "data"
-        }
+        streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in whole.streams if s.type != "data"}
         for index, stream in streams.items():
             stream.metadata.update(whole.streams[index].metadata)
             stream.disposition = whole.streams[index].disposition
@@ -98,7 +96,7 @@ class Rich:
 
 
 def rich_file(path: Path, frames: int = 30, *, start: int = 0) -> Rich:
-    """H.264 with VFR times, SAR 4:3, BT.709 and a quarter turn; AAC; subtitles; chapters; tags; in MKV a font."""
+    """H.264 with VFR times, SAR 4:3, BT.709, a quarter turn; AAC; subtitles; chapters; tags; in MKV a font."""
     rich = Rich([start + time for time in vfr_times(frames)])
     mov = path.suffix in (".mp4", ".mov")
     with av.open(str(path), "w") as out:
@@ -180,9 +178,7 @@ def hdr_file(path: Path, frames: int = 10) -> Path:
         context = video.codec_context
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = 9, 16, 9, 1
         for rgb in clip(frames, 352, 288):
-            out.mux(
-                video.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p10le"))
-            )
+            out.mux(video.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p10le")))
         out.mux(video.encode(None))
     return path
 
@@ -199,6 +195,4 @@ def picture_times(path: Path | str) -> list[float]:
     with av.open(str(path)) as opened:
         stream = opened.streams.video[0]
         assert stream.time_base is not None
-        return sorted(
-            float(p.pts * stream.time_base) for p in opened.demux(stream) if p.size and p.pts is not None
-        )
+        return sorted(float(p.pts * stream.time_base) for p in opened.demux(stream) if p.size and p.pts is not None)

@@ -78,9 +78,7 @@ def test_lost_slices_are_repaired_and_everything_else_is_kept(media: Path, tmp_p
 
 @pytest.mark.parametrize("name", ["damaged-h264.264", "damaged-hevc.265"])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", "raw"])
-def test_damaged_elementary_streams_go_into_any_container(
-    media: Path, tmp_path: Path, name: str, suffix: str
-) -> None:
+def test_damaged_elementary_streams_go_into_any_container(media: Path, tmp_path: Path, name: str, suffix: str) -> None:
     out = tmp_path / ("out" + (Path(name).suffix if suffix == "raw" else suffix))
     result = conceal_file(media / name, out, Settings(encoder=FAST))
     assert (result.action, result.pictures, result.damaged_pictures) == ("repaired", 24, 3)
@@ -102,17 +100,13 @@ def test_rich_files_keep_all_they_hold(tmp_path: Path, suffix: str, damaged: boo
     assert picture_times(out) == pytest.approx([t / 90000 for t in rich.times], abs=1e-3)
     assert packets_of(out, "audio") == packets_of(source, "audio")
     words = [p for p in packets_of(out, "subtitle") if p.strip(b"\0")]
-    assert [w[-len(text) :].decode() for w, text in zip(words, rich.subtitles, strict=True)] == list(
-        rich.subtitles
-    )
+    assert [w[-len(text) :].decode() for w, text in zip(words, rich.subtitles, strict=True)] == list(rich.subtitles)
     with av.open(str(source)) as before, av.open(str(out)) as after:
         assert after.metadata["title"] == rich.title
         assert [c["metadata"]["title"] for c in after.chapters()] == list(rich.chapters)
         assert [s.type for s in after.streams] == [s.type for s in before.streams]
         assert [s.disposition for s in after.streams] == [s.disposition for s in before.streams]
-        starts = [
-            [float(s.start_time * s.time_base) for s in (c.streams[0], c.streams[1])] for c in (before, after)
-        ]
+        starts = [[float(s.start_time * s.time_base) for s in (c.streams[0], c.streams[1])] for c in (before, after)]
         assert starts[1] == pytest.approx(starts[0], abs=1e-3)
         assert after.streams.subtitles[0].language == "fra"
         assert after.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
@@ -204,9 +198,7 @@ def test_two_video_streams_are_treated_each_on_its_own(media: Path, tmp_path: Pa
     assert second == packets_of(media / "hevc.mp4", "video")
 
 
-def test_a_change_of_size_is_scaled_to_the_first(
-    media: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_change_of_size_is_scaled_to_the_first(media: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from tests.media import clip, encode_bytes
 
     joined = tmp_path / "in.264"

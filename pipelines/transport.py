@@ -1,0 +1,71 @@
+"""MPEG-TS read twice at once: by libavformat for all streams, by the continuity checker for video with its gaps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from concealer.bitstream.mpegts import PACKET, ContinuityChecker, PesPacket
+
+_SYNC = 0x47
+_WRAP = 1 << 33
+"""PES timestamps have 33 bits."""
+_FAR = 10 * 90000
+"""Ticks beyond which a PES packet cannot belong beside the packet that calls for it: the clock was restarted."""
+_MOST_WAITING = 4096
+
+
+def looks_like_ts(head: bytes) -> bool:
+    """Three packets of 188 bytes in a row at the start."""
+    return len(head) > 2 * PACKET and all(head[i * PACKET] == _SYNC for i in range(3))
+
+
+class TransportTap:
+    """A file that libavformat reads in sequence, while the PES packets of the video PIDs are put aside.
+
+    libavformat joins what is left of a PES packet after a loss and tells at most that something is missing;
+    here every PES packet keeps the byte offsets of its gaps.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._checker: ContinuityChecker | None = ContinuityChecker()
+        self._first = True
+        self._waiting: dict[int, deque[PesPacket]] = {}
+
+    def read(self, size: int) -> bytes:
+        """For PyAV: the next bytes, which are looked at in passing."""
+        data = self._read(size)
+        if self._first and not looks_like_ts(data):
+            self._checker = None
+        self._first = False
+        if self._checker is not None:
+            self._put_aside(self._checker.push(data) if data else self._checker.flush())
+        return data
+
+    @property
+    def active(self) -> bool:
+        """What is read is a transport stream."""
+        return self._checker is not None
+
+    def stop(self) -> None:
+        """Look no further: nothing is going to be decoded."""
+        self._checker = None
+        self._waiting.clear()
+
+    def _put_aside(self, packets: list[PesPacket]) -> None:
+        for packet in packets:
+            self._waiting.setdefault(packet.pid, deque(maxlen=_MOST_WAITING)).append(packet)
+
+    def take(self, pid: int, time: int | None) -> Iterator[PesPacket]:
+        """PES packets of `pid` up to libavformat's DTS `time`, their times unwrapped to its count; None = all."""
+        waiting = self._waiting.get(pid, deque())
+        while waiting:
+            packet = waiting[0]
+            if time is not None and packet.dts is not None:
+                turns = round((time - packet.dts) / _WRAP) * _WRAP
+                if 0 < packet.dts + turns - time < _FAR:
+                    return
+                packet.dts += turns
+                packet.pts = None if packet.pts is None else packet.pts + turns
+            yield waiting.popleft()
