@@ -120,15 +120,20 @@ def from_past(site: Site, last: Layer, older: Layer | None, light: bool) -> list
         predicted = motion.extrapolate(back, ratio, site.scale)
         out.append(warp(site, last, predicted[cut], "extrap"))
     else:
-        back = predicted = np.zeros((*last.gray.shape, 2), np.float32)
-    prefill = motion.sample(last.gray, predicted, site.scale)
-    filled, acc = surroundings_flow(site, last, predicted, prefill)
-    out.append(warp(site, last, filled[cut], "filled"))
+        predicted = np.zeros((*last.gray.shape, 2), np.float32)
+    # Nothing received to see motion on (whole picture lost), or no time to look.
+    if not site.flow_trusted or (light and older is not None):
+        proposals = out
+    else:
+        prefill = motion.sample(last.gray, predicted, site.scale)
+        filled, acc = surroundings_flow(site, last, predicted, prefill)
+        proposals = [*out, warp(site, last, filled[cut], "filled")]
+        if older is not None:
+            proposals.append(warp(site, last, acc[cut], "acc"))
     if older is not None:
-        out.append(warp(site, last, acc[cut], "acc"))
-        for candidate in out:
+        for candidate in proposals:
             candidate.doubt = _doubt_steady(site, last, older, candidate.flow)
-    return out
+    return proposals
 
 
 def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candidate]:
@@ -144,7 +149,7 @@ def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candi
         *_pair(site, copy_past, copy_future, share, "copy_both")[::2],
         _pair(site, inter_past, inter_future, 0.5, "inter_both")[2],
     ]
-    if light:
+    if light or not site.flow_trusted:
         return out
     prefill = cv2.addWeighted(
         motion.sample(past.gray, to_past, site.scale), 0.5,

@@ -103,6 +103,6 @@ def to_grid(mask: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
     pad_y, pad_x = -rows % step, -cols % step
     if pad_y or pad_x:
         values = cv2.copyMakeBorder(values, 0, pad_y, 0, pad_x, cv2.BORDER_REPLICATE)
-    return cv2.resize(
-        values, (values.shape[1] // step, values.shape[0] // step), interpolation=cv2.INTER_AREA
-    ).astype(np.float32, copy=False)
+    return cv2.resize(values, (values.shape[1] // step, values.shape[0] // step), interpolation=cv2.INTER_AREA).astype(
+        np.float32, copy=False
+    )

@@ -77,7 +77,9 @@ class Site:
         reach = 2 * -(-4 // self.scale) + 1
         self.flow_hole = to_grid(self.hole, self.scale) > 0
         guarded = cv2.erode((~self.flow_hole).astype(np.uint8), np.ones((reach, reach), np.uint8))
-        self.flow_spreader = Spreader(to_grid(trust_full, self.scale) * guarded)
+        flow_trust = to_grid(trust_full, self.scale) * guarded
+        self.flow_trusted = bool(flow_trust.any())
+        self.flow_spreader = Spreader(flow_trust)
         self.rim_spreader = Spreader(self.rim_weight)
         self._places: dict[tuple[int, int], Array] = {}
 
