@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from benchmarks import transport
 from benchmarks.metrics import Mask
 from benchmarks.streams import Stream
 from concealer.bitstream import AccessUnit, StreamParser
@@ -17,6 +19,7 @@ from concealer.loss import (
     PictureLoss,
     RtpLoss,
     SliceLoss,
+    TransportStreamLoss,
 )
 from concealer.loss import transmit as send
 from concealer.loss.channel import Sent, slice_numbers
@@ -29,7 +32,7 @@ class Loss:
     """A loss model and its parameters."""
 
     model: str
-    """"slice", "picture", "rtp", "bytes" or "flips"."""
+    """"slice", "picture", "rtp", "ts", "bytes" or "flips"."""
     rate: float = 0.0
     """Share of slices, pictures or packets lost; for flips the probability of a bit to flip."""
     burst: float | None = None
@@ -49,7 +52,7 @@ class Loss:
             parts.append(f"bursts of {self.burst:g}")
         if self.model == "bytes":
             parts.append(f"P={self.P} L={self.L:g} S={self.S}")
-        if self.model in ("bytes", "rtp"):
+        if self.model in ("bytes", "rtp", "ts"):
             parts.append("place known" if self.gaps_known else "place unknown")
         return ", ".join(parts)
 
@@ -81,6 +84,8 @@ MODELS = (
     Loss("picture", 0.03),
     Loss("rtp", 0.03, gaps_known=True),
     *(Loss("rtp", 0.03, burst=burst, gaps_known=True) for burst in (1, 3, 8)),
+    Loss("ts", 0.005, gaps_known=True),
+    Loss("ts", 0.005, burst=8, gaps_known=True),
     GONE_BYTES,
     Loss("bytes", P=4, S=4096, gaps_known=True),
     Loss("bytes"),
@@ -95,8 +100,9 @@ class Sample:
 
     payload: bytes
     """Annex B."""
-    pts: int
+    pts: int | None
     gaps: tuple[int, ...] = ()
+    truncated: bool = False
     unit: int = -1
     """Index of its access unit in decoding order."""
 
@@ -108,6 +114,15 @@ class Damaged:
     samples: list[Sample]
     """Access units of which something arrived, in decoding order."""
     record: DamageRecord
+    framed: bool = True
+    """False: samples need not be whole access units."""
+    demuxed: list[tuple[bytes, int | None]] = field(default_factory=list)
+    """What FFmpeg's own demuxer delivers, where that is something else than the samples."""
+
+    @property
+    def for_ffmpeg(self) -> list[tuple[bytes, int | None]]:
+        """(payload, pts) as a player on FFmpeg gets them."""
+        return self.demuxed or [(sample.payload, sample.pts) for sample in self.samples]
 
     def holes(self, stream: Stream) -> list[Mask | None]:
         """True holes in luma samples (height, width) by output position; None: arrived whole.
@@ -133,18 +148,31 @@ def parse(stream: Stream) -> list[AccessUnit]:
 
 def transmit(stream: Stream, loss: Loss, seed: int) -> Damaged:
     """Send a stream through a fresh channel."""
+    if loss.model == "ts":
+        return _through_transport(stream, loss, seed)
     return through(stream, loss.channel(seed), loss.gaps_known)
 
 
 def through(stream: Stream, channel: Channel, gaps_known: bool) -> Damaged:
     """Send a stream through `channel`."""
     received, record = send(parse(stream), channel)
-    samples = [
-        Sample(part.payload, stream.units[part.index].pts, tuple(part.gaps) if gaps_known else (), part.index)
-        for part in received
-        if part.payload
-    ]
+    samples = []
+    for part in received:
+        if part.payload:
+            gaps = tuple(part.gaps) if gaps_known else ()
+            samples.append(Sample(part.payload, stream.units[part.index].pts, gaps, unit=part.index))
     return Damaged(samples, record)
+
+
+def _through_transport(stream: Stream, loss: Loss, seed: int) -> Damaged:
+    whole, arrived = transport.pack(stream), io.BytesIO()
+    record = TransportStreamLoss(loss.rate, seed=seed, burst=loss.burst).send(io.BytesIO(whole), arrived)
+    origin = transport.origin(whole, stream)
+    samples = [
+        Sample(pes.payload, position, pes.gaps, pes.truncated)
+        for pes, position in transport.packets(arrived.getvalue(), origin)
+    ]
+    return Damaged(samples, record, False, transport.demux(arrived.getvalue(), origin))
 
 
 class OneSlice(Channel):

@@ -82,9 +82,7 @@ def pick(names: Sequence[str]) -> list[Clip]:
     clips = available()
     unknown = set(names) - {clip.name for clip in clips}
     if unknown:
-        raise ValueError(
-            f"no such clip: {', '.join(sorted(unknown))}; there are {', '.join(c.name for c in clips)}"
-        )
+        raise ValueError(f"no such clip: {', '.join(sorted(unknown))}; there are {', '.join(c.name for c in clips)}")
     return [clip for clip in clips if not names or clip.name in names]
 
 

@@ -27,7 +27,7 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import detection_table
 from concealer.damage import BLOCK, Damage
-from concealer.decoder.outputs import DecodedPicture
+from concealer.decoder import DecodedPicture
 
 KEY = ("clip", "codec", "structure", "settings", "pictures", "model", "rate", "detail", "seed", "class")
 Blocks = npt.NDArray[np.bool_]
@@ -117,11 +117,7 @@ def broken_blocks(stream: Stream, damaged: Damaged, most: int) -> Counts:
     """
     counts = Counts()
     hit = [unit.index for unit in damaged.record.damaged if not unit.dropped and unit.index > 0]
-    chosen = (
-        [hit[i] for i in np.unique(np.linspace(0, len(hit) - 1, min(most, len(hit))).astype(int))]
-        if hit
-        else []
-    )
+    chosen = [hit[i] for i in np.unique(np.linspace(0, len(hit) - 1, min(most, len(hit))).astype(int))] if hit else []
     for index in chosen:
         truth = damaged.record.truth(index)
         if not truth.exact or not truth.broken.any():
@@ -189,9 +185,7 @@ def _measure(stream: Stream, job: Job, most: int) -> Iterator[Row]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.detection", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="two clips, one seed, 24 pictures")
     parser.add_argument("--clips", nargs="*", default=[], help="names of clips (default: all at hand)")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 1..N (default 5)")

@@ -27,9 +27,9 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
 from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import latency_tables
 from concealer.damage import DamageMap
-from concealer.decoder.session import ConcealingDecoder
+from concealer.decoder import ConcealingDecoder
 from concealer.picture import Picture
-from concealer.repair.policy import Repairer
+from concealer.repair import Repairer
 
 KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "threads", "damage")
 _LAUNCHER = (
@@ -55,9 +55,7 @@ def decode_plain(stream: Stream, threads: int) -> int:
 
 def decode_hooked(stream: Stream, threads: int) -> int:
     """Decode with `ConcealingDecoder`, ready to repair; the number of pictures."""
-    decoder = ConcealingDecoder(
-        stream.encoding.codec, repair=Repairer("auto"), container_framed=True, threads=threads
-    )
+    decoder = ConcealingDecoder(stream.encoding.codec, repair=Repairer("auto"), container_framed=True, threads=threads)
     count = 0
     for unit in stream.units:
         count += len(decoder.decode(unit.payload, pts=unit.pts))

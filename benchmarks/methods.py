@@ -16,10 +16,9 @@ from benchmarks.clips import Planes, to_planes
 from benchmarks.metrics import Luma
 from benchmarks.streams import Stream, plain_decode
 from concealer.damage import DamageMap
-from concealer.decoder.outputs import DecodedPicture
-from concealer.decoder.session import ConcealingDecoder, RepairFn
+from concealer.decoder import ConcealingDecoder, DecodedPicture, RepairFn
 from concealer.picture import Picture, Plane
-from concealer.repair.policy import Repairer
+from concealer.repair import Repairer
 
 _DECODING = ("concealer/bitstream", "concealer/decoder", "concealer/loss", "benchmarks/methods.py")
 _PLAIN = ("concealer/bitstream", "concealer/loss", "benchmarks/streams.py")
@@ -53,12 +52,12 @@ def decode(
 ) -> list[DecodedPicture]:
     """Every picture that `ConcealingDecoder` makes of the damaged stream, in output order."""
     decoder = ConcealingDecoder(
-        stream.encoding.codec, repair=repair, container_framed=True, track_taint=track_taint
+        stream.encoding.codec, repair=repair, container_framed=damaged.framed, track_taint=track_taint
     )
     try:
         pictures = []
         for sample in damaged.samples:
-            pictures += decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps)
+            pictures += decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
         return pictures + decoder.flush()
     finally:
         decoder.close()
@@ -99,8 +98,7 @@ def _in_loop(make: Callable[[Stream], RepairFn | None]) -> Callable[[Stream, Dam
 
 def _ffmpeg(options: dict[str, str] | None = None) -> Callable[[Stream, Damaged], Played]:
     def play(stream: Stream, damaged: Damaged) -> Played:
-        packets = [(sample.payload, sample.pts) for sample in damaged.samples]
-        pictures = plain_decode(stream.encoding.codec, packets, options)
+        pictures = plain_decode(stream.encoding.codec, damaged.for_ffmpeg, options)
         found = [pictures.get(position) for position in range(len(stream.units))]
         return Played([None if p is None else p[0] for p in found], len(pictures))
 
@@ -194,9 +192,7 @@ def _warp(plane: Plane, flow: np.ndarray) -> Plane:
     x, y = np.meshgrid(np.arange(cols, dtype=np.float32), np.arange(rows, dtype=np.float32))
     source = np.ascontiguousarray(plane)
     return np.asarray(
-        cv2.remap(
-            source, x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+        cv2.remap(source, x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     )
 
 

@@ -108,25 +108,19 @@ def plan(
             for rate in SWEEP:
                 loss = Loss(SLICE, rate)
                 few = tuple(name for name in FEW if not methods or name in methods)
-                jobs += [
-                    Job(clip, Encoding(codec, structure, pictures), loss, seed, few) for seed in seeds[:3]
-                ]
+                jobs += [Job(clip, Encoding(codec, structure, pictures), loss, seed, few) for seed in seeds[:3]]
     if "models" in sets:
         chosen = [clip for clip in clips if clip.name in MODEL_CLIPS] or list(clips[:1])
         for clip, (codec, structure) in [(c, pair) for c in chosen for pair in COMBINATIONS]:
             for loss in MODELS:
                 few = tuple(name for name in FEW if not methods or name in methods)
-                jobs += [
-                    Job(clip, Encoding(codec, structure, pictures), loss, seed, few) for seed in seeds[:2]
-                ]
+                jobs += [Job(clip, Encoding(codec, structure, pictures), loss, seed, few) for seed in seeds[:2]]
     return jobs
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="two clips, one seed, 24 pictures, few rates and models"
-    )
+    parser.add_argument("--quick", action="store_true", help="two clips, one seed, 24 pictures, few rates and models")
     parser.add_argument("--clips", nargs="*", default=[], help="names of clips (default: all at hand)")
     parser.add_argument("--methods", nargs="*", default=[], help="names of methods (default: all)")
     parser.add_argument("--sets", nargs="*", default=["main", "sweep", "models"], help="main, sweep, models")
@@ -162,9 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(
-    todo: list[tuple[Job, list[str]]], store: Store, sources: dict[str, str], cache: Path, processes: int
-) -> None:
+def _run(todo: list[tuple[Job, list[str]]], store: Store, sources: dict[str, str], cache: Path, processes: int) -> None:
     started, done = time.monotonic(), 0
     # Forking after the decoder's threads have run is not safe.
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_be_nice) as pool:

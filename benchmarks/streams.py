@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -116,7 +117,7 @@ class Stream:
 
 
 def plain_decode(
-    codec: Codec, packets: list[tuple[bytes, int]], options: dict[str, str] | None = None
+    codec: Codec, packets: Sequence[tuple[bytes, int | None]], options: dict[str, str] | None = None
 ) -> dict[int, Planes]:
     """libavcodec through PyAV with one thread: pts to picture, for those that come out. Never raises."""
     context = av.CodecContext.create(codec, "r")
@@ -154,9 +155,7 @@ def encoded(clip: Clip, encoding: Encoding, cache: Path) -> Stream:
         data, ends, pts = stored["data"].tobytes(), stored["ends"], stored["pts"]
         width, height = (int(n) for n in stored["size"])
     starts = [0, *(int(end) for end in ends[:-1])]
-    units = [
-        AccessUnit(data[start:end], int(time)) for start, end, time in zip(starts, ends, pts, strict=True)
-    ]
+    units = [AccessUnit(data[start:end], int(time)) for start, end, time in zip(starts, ends, pts, strict=True)]
     return Stream(clip, encoding, units, width, height)
 
 

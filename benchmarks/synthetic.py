@@ -27,9 +27,7 @@ def _texture(rng: np.random.Generator, height: int, width: int, smallest: int) -
     return np.asarray((total - low) * (255.0 / max(high - low, 1e-6)), np.float32)
 
 
-def moving_layers(
-    frames: int, width: int = 176, height: int = 144, *, seed: int = 0, noise: float = 1.5
-) -> list[Rgb]:
+def moving_layers(frames: int, width: int = 176, height: int = 144, *, seed: int = 0, noise: float = 1.5) -> list[Rgb]:
     """A clip of `frames` RGB pictures, the same for the same arguments.
 
     A panning background, a disc that swings over it, a bar that crosses the picture the other way and a small

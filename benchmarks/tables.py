@@ -54,10 +54,7 @@ def present_methods(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def combinations(rows: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
     """(codec, structure, its rows) for those that occur."""
-    found = [
-        (codec, structure, select(rows, codec=codec, structure=structure))
-        for codec, structure in COMBINATIONS
-    ]
+    found = [(codec, structure, select(rows, codec=codec, structure=structure)) for codec, structure in COMBINATIONS]
     return [entry for entry in found if entry[2]]
 
 
@@ -73,9 +70,7 @@ def psnr_table(rows: Sequence[Row]) -> str:
     for clip in distinct(rows, "clip"):
         part = select(rows, clip=clip)
         lines.append([clip, *(_pair(select(part, method=name), over_clips) for name, _ in methods)])
-    lines.append(
-        ["**mean**", *(f"**{_pair(select(rows, method=name), over_clips)}**" for name, _ in methods)]
-    )
+    lines.append(["**mean**", *(f"**{_pair(select(rows, method=name), over_clips)}**" for name, _ in methods)])
     return markdown(["clip", *(title for _, title in methods)], lines)
 
 
@@ -135,10 +130,8 @@ def quality_tables(rows: Sequence[Row], rate: float = 0.03) -> list[str]:
     main = select(rows, model="slice", rate=rate, detail="")
     tables = []
     for codec, structure, part in combinations(main):
-        seeds = len(distinct(part, "seed"))
-        title = (
-            f"{CODEC_NAMES[codec]} {STRUCTURE_NAMES[structure]}, {100 * rate:g} % slice loss, {seeds} seeds"
-        )
+        seeds = ", ".join(distinct(part, "seed"))
+        title = f"{CODEC_NAMES[codec]} {STRUCTURE_NAMES[structure]}, {100 * rate:g} % slice loss, seeds {seeds}"
         tables += [f"### {title}", psnr_table(part), summary_table(part)]
     others = [row for row in rows if row["model"] != "slice" or row["detail"]]
     if others:
@@ -208,8 +201,7 @@ def latency_tables(rows: Sequence[Row]) -> list[str]:
         part = select(rows, measure=measure)
         if part:
             first = [
-                f"{r['clip']} {r['width']}x{r['height']}, {combination_title(r['codec'], r['structure'])}"
-                for r in part
+                f"{r['clip']} {r['width']}x{r['height']}, {combination_title(r['codec'], r['structure'])}" for r in part
             ]
             lines = [[title, *cells(row)] for title, row in zip(first, part, strict=True)]
             tables += [f"### {measure.capitalize()}", markdown(["stream", *head], lines)]

@@ -19,8 +19,9 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import untouched_table
 from concealer.damage import DamageMap
+from concealer.decoder import RepairFn
 from concealer.picture import Picture
-from concealer.repair.policy import Repairer
+from concealer.repair import Repairer
 
 KEY = ("clip", "codec", "structure", "settings", "pictures", "model", "rate", "detail", "seed")
 
@@ -28,8 +29,8 @@ KEY = ("clip", "codec", "structure", "settings", "pictures", "model", "rate", "d
 class Watched:
     """A repairer whose every call is checked: all planes before and after, outside the hole."""
 
-    def __init__(self) -> None:
-        self._repair = Repairer("auto")
+    def __init__(self, repair: RepairFn) -> None:
+        self._repair = repair
         self.pictures = 0
         self.samples = 0
         """Samples outside holes that were compared."""
@@ -75,7 +76,7 @@ def first_hole(stream: Stream, damaged: Damaged) -> tuple[int, int]:
 def measure(stream: Stream, loss: Loss, seed: int) -> Row:
     """Both checks on one damaged stream."""
     damaged = transmit(stream, loss, seed)
-    watched = Watched()
+    watched = Watched(Repairer("auto"))
     decode(stream, damaged, watched)
     samples, differing = first_hole(stream, damaged)
     return {
@@ -95,9 +96,7 @@ def measure(stream: Stream, loss: Loss, seed: int) -> Row:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.untouched", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.untouched", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="two clips, 24 pictures")
     parser.add_argument("--clips", nargs="*", default=[], help="names of clips (default: all at hand)")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips")

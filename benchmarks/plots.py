@@ -1,0 +1,56 @@
+"""Pictures for the docs. Needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.store import Row
+from benchmarks.tables import combination_title, combinations, distinct, over_clips, present_methods, select
+
+_COLOURS = {"concealer": "#0072B2", "copy": "#009E73", "ffmpeg": "#D55E00", "ffmpeg_corrupt": "#CC79A7"}
+"""Told apart by people who see colours differently (Okabe and Ito 2008)."""
+
+
+def sweep_rows(rows: Sequence[Row]) -> list[Row]:
+    """Rows of independent slice loss on the clips, and with the seeds, that were tried at several rates.
+
+    Only what all rates share is kept, so that the points of a curve can be compared.
+    """
+    slices = [row for row in select(rows, model="slice", detail="") if row["method"] in _COLOURS]
+    rates = {row["rate"] for row in slices}
+    if len(rates) < 2:
+        return []
+    seen: dict[tuple[str, int], set[float]] = {}
+    for row in slices:
+        seen.setdefault((row["clip"], row["seed"]), set()).add(row["rate"])
+    return [row for row in slices if seen[row["clip"], row["seed"]] == rates]
+
+
+def rate_plot(rows: Sequence[Row], path: Path) -> None:
+    """Sequence PSNR over the rate of slice loss, one panel per codec and structure. PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    panels = combinations(rows)
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.6), sharey=True, squeeze=False)
+    for axis, (codec, structure, part) in zip(axes[0], panels, strict=True):
+        rates = sorted({float(row["rate"]) for row in part})
+        for name, title in present_methods(part):
+            values = [over_clips(select(part, method=name, rate=rate), "psnr") for rate in rates]
+            axis.plot([100 * rate for rate in rates], values, "o-", ms=4, color=_COLOURS[name], label=title)
+        axis.set_title(combination_title(codec, structure), fontsize=10)
+        axis.set_xscale("log")
+        axis.set_xticks([100 * rate for rate in rates], [f"{100 * rate:g}" for rate in rates])
+        axis.minorticks_off()
+        axis.set_xlabel("slices lost, %")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+    axes[0][0].set_ylabel("sequence PSNR-Y, dB")
+    clips, seeds = distinct(rows, "clip"), distinct(rows, "seed")
+    figure.suptitle(f"Mean over {', '.join(clips)}; {len(seeds)} seeds", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

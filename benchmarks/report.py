@@ -1,0 +1,110 @@
+"""docs/benchmarks.md and its plot from benchmarks/results/*.json. No figure in it is typed by hand.
+
+python -m benchmarks.report
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import plots
+from benchmarks.store import RESULTS, Row, read
+from benchmarks.tables import (
+    detection_table,
+    distinct,
+    latency_tables,
+    markdown,
+    quality_tables,
+    select,
+    untouched_table,
+)
+from benchmarks.targets import RATE, verdicts
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PLOT = "psnr-over-loss.png"
+
+_HEAD = """\
+# Benchmarks
+
+Made by `python -m benchmarks.report` from the rows in `benchmarks/results/`; do not edit. Every row there names its \
+clip, encoder settings, loss model, rate, seed and command. `make bench` runs the quick form of all of them.
+
+PSNR is PSNR-Y in dB against the decode of the undamaged stream; identical pictures count as 60 dB. *Sequence PSNR*: \
+mean over all pictures; one that never came out counts as the picture before it. *Hole PSNR*: squared error over all \
+lost or broken samples of a stream together. *Later PSNR*: pictures without a hole that differ from the clean decode. \
+*Frozen*: pictures that show the same as the one before although the clean ones differ. Cells are means over seeds, \
+then over clips. The first picture of a stream is spared. FFmpeg runs with one thread, through PyAV; all in-loop \
+methods go through the same decoder hook and differ in what they put into the hole; the oracles are given the clean \
+pictures."""
+
+
+_DETECTION = """\
+Blocks of 16x16: precision / recall over all clips and seeds. *Lost*: dropped slices, against the channel's record. \
+*Broken*: blocks that decode differently from clean in slices with missing bytes (place known) or flipped bits (place \
+unknown); each damaged access unit alone behind undamaged ones. *Tainted*: blocks outside holes that differ from \
+clean, found by the shadow decoder, nothing repaired; for errors above 8 only recall means something."""
+
+
+def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
+    """The page's Markdown. `results`: contents of the results files by name."""
+    rows = {name: content["rows"] for name, content in results.items()}
+    parts = [_HEAD]
+    judged = verdicts(dict(rows))
+    if judged:
+        lines = [verdict.line() for verdict in judged]
+        parts += ["## Targets", markdown(["target", "measured", "met"], lines)]
+    if "quality" in results:
+        parts += ["## Quality", _made_by(results["quality"]), *quality_tables(rows["quality"], RATE)]
+        if plot:
+            parts += ["### Rate of slice loss", f"![Sequence PSNR over the rate of slice loss]({PLOT})"]
+        parts += ["### Streams", _streams(rows["quality"])]
+    if "detection" in results:
+        parts += ["## Detection", _made_by(results["detection"]), _DETECTION, detection_table(rows["detection"])]
+    if "untouched" in results:
+        parts += ["## Untouched samples", _made_by(results["untouched"]), untouched_table(rows["untouched"])]
+    if "latency" in results:
+        parts += ["## Cost", _made_by(results["latency"]), *latency_tables(rows["latency"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _made_by(content: dict[str, list[Row]]) -> str:
+    lines = []
+    for run in content["runs"]:
+        versions, machine = run["versions"], run["machine"]
+        libraries = f"PyAV {versions['av']}, FFmpeg {versions['ffmpeg']}, NumPy {versions['numpy']}"
+        place = f"{machine['cpu']}, {machine['cores']} cores; {libraries}, OpenCV {versions['opencv']}"
+        lines.append(f"`{run['command']}`, {run['date'][:10]}, {place}")
+    return "  \n".join(dict.fromkeys(lines))
+
+
+def _streams(rows: Sequence[Row]) -> str:
+    lines = []
+    for clip in distinct(rows, "clip"):
+        for settings in distinct(select(rows, clip=clip), "settings"):
+            row = select(rows, clip=clip, settings=settings)[0]
+            size = f"{row['width']}x{row['height']}"
+            lines.append([clip, size, str(row["pictures_in"]), f"`{settings}`", str(row["encoder"])])
+    return markdown(["clip", "size", "pictures", "settings", "encoder"], lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description="Write docs/benchmarks.md.")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results (default: %(default)s)")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    results = {path.stem: read(path) for path in sorted(options.results.glob("*.json"))}
+    if not results:
+        parser.error(f"no results in {options.results}")
+    options.docs.mkdir(parents=True, exist_ok=True)
+    sweep = plots.sweep_rows(results.get("quality", {}).get("rows", []))
+    if sweep:
+        plots.rate_plot(sweep, options.docs / PLOT)
+    (options.docs / "benchmarks.md").write_text(page(results, bool(sweep)))
+    print(options.docs / "benchmarks.md")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

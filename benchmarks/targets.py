@@ -1,0 +1,136 @@
+"""What the figures are meant to reach, and whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.store import Row
+from benchmarks.tables import (
+    CODEC_NAMES,
+    combination_title,
+    combinations,
+    distinct,
+    mean,
+    number,
+    precision,
+    recall,
+    select,
+)
+
+RATE = 0.03
+"""Slice loss of the main tables."""
+_HOOK, _REPAIR_MS, _MEMORY_MB, _GROWTH = 1.15, 25.0, 700.0, 1.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One target."""
+
+    target: str
+    measured: str
+    met: bool
+
+    def line(self) -> list[str]:
+        return [self.target, self.measured, "yes" if self.met else "**no**"]
+
+
+def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
+    """All targets for which there are rows; keys are the names of the results files."""
+    checks: dict[str, Callable[[Sequence[Row]], Iterator[Verdict]]] = {
+        "quality": _quality,
+        "detection": _detection,
+        "untouched": _untouched,
+        "latency": _latency,
+    }
+    return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
+
+
+def gain(rows: Sequence[Row], over: str) -> dict[str, float]:
+    """Sequence PSNR of concealer minus that of method `over`, by clip, each a mean over seeds."""
+    gains = {}
+    for clip in distinct(rows, "clip"):
+        pair = [mean([row.get("psnr") for row in select(rows, clip=clip, method=name)]) for name in ("concealer", over)]
+        if pair[0] is not None and pair[1] is not None:
+            gains[clip] = pair[0] - pair[1]
+    return gains
+
+
+def _quality(rows: Sequence[Row]) -> Iterator[Verdict]:
+    ours = select(rows, method="concealer")
+    if ours:
+        sent = sum(row["pictures_in"] for row in ours)
+        out = sum(row["pictures_out"] for row in ours)
+        streams = sum(row["pictures_out"] != row["pictures_in"] for row in ours)
+        measured = f"{out} / {sent}; they differ in {streams} of {len(ours)} streams"
+        yield Verdict("pictures out = access units in, every loss model", measured, streams == 0)
+    wanted = {
+        ("h264", "P"): (("ffmpeg", 1.5),),
+        ("h264", "B"): (("ffmpeg", 0.0),),
+        ("hevc", "P"): (("ffmpeg_corrupt", 9.0), ("copy", 0.3)),
+        ("hevc", "B"): (("ffmpeg_corrupt", 9.0), ("copy", 0.3)),
+    }
+    for codec, structure, part in combinations(select(rows, model="slice", rate=RATE, detail="")):
+        title = combination_title(codec, structure)
+        for method, least in wanted[codec, structure]:
+            average = mean(list(gain(part, method).values()))
+            if average is not None:
+                target = f"{title}: sequence PSNR at least {method} {least:+.1f} dB"
+                yield Verdict(target, f"{average:+.2f} dB", average >= least)
+        gains = gain(part, "ffmpeg")
+        if codec == "h264" and gains:
+            worst = min(gains, key=gains.__getitem__)
+            target = f"{title}: on no clip more than 0.2 dB below ffmpeg"
+            yield Verdict(target, f"{gains[worst]:+.2f} dB ({worst})", gains[worst] >= -0.2)
+
+
+def _detection(rows: Sequence[Row]) -> Iterator[Verdict]:
+    lost = select(rows, **{"class": "lost"})
+    if lost:
+        found = precision(lost), recall(lost)
+        measured = " / ".join(number(value, 4) for value in found)
+        yield Verdict("dropped slices: precision and recall 1.0", measured, found == (1.0, 1.0))
+    for codec, least in (("h264", 0.95), ("hevc", 0.90)):
+        share = recall(select(rows, **{"class": "broken, known place"}, codec=codec))
+        if share is not None:
+            target = f"{CODEC_NAMES[codec]} bytes gone at a known place: recall at least {least:.2f}"
+            yield Verdict(target, number(share, 3), share >= least)
+    for codec in ("h264", "hevc"):
+        share = recall(select(rows, **{"class": "tainted, errors above 8"}, codec=codec))
+        if share is not None:
+            target = f"{CODEC_NAMES[codec]} tainted, errors above 8: recall at least 0.95"
+            yield Verdict(target, number(share, 3), share >= 0.95)
+
+
+def _untouched(rows: Sequence[Row]) -> Iterator[Verdict]:
+    if rows:
+        differing, samples = (sum(row[name] for row in rows) for name in ("differing", "samples"))
+        yield Verdict("untouched samples that differ: 0", f"{differing} of {samples:,}", differing == 0)
+
+
+def _latency(rows: Sequence[Row]) -> Iterator[Verdict]:
+    worst = max(select(rows, measure="hook"), key=lambda row: row["ratio"], default=None)
+    if worst is not None:
+        where = f"{combination_title(worst['codec'], worst['structure'])}, {worst['threads']} threads"
+        target = f"hook on an undamaged 720p stream: at most {_HOOK} times PyAV"
+        yield Verdict(target, f"{worst['ratio']:.3f} at worst ({where})", worst["ratio"] <= _HOOK)
+    worst = max(select(rows, measure="repair"), key=lambda row: row["median_ms"], default=None)
+    if worst is not None:
+        where = combination_title(worst["codec"], worst["structure"])
+        target = f"repair of a 720p picture that lost one of eight slices: median at most {_REPAIR_MS:g} ms"
+        yield Verdict(target, f"{worst['median_ms']:.1f} ms at worst ({where})", worst["median_ms"] <= _REPAIR_MS)
+    memory = select(rows, measure="memory")
+    if memory:
+        peak = max(row["peak_mb"] for row in memory)
+        yield Verdict(f"peak memory at 1080p: at most {_MEMORY_MB:g} MB", f"{peak:.0f} MB", peak <= _MEMORY_MB)
+        growth = max(_growths(memory), default=None)
+        if growth is not None:
+            measured = f"{growth:.2f} times at four times the length"
+            yield Verdict("peak memory does not grow with length", measured, growth <= _GROWTH)
+
+
+def _growths(memory: Sequence[Row]) -> Iterator[float]:
+    for _, _, part in combinations(memory):
+        by_length = sorted(part, key=lambda row: row["length"])
+        if len(by_length) > 1:
+            yield by_length[-1]["peak_mb"] / by_length[0]["peak_mb"]
