@@ -1,21 +1,8 @@
-"""Arithmetic coding of slice data (H.264 9.3.4, HEVC 9.3.4): the coder that both standards share.
-
-Syntax is turned into symbols first, and those are coded in one loop: that is what makes it fast in Python,
-0.1 to 0.2 microseconds a symbol. A symbol is (context index, bin), or (-count, value) for bypass bins. A
-terminating bin is a bin of a context in TERMINATE_STATE.
-"""
+"""The arithmetic encoder that H.264 (9.3.4) and HEVC (9.3.4.5 ff.) share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-Symbol = tuple[int, int]
-State = list[Any]
-"""State of a context: [valMps, state after an MPS, state after an LPS, unused, LPS ranges by range >> 6]."""
-
-# rangeTabLps (Table 9-48 in HEVC, 9-44 in H.264) and transIdxLps (9-53, 9-45).
-_RANGE_LPS = (
+RANGE_LPS = (
     (128, 176, 208, 240), (128, 167, 197, 227), (128, 158, 187, 216), (123, 150, 178, 205),
     (116, 142, 169, 195), (111, 135, 160, 185), (105, 128, 152, 175), (100, 122, 144, 166),
     (95, 116, 137, 158), (90, 110, 130, 150), (85, 104, 123, 142), (81, 99, 117, 135),
@@ -33,118 +20,59 @@ _RANGE_LPS = (
     (8, 9, 11, 13), (7, 9, 11, 12), (7, 9, 10, 12), (7, 8, 10, 11),
     (6, 8, 9, 11), (6, 7, 9, 10), (6, 7, 8, 9), (2, 2, 2, 2),
 )  # fmt: skip
-_AFTER_LPS = (
-    0, 0, 1, 2, 2, 4, 4, 5, 6, 7, 8, 9, 9, 11, 11, 12, 13, 13, 15, 15, 16, 16, 18, 18, 19, 19, 21, 21, 22,
-    22, 23, 24, 24, 25, 26, 26, 27, 27, 28, 29, 29, 30, 30, 30, 31, 32, 32, 33, 33, 33, 34, 34, 35, 35,
-    35, 36, 36, 36, 37, 37, 37, 38, 38, 63,
+"""rangeTabLps by pStateIdx and qRangeIdx (H.264 Table 9-44, HEVC Table 9-46)."""
+
+NEXT_LPS = (
+    0, 0, 1, 2, 2, 4, 4, 5, 6, 7, 8, 9, 9, 11, 11, 12, 13, 13, 15, 15, 16, 16, 18, 18, 19, 19, 21, 21, 22, 22,
+    23, 24, 24, 25, 26, 26, 27, 27, 28, 29, 29, 30, 30, 30, 31, 32, 32, 33, 33, 33, 34, 34, 35, 35, 35, 36,
+    36, 36, 37, 37, 37, 38, 38, 63,
 )  # fmt: skip
+"""transIdxLps by pStateIdx."""
 
-_SHIFT = tuple(9 - value.bit_length() for value in range(256))
-"""Renormalising shift of a range below 256: the least that brings it to 256 or more."""
-
-
-def _linked_states() -> list[State]:
-    """All states, at index pStateIdx << 1 | valMps."""
-    states: list[State] = [[index & 1, None, None, None, *_RANGE_LPS[index >> 1]] for index in range(128)]
-    for index, state in enumerate(states):
-        rank, mps = index >> 1, index & 1
-        state[1] = states[min(rank + 1, 62) << 1 | mps] if rank < 63 else state
-        state[2] = states[_AFTER_LPS[rank] << 1 | (mps if rank else 1 - mps)]
-    return states
-
-
-_STATES = _linked_states()
-TERMINATE_STATE = _STATES[126]
-"""State of the context that codes terminating bins: its LPS range is 2 and it never changes."""
-_PENDING = 120
-"""Bits gathered in the low register before whole bytes are moved out."""
-
-
-def initial_state(slope: int, offset: int, qp: int) -> State:
-    """State from (m, n) and SliceQpY (H.264 9.3.1.1, HEVC 9.3.2.2)."""
-    rank = min(126, max(1, (slope * min(51, max(0, qp)) >> 4) + offset))
-    return _STATES[rank - 64 << 1 | 1 if rank > 63 else 63 - rank << 1]
-
-
-def exp_golomb(value: int, order: int) -> tuple[int, int]:
-    """(bits, count) of the k-th order Exp-Golomb bypass binarisation (H.264 9.3.2.3, HEVC 9.3.3.5)."""
-    prefix = (value >> order) + 1
-    ones = prefix.bit_length() - 1
-    rest = value - (((1 << ones) - 1) << order)
-    return ((1 << ones) - 1) << ones + order + 1 | rest, 2 * ones + 1 + order
+Context = list[int]
+"""[pStateIdx, valMps]"""
 
 
 class CabacEncoder:
-    """Codes symbols from one initialisation of the arithmetic coder to its flush."""
+    """Encodes bins; low is kept exactly, as one integer, so no carry has to be tracked."""
 
-    __slots__ = ("_bits", "_low", "_out", "_range", "states")
+    def __init__(self) -> None:
+        self._low = 0
+        self._range = 510
+        self._shifts = 0
 
-    def __init__(self, states: list[State]) -> None:
-        self.states = states
-        """State of each context, changed in place by `encode`."""
-        self._out = bytearray()
-        self._restart()
+    def encode(self, context: Context, value: int) -> None:
+        """One bin coded with a context (9.3.4.2)."""
+        state, most_probable = context
+        lps = RANGE_LPS[state][self._range >> 6 & 3]
+        self._range -= lps
+        if value != most_probable:
+            self._low += self._range
+            self._range = lps
+            if state == 0:
+                context[1] = 1 - most_probable
+            context[0] = NEXT_LPS[state]
+        elif state < 62:
+            context[0] = state + 1
+        self._renormalise()
 
-    def _restart(self) -> None:
-        self._low, self._range, self._bits = 0, 510, 0
+    def terminate(self, value: int) -> None:
+        """end_of_slice_segment_flag, end_of_slice_flag or end_of_subset_one_bit."""
+        self._range -= 2
+        if value:
+            self._low += self._range
+            self._range = 2
+        self._renormalise()
 
-    def encode(self, symbols: Iterable[Symbol]) -> None:
-        """Code symbols. Low is one integer of 10 + bits bits, so that carries run through by themselves."""
-        states, low, code_range, bits = self.states, self._low, self._range, self._bits
-        shift_of = _SHIFT
-        for context, value in symbols:
-            if context >= 0:
-                state = states[context]
-                lps_range = state[code_range >> 6]
-                code_range -= lps_range
-                if state[0] == value:
-                    states[context] = state[1]
-                    if code_range < 256:
-                        code_range <<= 1
-                        low <<= 1
-                        bits += 1
-                else:
-                    shift = shift_of[lps_range]
-                    low = low + code_range << shift
-                    code_range = lps_range << shift
-                    bits += shift
-                    states[context] = state[2]
-                    if bits > _PENDING:
-                        low, bits = self._move_out(low, bits)
-            else:
-                low = (low << -context) + code_range * value
-                bits -= context
-                if bits > _PENDING:
-                    low, bits = self._move_out(low, bits)
-        self._low, self._range, self._bits = low, code_range, bits
+    def finish(self) -> bytes:
+        """All bytes, after a terminating bin of 1 was coded (EncodeFlush, H.264 9.3.4.5).
 
-    def _move_out(self, low: int, bits: int) -> tuple[int, int]:
-        """Move whole bytes from the top of low to the output; what is left of (low, bits)."""
-        out = self._out
-        kept = bits & 7
-        size = bits >> 3
-        top = low >> 9 + kept
-        if top >> 8 * size:
-            top -= 1 << 8 * size
-            index = len(out) - 1
-            while out[index] == 255:
-                out[index] = 0
-                index -= 1
-            out[index] += 1
-        out += top.to_bytes(size, "big")
-        return low & (1 << 9 + kept) - 1, kept
-
-    def finish(self, fill: bytes = b"") -> bytes:
-        """The bytes so far, after a terminating bin of 1 was coded (EncodeFlush, H.264 9.3.4.5).
-
-        The last one bit written is the stop bit; zero bits fill the byte. `fill` (PCM samples) follows,
-        and coding may go on after it with the same contexts: bytes already returned are not repeated.
+        The last one bit written is the stop bit; zero bits fill its byte. Coding may go on with the same
+        contexts: the arithmetic coder starts anew, and what was returned is not repeated.
         """
         low, bits = self._move_out(self._low, self._bits)
-        tail = (low >> 7 | 1) << -(bits + 2) % 8
-        self._out += tail.to_bytes((bits + 9) // 8, "big")
-        self._out += fill
+        self._out += ((low >> 7 | 1) << -(bits + 2) % 8).to_bytes((bits + 9) // 8, "big")
         done = bytes(self._out)
-        self._out.clear()
+        self._out = bytearray()
         self._restart()
         return done
