@@ -41,6 +41,8 @@ class MissingPicture:
     frame_num: int | None = None
     """H.264 only."""
     is_reference: bool = True
+    references: tuple[int, ...] = ()
+    """HEVC only: POCs of the pictures that must stay in the decoded picture buffer over this one."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,9 @@ class PictureAssembler(ABC):
                 (self._next if self._draft.closed else self._draft.nals).append(nal)
         if len(self._next) + len(self._draft.nals) > self._MOST_NALS:
             self._next.clear()
-            return self._emit()
+            done = self._emit()
+            self._draft.nals.clear()
+            return done
         return []
 
     def end_of_payload(self, stamp: Stamp, gap_after: bool) -> list[AccessUnit]:

@@ -114,6 +114,10 @@ class BitWriter:
         """Verbatim bits, as a string of "0" and "1"."""
         self._parts.append(bits)
 
+    def text(self) -> str:
+        """The bits so far, as `bits` takes them."""
+        return "".join(self._parts)
+
     def aligned(self, stop: str = "1", fill: str = "0") -> bytes:
         """The bytes so far, after `stop`, filled with `fill` to a byte boundary.
 

@@ -64,7 +64,7 @@ class FrameNumGaps:
                     return [before.poc + delta for delta in repeated]
         taken = {seen.poc for seen in history} | {poc}
         if poc < before.poc:
-            # A picture shown before the last one: the lost one is the B picture that halves the same distance.
+            # A picture shown before the last one: the lost one is the B picture that halves the distance.
             below = max((taken_poc for taken_poc in taken if taken_poc < poc), default=poc - step)
             middle = [p for p in range(below + step, before.poc, step) if p not in taken]
             middle.sort(key=lambda p: (abs(2 * p - below - before.poc), p))
@@ -108,6 +108,8 @@ class ReferenceSetGaps:
 
     def __init__(self) -> None:
         self._dpb: set[int] | None = None
+        self.kept: tuple[int, ...] = ()
+        """POCs that the last picture's reference picture set keeps and that are there, ascending."""
 
     def missing(self, h: hevc.SliceHeader, poc: int, starts_sequence: bool, skipped: bool) -> list[int]:
         """POCs, ascending, of pictures that `h` refers to and that are not there.
@@ -115,7 +117,7 @@ class ReferenceSetGaps:
         Only pictures used by the current one count: others may be left out on purpose (sub-layers).
         `skipped`: RASL picture that decoders drop. Before the first IRAP picture nothing is missing.
         """
-        if starts_sequence:
+        if starts_sequence or (self._dpb is None and h.is_irap):
             self._dpb = {poc}
             return []
         if self._dpb is None or skipped:
@@ -142,4 +144,5 @@ class ReferenceSetGaps:
             elif used:
                 missing.add(wanted)
         self._dpb = kept | missing | {poc}
+        self.kept = tuple(sorted(kept))
         return sorted(missing)

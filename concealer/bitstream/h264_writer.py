@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from . import h264
 from .bits import BitWriter
+from .cabac import RANGE_LPS
 from .nal import NalUnit, escape
 
 _SKIP_QP = 40
 """At this QP the context of mb_skip_flag starts with 1 as its most probable symbol (9.3.1.1)."""
 
-# rangeTabLPS (Table 9-44), rows of states _FIRST_STATE..62 that a run of most probable symbols passes.
 _FIRST_STATE = 26
-_RANGE_LPS = (
-    (37, 45, 54, 62), (35, 43, 51, 59), (33, 41, 48, 56), (32, 39, 46, 53), (30, 37, 43, 50),
-    (29, 35, 41, 48), (27, 33, 39, 45), (26, 31, 37, 43), (24, 30, 35, 41), (23, 28, 33, 39),
-    (22, 27, 32, 37), (21, 26, 30, 35), (20, 24, 29, 33), (19, 23, 27, 31), (18, 22, 26, 30),
-    (17, 21, 25, 28), (16, 20, 23, 27), (15, 19, 22, 25), (14, 18, 21, 24), (14, 17, 20, 23),
-    (13, 16, 19, 22), (12, 15, 18, 21), (12, 14, 17, 20), (11, 14, 16, 19), (11, 13, 15, 18),
-    (10, 12, 15, 17), (10, 12, 14, 16), (9, 11, 13, 15), (9, 11, 12, 14), (8, 10, 12, 14),
-    (8, 9, 11, 13), (7, 9, 11, 12), (7, 9, 10, 12), (7, 8, 10, 11), (6, 8, 9, 11),
-    (6, 7, 9, 10), (6, 7, 8, 9),
-)  # fmt: skip
+_RANGE_LPS = RANGE_LPS[_FIRST_STATE:63]
+"""The states that a run of most probable symbols passes."""
 
 
 def repeated_picture(

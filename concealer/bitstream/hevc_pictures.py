@@ -152,7 +152,10 @@ class HevcAssembler(PictureAssembler):
             # An IRAP picture was lost, and POCs count from it.
             restart, leading = True, (poc - lost[0]) // max(1, self._order.step)
         au.order = self._order.place(poc, restart, leading)
-        au.missing_before = [MissingPicture("hevc", p, self._order.of(p)) for p in lost]
+        au.missing_before = [
+            MissingPicture("hevc", p, self._order.of(p), references=(*self._gaps.kept, *lost[:index]))
+            for index, p in enumerate(lost)
+        ]
         au.coverage = self._coverage.coverage(
             self._grid(h),
             draft.lanes,

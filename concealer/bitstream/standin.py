@@ -1,7 +1,7 @@
 """NAL units written in place of lost ones, so that no picture is lost with them.
 
-The stand-ins keep a decoder's picture count, timestamps and reference structure right. H.264 stand-ins
-of whole pictures repeat the latest reference exactly; the others carry junk, whose pixels are for repair.
+The stand-ins keep a decoder's picture count, timestamps and reference structure right, and copy a
+reference where they can; where not they carry junk, whose pixels are for repair.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ _JUNK_BYTES = 256
 def first_slice_standin(au: AccessUnit) -> NalUnit | None:
     """HEVC: a first slice for a picture whose own was lost, or None if it is there or cannot be made.
 
-    Without it libavcodec drops the whole picture. The header is that of the first received independent
-    slice segment, without address; the payload is junk. H.264 needs none: None.
+    Without it libavcodec drops the whole picture. It holds skipped coding units up to the first received
+    slice; in IRAP pictures and with tiles, the header of the first received independent slice segment
+    without address, and junk. H.264 needs none: None.
     """
     headers = [(piece.nal, piece.header) for piece in au.slices if isinstance(piece.header, hevc.SliceHeader)]
     if not headers or any(h.first_slice_segment for _, h in headers):
         return None
     for nal, h in headers:
         if not h.dependent:
+            skipped = hevc_writer.first_slice(h, min(other.address for _, other in headers))
+            if skipped is not None:
+                return skipped
             bits = BitReader(unescape(nal.data)).bits
             w = BitWriter()
             w.bits(bits[:16])
@@ -45,16 +49,15 @@ def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[
     """NAL units of a whole picture for a lost one, or None if `previous` does not tell enough.
 
     `previous`: the access unit before in decoding order (or its stand-in's predecessor); its parameter
-    sets and reference pictures are taken over. H.264: a P picture of skipped macroblocks, an exact copy
-    of the latest reference. HEVC: a P picture that keeps all references, with junk payload.
+    sets are taken over. The stand-in is a P picture of skipped blocks: an exact copy of the latest (H.264)
+    or nearest (HEVC) reference picture. None also with slice groups or tiles.
     """
     header = next((piece.header for piece in previous.slices if piece.header is not None), None)
     if isinstance(header, h264.SliceHeader) and missing.frame_num is not None:
         return h264_writer.repeated_picture(header, missing.frame_num, missing.poc, missing.is_reference)
     if isinstance(header, hevc.SliceHeader) and previous.poc is not None:
-        rbsp = hevc_writer.trailing_p_header(header, previous.poc, missing.poc)
-        if rbsp is not None:
-            return [NalUnit(escape(rbsp + _junk(_JUNK_BYTES, missing.poc)))]
+        nal = hevc_writer.repeated_picture(header, missing.poc, missing.references or (previous.poc,))
+        return [nal] if nal is not None else None
     return None
 
 

@@ -63,7 +63,7 @@ def test_dropped_slices_are_exactly_the_lost_ones(
 
 
 def test_packet_sized_slices_are_uncertain_only_with_evidence() -> None:
-    whole = parsed("h264", encoded("h264", extra="slice-max-size=300", frames=12))
+    whole = parsed("h264", encoded("h264", extra="slice-max-size=120", frames=12))
     au = whole[8]
     assert len(au.slices) > 3
     for with_gap in (False, True):
