@@ -36,7 +36,7 @@ $(VENV)/.train: $(VENV)/.dev
 	@touch $@
 
 demo: $(VENV)/.core ## Damage a clip, repair it, write demo/demo.png: before, FFmpeg, ours, clean
-	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python -m pipelines.demo
 
 test: $(VENV)/.dev ## Run the tests that need no torch
 	$(BIN)/python -m pytest --ignore=tests/train --ignore=tests/networks
