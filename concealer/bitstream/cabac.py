@@ -64,15 +64,13 @@ class CabacEncoder:
             self._range = 2
         self._renormalise()
 
-    def finish(self) -> bytes:
-        """All bytes, after a terminating bin of 1 was coded (EncodeFlush, H.264 9.3.4.5).
+    def finish(self) -> str:
+        """All bits, after a terminating bin of 1 (EncodeFlush, 9.3.4.5); the last is the stop or alignment bit."""
+        # low has 9 bits and one for each shift; the last 7 are not sent, and the last one sent is 1.
+        return format(self._low >> 7 | 1, f"0{self._shifts + 2}b")
 
-        The last one bit written is the stop bit; zero bits fill its byte. Coding may go on with the same
-        contexts: the arithmetic coder starts anew, and what was returned is not repeated.
-        """
-        low, bits = self._move_out(self._low, self._bits)
-        self._out += ((low >> 7 | 1) << -(bits + 2) % 8).to_bytes((bits + 9) // 8, "big")
-        done = bytes(self._out)
-        self._out = bytearray()
-        self._restart()
-        return done
+    def _renormalise(self) -> None:
+        shift = 9 - self._range.bit_length()
+        self._range <<= shift
+        self._low <<= shift
+        self._shifts += shift

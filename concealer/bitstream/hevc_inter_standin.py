@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import hevc
-from .cabac import TERMINATE_STATE, State, Symbol, exp_golomb, initial_state
 from .hevc_header_writer import slice_header_rbsp
 from .hevc_sets import Pps, Sps
 from .hevc_substreams import CodingOrder, code_slice_data
 from .nal import NalUnit, escape
 from .standin_error import UnsupportedStandInError
+from .symbol_coder import TERMINATE_STATE, State, Symbol, exp_golomb, initial_state
 
 Motion = npt.NDArray[np.int16]
 """(lists, rows8, cols8, 2): vectors (x, y) in quarter luma samples for each 8x8 block of the picture."""

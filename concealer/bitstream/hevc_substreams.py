@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .cabac import CabacEncoder, State, Symbol
 from .hevc_sets import Pps, Sps
+from .symbol_coder import State, Symbol, SymbolCoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def code_slice_data(
     for number, stream in enumerate(substreams):
         if stream.starts_tile:
             start_tile()
-        coder = CabacEncoder(list(kept if stream.synchronised and kept is not None else fresh))
+        coder = SymbolCoder(list(kept if stream.synchronised and kept is not None else fresh))
         symbols: list[Symbol] = []
         for count, address in enumerate(stream.ctbs, 1):
             code_ctb(address, symbols)
