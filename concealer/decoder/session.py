@@ -104,12 +104,16 @@ class ConcealingDecoder:
         duration: int | None = None,
         gaps: Sequence[int] = (),
         truncated: bool = False,
+        complete: bool = False,
     ) -> list[DecodedPicture]:
         """Decode one demuxed packet; returns the pictures whose turn in output order has come.
 
         gaps: byte offsets in `payload` before which the transport lost bytes. truncated: its end is missing.
+        complete: the payload ends an access unit, so nothing of it is held back for the next one.
         """
-        units = self._parser.push(payload, pts=pts, dts=dts, duration=duration, gaps=gaps, truncated=truncated)
+        units = self._parser.push(
+            payload, pts=pts, dts=dts, duration=duration, gaps=gaps, truncated=truncated, complete=complete
+        )
         return [picture for unit in units for picture in self._access_unit(unit)]
 
     def flush(self) -> list[DecodedPicture]:
