@@ -38,18 +38,19 @@ def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:
     if flow is None:
         chroma = None if source.chroma is None else source.chroma[site.chroma_window]
         return Candidate(name, source.luma[window.slices()], chroma, None)
-    luma = _warp_plane(source.luma, flow, site, (0, 0), cv2.INTER_LINEAR)
+    luma = _warp_plane(source.luma, flow, site, (0, 0))
     chroma = None
     if source.chroma is not None:
-        chroma = _warp_plane(source.chroma, flow, site, site.shift, cv2.INTER_LINEAR)
+        chroma = _warp_plane(source.chroma, flow, site, site.shift)
     return Candidate(name, luma, chroma, flow)
 
 
-def _warp_plane(plane: Array, flow: Array, site: Site, shift: tuple[int, int], method: int) -> Array:
+def _warp_plane(plane: Array, flow: Array, site: Site, shift: tuple[int, int]) -> Array:
     given = flow
     scale_y, scale_x = site.scale / (1 << shift[1]), site.scale / (1 << shift[0])
     if shift != (0, 0):
-        flow = cv2.multiply(flow, (1.0 / (1 << shift[0]), 1.0 / (1 << shift[1]), 0.0, 0.0))
+        part = np.float32(1.0 / (1 << shift[0])), np.float32(1.0 / (1 << shift[1]))
+        flow = flow * (part[0] if part[0] == part[1] else np.array(part))
     if scale_y != 1 or scale_x != 1:
         size = (round(flow.shape[1] * scale_x), round(flow.shape[0] * scale_y))
         flow = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
@@ -57,7 +58,7 @@ def _warp_plane(plane: Array, flow: Array, site: Site, shift: tuple[int, int], m
     fresh = flow is not given and flow.shape == base.shape
     # In place: a fresh array of this size costs more in page faults than the sum itself.
     places = cv2.add(flow, base, dst=flow) if fresh else cv2.add(flow[: base.shape[0], : base.shape[1]], base)
-    return cv2.remap(plane, places, None, method, borderMode=cv2.BORDER_REPLICATE)
+    return motion.read_at(plane, places)
 
 
 def average(first: Candidate, second: Candidate, share: float, name: str) -> Candidate:
@@ -100,12 +101,9 @@ def _doubt_steady(site: Site, last: Layer, older: Layer, flow: Array | None) -> 
         places = np.ascontiguousarray(motion.grid(*last.gray.shape)[cut])
         flow = np.ascontiguousarray(flow)
         near, far = (
-            cv2.remap(
-                layer.gray, cv2.scaleAdd(flow, reach / site.scale, places), None,
-                cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
-            )
+            motion.read_at(layer.gray, cv2.scaleAdd(flow, reach / site.scale, places))
             for layer, reach in ((last, 1.0), (older, further))
-        )  # fmt: skip
+        )
         difference = cv2.absdiff(near, far)
     return _disagreement(difference, site.step // site.scale)
 

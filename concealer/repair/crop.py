@@ -96,7 +96,7 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool
 
 def to_grid(mask: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
     """Mean of a (h, w) map over cells of `step` x `step` samples, (ceil(h / step), ceil(w / step)) float32."""
-    values = np.ascontiguousarray(mask, np.float32)
+    values: npt.NDArray[Any] = np.ascontiguousarray(mask, np.float32)
     if step == 1:
         return values
     rows, cols = values.shape

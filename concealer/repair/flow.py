@@ -31,7 +31,7 @@ def grid(rows: int, cols: int) -> Array:
 
 @lru_cache(maxsize=1)
 def _search() -> Any:
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     # Finest at half the given resolution: +0.8 dB over the preset's quarter. Wider stride, fewer refinements:
     # half the time at the same quality (3.9 instead of 8.3 ms for 640 x 112 on two cores).
     search.setFinestScale(1)
@@ -59,7 +59,16 @@ def sample(field: Array, flow: Array, scale: int) -> Array:
     """`field` (h, w[, c]) on the flow's grid, read at the places that `flow` points to."""
     rows, cols = flow.shape[:2]
     places = cv2.scaleAdd(flow, 1.0 / scale, grid(rows, cols))
-    return cv2.remap(field, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return read_at(field, places)
+
+
+def read_at(image: Array, places: Array) -> Array:
+    """`image` (h, w[, c]) interpolated at `places` (h', w', 2) of x, y; beyond the border its edge goes on.
+
+    Linear: cubic made no difference to the mix of candidates (0.01 dB) at three times the cost.
+    """
+    remap: Any = cv2.remap  # its type stub does not know that the second map may be None
+    return remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def extrapolate(back: Array, ratio: float, scale: int) -> Array:

@@ -42,4 +42,4 @@ def _spread_short(values: Array, weight: Array) -> Array:
     """Normalised Gaussian average that fades to zero away from the weight."""
     total = cv2.GaussianBlur(cv2.multiply(values, weight), (0, 0), REACH)
     known = cv2.GaussianBlur(weight, (0, 0), REACH)
-    return cv2.divide(total, cv2.add(known, (DECAY, 0.0, 0.0, 0.0)))
+    return cv2.divide(total, known + np.float32(DECAY))
