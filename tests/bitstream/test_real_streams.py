@@ -10,7 +10,8 @@ import pytest
 from concealer.bitstream import AccessUnit, StreamParser
 
 CLEAN = (
-    "BA1_FT_C.264", "BAMQ1_JVC_C.264", "BA_MW_D.264", "CI1_FT_B.264", "FREXT01_JVC_D.264", "FRExt1_Panasonic.avc",
+    "BA1_FT_C.264", "BAMQ1_JVC_C.264", "BA_MW_D.264", "CI1_FT_B.264", "FREXT01_JVC_D.264",
+    "FRExt1_Panasonic.avc",
     "FRExt2_Panasonic.avc", "FRExt4_Panasonic.avc", "Freh1_B.264", "Freh7_B.264", "HCAFF1_HHI.264",
     "HCAMFF1_HHI.264", "MIDR_MW_D.264", "MPS_MW_A.264", "MR1_MW_A.264", "NRF_MW_E.264", "SVA_BA2_D.264",
     "SVA_CL1_E.264", "SVA_FM1_E.264", "freh4.264", "test_res_change.h264", "test_scalinglist_jm.264",

@@ -47,7 +47,8 @@ def test_whole_transport_stream() -> None:
         aus = [au for pes in packets for au in parser.push(pes.payload, pts=pes.pts, complete=True)]
         assert len(aus) == len(packets) == 12
         assert all(au.coverage.is_intact for au in aus)
-        assert [(b.pts or 0) - (a.pts or 0) for a, b in zip(aus, aus[1:], strict=False)] == [3600] * 11
+        (step,) = {(b.pts or 0) - (a.pts or 0) for a, b in zip(aus, aus[1:], strict=False)}
+        assert step > 0
 
 
 def test_every_dropped_packet_is_found_at_its_place() -> None:
@@ -124,7 +125,9 @@ def test_rtp_whole_and_with_losses() -> None:
         assert units[-1].timestamp - units[0].timestamp == 11 * 3600
         # Duplicates and stragglers change nothing.
         assert received(codec, [p for p in packets for _ in range(2)] + packets[:3]) == units  # type: ignore
-        for index in range(8, len(packets) - 1, 5):
+        # The first picture's SEI may be lost without harm.
+        first = len(packetised(codec, aus[:1], 90))  # type: ignore[arg-type]
+        for index in range(first, len(packets) - 1, 5):
             damaged = received(codec, packets[:index] + packets[index + 1 :])  # type: ignore[arg-type]
             assert sum(bool(unit.gaps) for unit in damaged) in (1, 2)
             parser = StreamParser(codec)  # type: ignore[arg-type]
@@ -133,11 +136,7 @@ def test_rtp_whole_and_with_losses() -> None:
                 for unit in damaged
                 for au in parser.push(unit.payload, pts=unit.timestamp, gaps=unit.gaps, complete=True)
             ]
-            assert (
-                any(not au.coverage.is_intact for au in got)
-                or any(au.missing_before for au in got)
-                or (len(packets[index]) < 60)
-            )
+            assert any(not au.coverage.is_intact or au.missing_before for au in got)
 
 
 def test_rtp_aggregation_packets() -> None:
