@@ -79,10 +79,8 @@ def surroundings_flow(site: Site, base: Layer, predicted: Array, prefill: Array)
     """
     gray = np.where(site.flow_hole, prefill, site.now.gray)
     seen = motion.dense_flow(gray, base.gray, site.scale)
-    spreader = site.flow_spreader
-    parts = [*cv2.split(seen), *cv2.split(cv2.subtract(seen, predicted))]
-    filled = [spreader.fill(part) for part in parts]
-    return cv2.merge(filled[:2]), cv2.add(predicted, cv2.merge(filled[2:]))
+    excess = cv2.subtract(seen, predicted)
+    return site.spread_flow(seen), cv2.add(predicted, site.spread_flow(excess))
 
 
 def _disagreement(difference: Array, step: int) -> Array:
@@ -143,6 +141,7 @@ def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candi
     copy_past, copy_future = warp(site, past, None, "copy"), warp(site, future, None, "copy_future")
     inter_past = warp(site, past, to_past[cut], "inter_past")
     inter_future = warp(site, future, to_future[cut], "inter_future")
+    # The average alone of the interpolated pair: its parts add nothing beside the accelerated ones.
     out = [
         *_pair(site, copy_past, copy_future, share, "copy_both")[::2],
         _pair(site, inter_past, inter_future, 0.5, "inter_both")[2],

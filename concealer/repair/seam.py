@@ -12,8 +12,8 @@ from concealer.repair.site import Site
 
 Array = npt.NDArray[Any]
 
-REACH = 2.0
-"""Standard deviation, in samples, of the spread of the rim's residual into the hole."""
+REACH = 9
+"""Width, in samples, of the box that spreads the rim's residual: 4 samples into the hole."""
 
 DECAY = 0.1
 """Counterweight that lets the correction fade where little of the kernel lies on received samples."""
@@ -26,8 +26,8 @@ def close_seam(site: Site, luma: Array) -> Array:
     those further out, so nothing is added where the residual says nothing about its neighbours.
     """
     residual = cv2.subtract(site.window_luma, luma)
-    grown = cv2.dilate(site.window_hole.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    near = np.where(grown, site.window_trust, 0.0).astype(np.float32)
+    grown = cv2.dilate(site.window_hole.view(np.uint8), np.ones((5, 5), np.uint8))
+    near = cv2.copyTo(site.window_trust, grown)
     far = cv2.subtract(site.window_trust, near)
     guess = _spread_short(residual, far)
     weighted = cv2.multiply(guess, near)
@@ -39,7 +39,7 @@ def close_seam(site: Site, luma: Array) -> Array:
 
 
 def _spread_short(values: Array, weight: Array) -> Array:
-    """Normalised Gaussian average that fades to zero away from the weight."""
-    total = cv2.GaussianBlur(cv2.multiply(values, weight), (0, 0), REACH)
-    known = cv2.GaussianBlur(weight, (0, 0), REACH)
+    """Normalised box average that fades to zero away from the weight."""
+    total = cv2.blur(cv2.multiply(values, weight), (REACH, REACH))
+    known = cv2.blur(weight, (REACH, REACH))
     return cv2.divide(total, known + np.float32(DECAY))

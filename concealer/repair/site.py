@@ -69,9 +69,9 @@ class Site:
         )
         self.now = self.layer(picture)
         inside = self.window.slices()
-        self.window_hole = self.hole[inside]
-        self.window_trust = trust_full[inside]
-        self.window_luma = self.now.luma[inside]
+        self.window_hole = np.ascontiguousarray(self.hole[inside])
+        self.window_trust = np.ascontiguousarray(trust_full[inside])
+        self.window_luma = np.ascontiguousarray(self.now.luma[inside])
         self.rim_weight = to_grid(self.window_trust, self.step)
         # Flow next to a hole saw what was put into it; 4 samples is half a search patch.
         reach = 2 * -(-4 // self.scale) + 1
@@ -79,7 +79,10 @@ class Site:
         guarded = cv2.erode((~self.flow_hole).astype(np.uint8), np.ones((reach, reach), np.uint8))
         flow_trust = to_grid(trust_full, self.scale) * guarded
         self.flow_trusted = bool(flow_trust.any())
-        self.flow_spreader = Spreader(flow_trust)
+        self._flow_trust = flow_trust
+        self._flow_cell = 1 if self.scale == 1 else 2
+        self._flow_weight = to_grid(flow_trust, self._flow_cell)
+        self._flow_spreader = Spreader(self._flow_weight)
         self.rim_spreader = Spreader(self.rim_weight)
         self._places: dict[tuple[int, int], Array] = {}
 
@@ -97,6 +100,20 @@ class Site:
     def flow_window(self) -> tuple[slice, slice]:
         """The window on the flow grid."""
         return _cells(self.window, self.scale)
+
+    def spread_flow(self, flow: Array) -> Array:
+        """(h, w, 2) flow of the region, its trusted places spread into the others."""
+        parts = cv2.split(flow)
+        cell = self._flow_cell
+        if cell == 1:
+            return cv2.merge([self._flow_spreader.fill(part) for part in parts])
+        rows, cols = self._flow_weight.shape
+        weight = np.maximum(self._flow_weight, 1e-6)
+        coarse = [
+            self._flow_spreader.fill(to_grid(cv2.multiply(part, self._flow_trust), cell) / weight) for part in parts
+        ]
+        fine = cv2.resize(cv2.merge(coarse), (cols * cell, rows * cell), interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(fine[: flow.shape[0], : flow.shape[1]])
 
     def places(self, shift: tuple[int, int]) -> Array:
         """(h, w, 2) float32 x, y of the window's samples within the region, in a plane of that subsampling."""

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer.repair.crop import to_grid
 from concealer.repair.flow import grid
 from concealer.repair.site import Site
 from concealer.repair.spread import Spreader
@@ -84,12 +85,15 @@ def spatial_misfit(site: Site) -> tuple[float, Array]:
     What a spatial fill can do at its best: the hole itself lies deeper. Infinite if nothing is left to fill from.
     """
     width = 17  # the hole grown by 8 samples
-    grown = cv2.dilate(site.window_hole.astype(np.uint8), np.ones((width, width), np.uint8)) > 0
-    weight = np.where(grown, site.window_trust, 0.0).astype(np.float32)
-    rest = np.where(grown, 0.0, site.window_trust).astype(np.float32)
+    grown = cv2.dilate(site.window_hole.view(np.uint8), np.ones((width, width), np.uint8))
+    weight = cv2.copyTo(site.window_trust, grown)
+    rest = to_grid(cv2.subtract(site.window_trust, weight), site.step)
     if not weight.any() or not rest.any():
         return float("inf"), weight
-    guess = Spreader(rest).fill(site.window_luma)
+    coarse = Spreader(rest).fill(to_grid(site.window_luma, site.step))
+    rows, cols = site.window_luma.shape
+    size = (rest.shape[1] * site.step, rest.shape[0] * site.step)
+    guess = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)[:rows, :cols]
     return weighted_misfit(guess, site, weight), weight
 
 
