@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 Rgb = npt.NDArray[np.uint8]
-Image = npt.NDArray[np.float32]
+Image = npt.NDArray[Any]
+"""float32, as OpenCV hands them back."""
 
 _PATCH = 360
 _SKIN, _HAIR, _LIPS = (214, 164, 136), (66, 44, 32), (168, 78, 78)
@@ -102,7 +104,7 @@ def talking_head(frames: int, width: int = 640, height: int = 360, *, fps: int =
     for number in range(frames):
         t = number / fps
         shift = np.array([[1, 0, -1.7 * number - 4], [0, 1, -6 - 5 * np.sin(0.8 * t)]], np.float32)
-        picture = cv2.warpAffine(wall, shift, (width, height), flags=cv2.INTER_LINEAR)
+        picture: Image = cv2.warpAffine(wall, shift, (width, height), flags=cv2.INTER_LINEAR)
         x, y = width * 0.5 + 26 * np.sin(1.3 * t), height * 0.47 + 9 * np.sin(2.1 * t)
         _shirt(picture, skin, width * 0.5 + 15 * np.sin(1.3 * t), height * 0.47 + 132)
         colours, opacity = _head(skin[:_PATCH, :_PATCH], t)
@@ -111,7 +113,6 @@ def talking_head(frames: int, width: int = 640, height: int = 360, *, fps: int =
         alpha = cv2.warpAffine(opacity, turn, (width, height))[..., None]
         picture += (cv2.warpAffine(colours, turn, (width, height)) - picture) * alpha
         branch = width * (0.86 + 0.05 * np.sin(2.4 * t)) + 18 * np.sin(yy / 23 + 2 * t)
-        near = np.clip((26 + 14 * np.sin(yy / 9) - abs(xx - branch)) / 2, 0, 1)[..., None]
+        near: Image = np.clip((26 + 14 * np.sin(yy / 9) - abs(xx - branch)) / 2, 0, 1)[..., None]
         picture += (np.roll(leaf, round(12 * np.sin(2.4 * t)), axis=1) - picture) * near
-        picture += rng.normal(0.0, 1.5, picture.shape).astype(np.float32)
-        yield np.clip(picture, 0, 255).astype(np.uint8)
+        yield np.clip(picture + rng.normal(0.0, 1.5, picture.shape), 0, 255).astype(np.uint8)

@@ -53,6 +53,10 @@ class EncoderSettings:
     preset: str | None = None
     """The encoder's own preset name; None = `DEFAULT_PRESET`."""
 
+    def encoder(self, codec: str) -> str:
+        """Name of the encoder for a stream of `codec`, "h264" or "hevc"."""
+        return self.name or ENCODER_OF[codec]
+
     def check(self) -> None:
         """Raise UsageError if there is no such encoder, or it has no such setting."""
         if self.name is None:
@@ -95,7 +99,7 @@ class PictureEncoder:
         data. Raises OutputError if the encoder cannot be opened or the container cannot hold its codec.
         """
         source_codec = stream.codec_context.codec.canonical_name
-        self.name = settings.name or ENCODER_OF[source_codec]
+        self.name = settings.encoder(source_codec)
         codec = av.Codec(self.name, "w")
         self._index = stream.index
         self._sample = sample
@@ -112,9 +116,7 @@ class PictureEncoder:
                 self.stream = cast(VideoStream, container.add_stream(self.name, rate=rate))
                 self.context = self.stream.codec_context
         except ValueError as error:
-            raise OutputError(
-                f"{container.format.name} cannot hold {codec.canonical_name} video: choose another container"
-            ) from error
+            raise cannot_hold(container.format.name, self.name) from error
         self._configure(stream, first, container, time_base, rate)
         self.context.options = self._options(settings, first, chroma_location)
         try:
@@ -229,6 +231,12 @@ class PictureEncoder:
         if message not in self._told:
             self._told.add(message)
             log.warning("stream #%d: %s", self._index, message)
+
+
+def cannot_hold(container_format: str, encoder: str) -> OutputError:
+    """The error for a codec that a container has no place for."""
+    codec = av.Codec(encoder, "w").canonical_name
+    return OutputError(f"{container_format} cannot hold {codec} video: choose another container")
 
 
 def has_flag(container_format: av.ContainerFormat, flag: av.format.Flags) -> bool:

@@ -24,7 +24,7 @@ from pipelines.encoder import EncoderSettings, PictureEncoder
 from pipelines.errors import InputError, Interrupted, UsageError
 from pipelines.progress import Meter, OnProgress
 from pipelines.report import Report, Totals
-from pipelines.sink import Sink, can_hold, stream_label
+from pipelines.sink import Sink, can_hold, check_codec, stream_label
 from pipelines.source import Source, VideoPayload
 from pipelines.track import ShownPicture, Track
 
@@ -127,6 +127,7 @@ class _Run:
         self._listener = on_progress
         self._stopped = stopped
         self._began = time.monotonic()
+        self._target_format = ""
         self._check(source)
         self._source = Source(source, settings.input_format, stopped)
         self._report: Report | None = None
@@ -138,7 +139,7 @@ class _Run:
             if not self._settings.dry_run:
                 raise UsageError("no output given; --dry-run analyses only")
             return
-        output_file.format_name(self._target, self._settings.output_format)
+        self._target_format = output_file.format_name(self._target, self._settings.output_format)
         output_file.check(self._target, source, self._settings.overwrite)
 
     def run(self) -> ConcealResult:
@@ -149,6 +150,8 @@ class _Run:
                 self._finish_report(result)
                 return result
             encode = set(self._source.video)
+            for index in encode:
+                check_codec(self._target_format, self._settings.encoder.encoder(self._source.codec(index)))
             if self._source.seekable and not self._settings.always_encode:
                 self._analyse(to_the_end=False)
                 encode = {index for index, track in self._tracks.items() if not self._copyable(track)}
@@ -234,8 +237,7 @@ class _Run:
         """Undamaged, and a plain copy of its packets would be shown as the input is."""
         if track.damaged:
             return False
-        assert self._target is not None
-        target_format = output_file.format_name(self._target, self._settings.output_format)
+        target_format = self._target_format
         stream = self._source.video[track.index]
         reason = None
         if track.any_hidden:

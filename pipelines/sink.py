@@ -18,7 +18,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from pipelines import output_file
-from pipelines.encoder import PictureEncoder, has_flag, output_tag
+from pipelines.encoder import PictureEncoder, cannot_hold, has_flag, output_tag
 from pipelines.errors import OutputError, one_line
 from pipelines.source import Source
 
@@ -256,6 +256,14 @@ def can_hold(container_format: str, stream: Stream) -> bool:
         with contextlib.suppress(av.FFmpegError, ValueError):
             trial.close()
     return True
+
+
+def check_codec(container_format: str, encoder: str) -> None:
+    """Raise OutputError if the container cannot hold what the encoder makes."""
+    try:
+        av.open(io.BytesIO(), "w", format=container_format).add_stream(encoder)
+    except ValueError as error:
+        raise cannot_hold(container_format, encoder) from error
 
 
 def _copy_stream(container: OutputContainer, stream: Stream) -> Stream:
