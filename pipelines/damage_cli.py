@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from concealer import __version__
@@ -172,12 +174,28 @@ def _summary(record: DamageRecord, output: str) -> str:
     )
 
 
+@contextlib.contextmanager
+def _warnings(quiet: bool) -> Iterator[None]:
+    """Warnings of the rooms below become lines of this command; FFmpeg's own messages do not."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("conceal-damage: %(message)s"))
+    handler.setLevel(logging.ERROR if quiet else logging.WARNING)
+    handler.addFilter(lambda entry: not entry.name.startswith("libav"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     try:
         options = _arguments().parse_args(argv)
         try:
-            record = _run(options)
+            with _warnings(options.quiet):
+                record = _run(options)
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted, nothing written") from error
     except ConcealError as error:

@@ -32,7 +32,7 @@ def damage_stream(source_name: str, target: str, channel: Channel) -> DamageReco
     """
     source = Source(source_name)
     try:
-        sink = _ReproducibleSink(target, _same_container(source, target), source, encoded=())
+        sink = _open_sink(source, target)
         try:
             _pump(source, sink, channel)
             sink.finish()
@@ -88,18 +88,70 @@ class _ReproducibleSink(Sink):
         return container
 
 
+class _ByteStream:
+    """An H.264 or HEVC stream without container: packets one after the other, as they are."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._temporary = output_file.make_temporary(target)
+        self._file = open(self._temporary, "wb")  # noqa: SIM115 - closed by finish or abort
+
+    def copy(self, packet: av.Packet) -> None:
+        try:
+            self._file.write(bytes(packet))
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def finish(self) -> None:
+        """Give the complete file its name. Raises OutputError."""
+        try:
+            self._file.close()
+            output_file.commit(self._temporary, self._target)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._temporary)
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._target}: cannot be written: {one_line(error)}")
+
+
+def _open_sink(source: Source, target: str) -> Sink | _ByteStream:
+    name = _same_container(source, target)
+    if source.elementary:
+        return _ByteStream(target)
+    return _ReproducibleSink(target, name, source, encoded=())
+
+
 def _same_container(source: Source, target: str) -> str:
-    try:
+    found = source.format_name.split(",")
+    name = None
+    with contextlib.suppress(UsageError):
         name = output_file.format_name(target, None)
-    except UsageError as error:
-        raise UsageError(f"{target}: the suffix must be one of a container that {source.name} is in") from error
-    family = "mp4" if name in _MP4_FAMILY else name
-    if family not in source.format_name.split(","):
-        raise UsageError(f"{target}: the container must stay what {source.name} is ({source.format_name}), not {name}")
-    return name
+        if ("mp4" if name in _MP4_FAMILY else name) in found:
+            return name
+    suffixes = {os.path.splitext(path)[1].lower() for path in (source.name, target)}
+    writable = [known for known in found if _is_muxer(known)]
+    # Where the input's own suffix says something else than its content, the output may bear it too.
+    if len(suffixes) == 1 and writable:
+        return writable[0]
+    is_other = f", not {name}" if name else ""
+    raise UsageError(f"{target}: the container must stay what {source.name} is ({source.format_name}){is_other}")
 
 
-def _pump(source: Source, sink: Sink, channel: Channel) -> None:
+def _is_muxer(name: str) -> bool:
+    try:
+        return bool(av.format.ContainerFormat(name, "w").is_output)
+    except ValueError:
+        return False
+
+
+def _pump(source: Source, sink: Sink | _ByteStream, channel: Channel) -> None:
     index = next(iter(source.video))
     editor = _Editor(source, index, channel)
     for packet in source.events(decode=()):

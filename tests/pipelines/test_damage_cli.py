@@ -145,7 +145,7 @@ def test_parameter_sets_of_a_lost_picture_travel_with_the_next(tmp_path: Path) -
         (["sound.wav", "out.mp4"], 3, "no H.264 or HEVC"),
         (["in.mp4", "in.mp4"], 2, "same file"),
         (["in.mp4", "out.mkv"], 2, "container must stay"),
-        (["in.mp4", "out.nonsense"], 2, "suffix"),
+        (["in.mp4", "out.nonsense"], 2, "container must stay"),
         (["in.mp4", "no/such/out.mp4"], 4, "cannot be written"),
         (["in.mp4", "text.txt"], 2, "exists"),
         (["in.mp4", "out.mp4", "--record", "text.txt"], 2, "exists"),
@@ -181,6 +181,33 @@ def test_bad_requests_end_in_one_clear_line(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("conceal-damage: ") and says in lines[0]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_suffix_that_lies_may_be_kept(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    encode_file(tmp_path / "in.ts", clip(12), slices=2).rename(source)
+    assert main([str(source), str(target), "--rate", "0.3", "-q"]) == 0
+    assert target.read_bytes()[:1] == b"G" and main([str(source), str(tmp_path / "out.mov"), "--rate", "0"]) == 2
+
+
+def test_real_streams(shared_data: Path, tmp_path: Path) -> None:
+    done = 0
+    for source in sorted((shared_data / "damaged_streams").iterdir()):
+        target = tmp_path / f"out{source.suffix}"
+        record_path = tmp_path / "record.json"
+        arguments = [str(source), str(target), "-q", "--model", "rtp", "--rate", "0.1", "--record", str(record_path)]
+        code = main(arguments)
+        assert code in (0, 3, 4), source.name
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == ({target.name, "record.json"} if code == 0 else set()), source.name
+        if code == 0:
+            record = DamageRecord.from_json(record_path.read_text())
+            for unit in record.damaged if record.layout else []:
+                assert record.truth(unit.index).lost.ndim == 2
+            target.unlink()
+            record_path.unlink()
+            done += 1
+    assert done > 10
 
 
 def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
