@@ -1,4 +1,4 @@
-"""What of an access unit goes to the decoder: unreadable slices left out, cut ones given a tail, stand-ins put in."""
+"""What of an access unit goes to the decoder: unusable slices left out, cut ones given a tail, stand-ins put in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from concealer.bitstream.access_unit import AccessUnit, Slice
 from concealer.bitstream.nal import NalUnit
 from concealer.bitstream.standin import first_slice_standin, junk_tail
+from concealer.decoder.lost_slices import FieldFn, stand_ins
 
 _MIN_SLICE_BYTES = 12
 """A slice cut shorter holds no decodable block."""
@@ -23,55 +24,66 @@ class Prepared:
     orphans: list[Slice] = field(default_factory=list)
     """Slices that arrived but can't be decoded: unreadable, cut to nothing, or dependent on one that is lost."""
     slices: int = 0
-    """Slices among `nals`, stand-ins not counted."""
+    """Received slices among `nals`."""
 
 
-def prepare(au: AccessUnit) -> Prepared:
-    """Decide for every NAL unit of `au`. H.264 slices are cut at the damaged byte: the decoder then notices within two
-    bytes. HEVC would read on in whatever memory follows, so it gets seeded junk there instead."""
+@dataclass
+class _Entry:
+    nal: NalUnit
+    other: NalUnit
+    first: int | None
+    """Raster address of a slice's first unit; None for other NAL units."""
+
+
+def prepare(au: AccessUnit, motion: FieldFn | None = None) -> Prepared:
+    """Decide for every NAL unit of `au`. `motion`: that of lost HEVC slices; None = they repeat their reference.
+
+    H.264 slices are cut at the damaged byte: the decoder then notices within two bytes. HEVC would read on in whatever
+    memory follows, so it gets seeded junk there instead.
+    """
     out = Prepared()
     by_nal = {id(slice_.nal): slice_ for slice_ in au.slices}
-    other: list[NalUnit] = []
+    entries: list[_Entry] = []
+    junk = False
     parent_arrived = True
     for nal in au.nals:
         slice_ = by_nal.get(id(nal))
         if slice_ is None:
-            out.nals.append(nal)
-            other.append(nal)
+            entries.append(_Entry(nal, nal, None))
             continue
-        cut = nal.damaged_at
         dependent = bool(getattr(slice_.header, "dependent", False))
-        if dependent and not _follows_arrived(au, slice_):
-            parent_arrived = False
-        elif not dependent:
-            parent_arrived = slice_.header is not None
+        parent_arrived = (parent_arrived and _follows_arrived(au, slice_)) if dependent else slice_.header is not None
+        cut = nal.damaged_at
         if slice_.header is None or not parent_arrived or (cut is not None and cut < _MIN_SLICE_BYTES):
             out.orphans.append(slice_)
             continue
         out.slices += 1
         if cut is None:
-            out.nals.append(nal)
-            other.append(nal)
+            entries.append(_Entry(nal, nal, slice_.first))
         elif au.codec == "h264":
-            out.nals.append(replace(nal, data=nal.data[:cut]))
-            other.append(out.nals[-1])
+            short = replace(nal, data=nal.data[:cut])
+            entries.append(_Entry(short, short, slice_.first))
         else:
-            out.nals.append(junk_tail(nal, cut, _JUNK))
-            other.append(junk_tail(nal, cut, _OTHER_JUNK))
-            out.other_nals = other
-    if au.codec == "hevc" and out.slices and _first_slice_missing(au, out):
-        stand_in = first_slice_standin(au)
-        if stand_in is not None:
-            place = next(i for i, nal in enumerate(out.nals) if id(nal) in by_nal or nal.damaged_at is not None)
-            out.nals.insert(place, stand_in)
-            if out.other_nals is not None:
-                out.other_nals.insert(place, stand_in)
+            junk = True
+            entries.append(_Entry(junk_tail(nal, cut, _JUNK), junk_tail(nal, cut, _OTHER_JUNK), slice_.first))
+    if out.slices and au.codec == "hevc":
+        for first, stand_in in stand_ins(au, motion):
+            _insert(entries, first, stand_in)
+        if not any(entry.first == 0 for entry in entries):
+            first_slice = first_slice_standin(au)
+            if first_slice is not None:
+                _insert(entries, 0, first_slice)
+    out.nals = [entry.nal for entry in entries]
+    out.other_nals = [entry.other for entry in entries] if junk else None
     return out
 
 
-def _first_slice_missing(au: AccessUnit, out: Prepared) -> bool:
-    orphaned = {id(slice_) for slice_ in out.orphans}
-    return not any(slice_.first == 0 and id(slice_) not in orphaned for slice_ in au.slices)
+def _insert(entries: list[_Entry], first: int, stand_in: NalUnit) -> None:
+    """Put a written slice before the first one that starts behind it, else behind the last."""
+    slices = [i for i, entry in enumerate(entries) if entry.first is not None]
+    behind = [i for i in slices if (entries[i].first or 0) > first]
+    place = behind[0] if behind else slices[-1] + 1
+    entries.insert(place, _Entry(stand_in, stand_in, first))
 
 
 def _follows_arrived(au: AccessUnit, slice_: Slice) -> bool:

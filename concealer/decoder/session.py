@@ -6,9 +6,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import av
+import numpy as np
+import numpy.typing as npt
 
 from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.nal import Codec, NalUnit, join_annexb, parse_extradata
@@ -37,6 +40,9 @@ log = logging.getLogger(__name__)
 RepairFn = Callable[[Picture, DamageMap, Sequence[Picture]], Any]
 """repair(picture, damage, references) edits `picture.planes` inside the hole; its result is passed on untouched."""
 
+MotionFn = Callable[[int, int, Sequence[Picture], int, int], npt.NDArray[np.int16] | None]
+"""motion(order, toward, references, top, bottom): of a picture not decoded yet, as `repair.predicted_motion` gives it."""
+
 _REFERENCES = 6
 """Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
 
@@ -58,6 +64,7 @@ class ConcealingDecoder:
         extradata: bytes | None = None,
         *,
         repair: RepairFn | None = None,
+        motion: MotionFn | None = None,
         container_framed: bool = False,
         threads: int = 1,
         track_taint: bool = False,
@@ -67,6 +74,7 @@ class ConcealingDecoder:
         codec: "h264" or "hevc".
         extradata: the container's avcC/hvcC box or Annex B headers, if it has any.
         repair: paints holes; None only analyses.
+        motion: predicts how the blocks of lost HEVC slices moved; None takes them for still.
         container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
         threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
         track_taint: find tainted blocks too, with a shadow decoder: about halves the speed while there is damage.
@@ -76,6 +84,7 @@ class ConcealingDecoder:
         self._parser = StreamParser(codec, extradata, container_framed=container_framed)
         self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
         self._repair = repair
+        self._motion = motion
         self._track_taint = track_taint
         self._core = _open_core(codec, threads, hook)
         self._outputs = OutputQueue(self._complete, self._synthesise)
@@ -140,7 +149,7 @@ class ConcealingDecoder:
             self._history.restart()
         if au.is_irap:
             self._scene += 1
-        prepared = prepare(au)
+        prepared = prepare(au, None if self._motion is None else partial(self._predict, self._motion, au.order))
         if not prepared.slices:
             order = self._timeline.order_at(au.pts)
             record = self._record(au.order if order is None else order, au.pts, au.duration, au.kind)
@@ -278,6 +287,9 @@ class ConcealingDecoder:
         if self._previous is not None and self._previous.width:
             return self._previous.width, self._previous.height
         return 16, 16
+
+    def _predict(self, motion: MotionFn, order: int, toward: int, top: int, bottom: int) -> Any:
+        return motion(order, toward, [picture for picture, _ in self._recent], top, bottom)
 
     def _run_repair(self, picture: Picture, damage: DamageMap, references: list[Picture]) -> Any:
         if self._repair is None:

@@ -82,7 +82,7 @@ def test_only_the_hole_is_touched(codec: Codec, bframes: int) -> None:
 @BOTH
 @STRUCTURES
 def test_painting_the_truth_heals_what_follows(codec: Codec, bframes: int) -> None:
-    """In-loop repair with the clean samples leaves far less error in later pictures than none at all."""
+    """In-loop repair with the clean samples leaves far less error in later pictures than painting grey."""
     units = access_units(stream(codec, bframes), codec)
     clean = {p.order: p for p in decode([join_annexb(u.nals) for u in units], codec)}
     target = next(u for u in units[3:] if u.is_reference)
@@ -98,7 +98,7 @@ def test_painting_the_truth_heals_what_follows(codec: Codec, bframes: int) -> No
         errors = [np.square(luma(p).astype(float) - luma(clean[p.order])).mean() for p in pictures if p.index > place]
         return float(np.mean(errors))
 
-    assert later_error(oracle) < 0.35 * later_error(None)
+    assert later_error(oracle) < 0.3 * later_error(paint_grey)
 
 
 @BOTH

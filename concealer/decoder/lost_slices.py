@@ -1,0 +1,88 @@
+"""Slices written in place of lost ones, so that a HEVC decoder's motion field stays plausible.
+
+A lost slice leaves no motion behind, and later slices inherit vectors from it (temporal motion vector prediction):
+however well its samples are repaired, what follows is predicted with wrong vectors. A stand-in slice of skipped or
+moved blocks mends both at the speed of the decoder; repair then works on its samples.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream import hevc
+from concealer.bitstream.access_unit import AccessUnit
+from concealer.bitstream.bits import BitstreamError
+from concealer.bitstream.hevc_inter_standin import coding_order, hevc_inter_standin
+from concealer.bitstream.nal import NalUnit
+
+log = logging.getLogger(__name__)
+
+FieldFn = Callable[[int, int, int], npt.NDArray[np.int16] | None]
+"""field(reference order, top, bottom): motion from the picture to that reference, (rows8, cols8, 2) int16 in quarter
+luma samples, right at least in the luma rows [top, bottom); None if it is not known."""
+
+
+def stand_ins(au: AccessUnit, field: FieldFn | None) -> list[tuple[int, NalUnit]]:
+    """(address of the first CTB, slice) for every range of CTBs that surely is lost, as far as it can be written.
+
+    Empty for H.264, intra pictures, tiles, and where no slice of the picture arrived whose header could be taken over.
+    """
+    if au.codec != "hevc" or not au.coverage.reliable or not au.coverage.lost.any():
+        return []
+    header = next(
+        (
+            piece.header
+            for piece in au.slices
+            if isinstance(piece.header, hevc.SliceHeader) and piece.header.slice_type != hevc.I
+        ),
+        None,
+    )
+    if header is None or header.pps.tiles:
+        return []
+    order = coding_order(header.sps, header.pps)
+    lost = au.coverage.lost.ravel()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], lost, [False]])))
+    written = []
+    try:
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            for first, end in order.legal_ranges(start, stop):
+                top, bottom = order.rows(first, end)
+                motion = _motion(au, header, field, top * au.unit, bottom * au.unit)
+                references = (0, None if motion is not None and motion.shape[0] == 1 else 0)
+                written.append((first, hevc_inter_standin(header, first, end, motion, references=references)))
+    except BitstreamError as error:
+        log.debug("no stand-in slice: %s", error)
+        return []
+    return written
+
+
+def _motion(
+    au: AccessUnit, header: hevc.SliceHeader, field: FieldFn | None, top: int, bottom: int
+) -> npt.NDArray[np.int16] | None:
+    """(lists, rows8, cols8, 2) for the first reference of each list; None = skipped blocks."""
+    if field is None or au.poc is None:
+        return None
+    wanted = []
+    for which in range(2 if header.slice_type == hevc.B else 1):
+        delta = _first_reference(header, which)
+        if delta is None:
+            return None
+        motion = field(au.order + delta, top, bottom)
+        if motion is None:
+            return None
+        wanted.append(motion)
+    return np.stack(wanted)
+
+
+def _first_reference(header: hevc.SliceHeader, which: int) -> int | None:
+    """POC difference of entry 0 of reference list `which` (8.3.4); None if it is a long-term picture."""
+    past = [delta for delta, used in header.short_term_rps.negative if used]
+    future = [delta for delta, used in header.short_term_rps.positive if used]
+    candidates = [*past, *future] if which == 0 else [*future, *past]
+    entries = header.list_modification[which]
+    index = entries[0] if entries else 0
+    return candidates[index] if index < len(candidates) else None
