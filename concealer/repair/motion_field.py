@@ -1,4 +1,4 @@
-"""Motion of a picture that is not decoded yet, from the pictures around it: for slices written in place of lost ones."""
+"""Motion of a picture not decoded yet, from the pictures around it: for slices written in place of lost ones."""
 
 from __future__ import annotations
 
