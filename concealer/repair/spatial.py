@@ -15,8 +15,11 @@ from concealer.repair.spread import Spreader
 
 Array = npt.NDArray[Any]
 
+MID_GREY = 128.0
+"""What a picture is filled with of which nothing was received and no reference exists."""
+
 SHIFTS = (-16, -10, -6, -3, 0, 3, 6, 10, 16)
-"""Sideways run, in luma samples from the top of the hole to its bottom, of the edges that are looked for."""
+"""Sideways run of the edges looked for, top of the hole to bottom, in cells (luma samples up to SD size)."""
 
 EDGE_CONTRAST = 3.0
 """Mismatch (8-bit scale) between an edge's two ends at which its weight falls to 1/e."""
@@ -31,21 +34,32 @@ def fill_spatially(site: Site) -> tuple[Array, Array | None]:
     Mean of a smooth fill and of the continued edges; their errors differ enough that the mean is better than
     each (22 lost first-picture slices: 20.1, 21.0 and 21.1 dB; at scene cuts 18.9, 20.1 and 20.0).
     """
-    luma = _fill_plane(site.window_luma, site.window_hole, site.window_trust, SHIFTS)
+    cell = min(site.scale, 8)
+    luma = _fill_plane(site.window_luma, site.window_hole, site.window_trust, SHIFTS, cell)
     chroma = None
     if site.now.chroma is not None:
         part = site.now.chroma[site.chroma_window]
         size = (part.shape[1], part.shape[0])
         hole = cv2.resize(site.window_hole.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         trust = cv2.resize(site.window_trust, size, interpolation=cv2.INTER_NEAREST)
-        chroma = cv2.merge([_fill_plane(np.ascontiguousarray(p), hole, trust, (0,)) for p in cv2.split(part)])
+        chroma = cv2.merge([_fill_plane(p, hole, trust, (0,), max(1, cell // 2)) for p in cv2.split(part)])
     return luma, chroma
 
 
-def _fill_plane(plane: Array, hole: Array, trust: Array, shifts: tuple[int, ...]) -> Array:
-    smooth = Spreader(trust).fill(plane)
-    edges = _continue_edges(np.where(hole, smooth, plane), hole, shifts)
-    return cv2.addWeighted(smooth, 0.5, edges, 0.5, 0.0)
+def _fill_plane(plane: Array, hole: Array, trust: Array, shifts: tuple[int, ...], cell: int) -> Array:
+    """Fill one plane, in cells of `cell` x `cell` samples where it is large: the fill is smooth anyway."""
+    if not trust.any():
+        return np.full_like(plane, MID_GREY)
+    known = to_grid(trust, cell)
+    values = to_grid(cv2.multiply(plane, trust), cell) / np.maximum(known, 1e-6)
+    inside = to_grid(hole, cell) > 0.5
+    smooth = Spreader(known).fill(values)
+    edges = _continue_edges(np.where(inside, smooth, values), inside, shifts)
+    filled = cv2.addWeighted(smooth, 0.5, edges, 0.5, 0.0)
+    if cell == 1:
+        return filled
+    size = (filled.shape[1] * cell, filled.shape[0] * cell)
+    return cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)[: plane.shape[0], : plane.shape[1]]
 
 
 def _continue_edges(plane: Array, hole: Array, shifts: tuple[int, ...]) -> Array:
