@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 import av.error
@@ -65,6 +66,11 @@ class DecoderCore:
         self._hook = BufferHook(self._context, self._sentinel.write if self._sentinel else None)
         self._status = ErrorStatus(libav().context_pointer(self._context)) if codec == "h264" else None
 
+    @property
+    def sample_aspect_ratio(self) -> Fraction | None:
+        """As the active parameter set says; None if it does not."""
+        return self._context.sample_aspect_ratio or None
+
     def decode(self, payload: bytes, tag: int) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data."""
         frames, failed = _run(self._context, payload, tag)
@@ -102,6 +108,11 @@ class PlainCore:
     def __init__(self, codec: Codec, threads: int = 1) -> None:
         self.codec = codec
         self._context = open_context(codec, threads)
+
+    @property
+    def sample_aspect_ratio(self) -> Fraction | None:
+        """As the active parameter set says; None if it does not."""
+        return self._context.sample_aspect_ratio or None
 
     def decode(self, payload: bytes, tag: int) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data."""

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -104,6 +105,11 @@ class ConcealingDecoder:
         """True if pictures are repaired inside the decoder's reference memory."""
         return isinstance(self._core, DecoderCore)
 
+    @property
+    def sample_aspect_ratio(self) -> Fraction | None:
+        """Width of a sample by its height, as the bitstream says; None if it does not."""
+        return self._core.sample_aspect_ratio
+
     def decode(
         self,
         payload: bytes,
@@ -153,6 +159,7 @@ class ConcealingDecoder:
         if not prepared.slices:
             order = self._timeline.order_at(au.pts)
             record = self._record(au.order if order is None else order, au.pts, au.duration, au.kind)
+            record.place_guessed = True
             record.damage = _all_lost(au.width, au.height)
             self._outputs.absent(record)
             self._hollow.append(record)
@@ -177,7 +184,7 @@ class ConcealingDecoder:
             missing = replace(missing, poc=missing.poc + record.order - missing.order, order=record.order)
         else:
             record = self._record(missing.order, self._timeline.estimate(missing.order), None, "P")
-            record.synthesised = True
+            record.synthesised = record.place_guessed = True
         stand_in = None if self._previous is None else lost_picture_standin(self._previous, missing)
         if not stand_in:
             record.damage = _all_lost(*self._last_size())
