@@ -32,6 +32,8 @@ class Record:
     repairable: bool = False
     """The hole is still unpainted: repair it on the output frame."""
     scene: int = 0
+    place_guessed: bool = False
+    """`order` is what the pictures around suggest, not what the stream says."""
 
 
 @dataclass
@@ -103,15 +105,18 @@ class OutputQueue:
         return [*out, self._last]
 
     def _keep_times_in_order(self, record: Record) -> None:
-        """Give `record` the earliest time of its sequence that is still unused.
-
-        It has that already unless the place of a lost picture was guessed wrong, or the container's times are in
-        decode order.
-        """
+        """Where the place of a lost picture was guessed wrong, let it and `record` change times."""
         if record.pts is None:
             return
         pending = [*self._absent, *self._waiting.values()]
-        earlier = [(r.pts, r) for r in pending if r.pts is not None and r.pts < record.pts and r.scene == record.scene]
+        earlier = [
+            (other.pts, other)
+            for other in pending
+            if other.pts is not None
+            and other.pts < record.pts
+            and other.scene == record.scene
+            and (other.place_guessed or record.place_guessed)
+        ]
         if earlier:
             first = min(earlier, key=lambda entry: entry[0])[1]
             record.pts, first.pts = first.pts, record.pts
