@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +33,8 @@ DEFAULT_CRF = {
 """Visually lossless: repaired pictures are a second generation and should not show it."""
 DEFAULT_PRESET = {"libx264": "medium", "libx265": "fast"}
 """At a fixed quality a slower preset saves bits only; x265's medium costs twice the time of fast."""
+_LOOKAHEAD = "20"
+"""Pictures; half of x264's own, which at 1080p saves 100 MB and at constant quality costs next to nothing."""
 _UNSPECIFIED = 2
 """The value that says "not known" in the colour code points of ITU-T H.273."""
 _FLAG_INTERLACED = av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
@@ -152,7 +155,8 @@ class PictureEncoder:
         if first.interlaced_frame:
             context.flags |= _FLAG_INTERLACED
             context.field_order = held.field_order
-        context.thread_count = 0
+        # x264 holds a picture and more for each thread: memory must not follow the number of cores.
+        context.thread_count = min(8, os.cpu_count() or 1) if self.name == "libx264" else 0
         # Left to itself PyAV asks x264 for slice threads, which cost quality.
         context.thread_type = "FRAME" if self.name in DEFAULT_PRESET else "AUTO"
 
@@ -178,6 +182,8 @@ class PictureEncoder:
         preset = settings.preset or DEFAULT_PRESET.get(self.name)
         if preset is not None:
             options["preset"] = preset
+        if self.name == "libx264" and settings.preset is None:
+            options["rc-lookahead"] = _LOOKAHEAD
         mastering, light = mastering_display(first), content_light(first)
         if self._sample is not None:
             mastering = mastering or mastering_display(self._sample)

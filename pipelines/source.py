@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from pipelines.errors import InputError, one_line
 from pipelines.timing import Timeline
-from pipelines.transport import TransportTap, looks_like_ts
+from pipelines.transport import FAR, TransportTap, looks_like_ts
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,7 @@ class Source:
         self._position: float | None = None
         self._tap: TransportTap | None = None
         self._file: BinaryIO | None = None
+        self._shifts: dict[int, int] = {}
         self.container = self._open()
         try:
             self.video = self._repairable()
@@ -197,6 +198,8 @@ class Source:
         tap = self._tap if self._tap is not None and self._tap.active and decode else None
         if self._tap is not None and tap is None:
             self._tap.stop()
+        turns: dict[int, tuple[int, int]] = {}
+        self._shifts.clear()
         for packet in self._demux():
             if packet.size == 0 and not packet.has_sidedata("new_extradata"):
                 continue
@@ -212,14 +215,21 @@ class Source:
                 yield self._payload(packet)
             elif time is not None:
                 yield from self._tapped(tap, packet.stream_index, time, shift)
+                turns[packet.stream_index] = time, shift
         if tap is not None:
             for index in tuple(decode):
-                yield from self._tapped(tap, index, None, 0)
+                time, shift = turns.get(index, (0, 0))
+                yield from self._tapped(tap, index, time, shift, everything=True)
 
-    def _tapped(self, tap: TransportTap, index: int, time: int | None, shift: int) -> Iterator[VideoPayload]:
+    def _tapped(
+        self, tap: TransportTap, index: int, time: int, shift: int, everything: bool = False
+    ) -> Iterator[VideoPayload]:
         """What the transport stream holds for a video stream up to `time`, in place of libavformat's packets."""
-        for pes in tap.take(self.container.streams[index].id, time):
-            pts, dts = (None if stamp is None else stamp + shift for stamp in (pes.pts, pes.dts))
+        for pes in tap.take(self.container.streams[index].id, time, everything):
+            if pes.dts is not None and abs(pes.dts - time) < FAR:
+                self._shifts[index] = shift
+            moved = self._shifts.get(index, shift)
+            pts, dts = (None if stamp is None else stamp + moved for stamp in (pes.pts, pes.dts))
             yield VideoPayload(index, pes.payload, pts, dts, None, pes.gaps, pes.truncated)
 
     def _demux(self) -> Iterator[av.Packet]:

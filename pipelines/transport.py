@@ -10,9 +10,11 @@ from concealer.bitstream.mpegts import PACKET, ContinuityChecker, PesPacket
 _SYNC = 0x47
 _WRAP = 1 << 33
 """PES timestamps have 33 bits."""
-_FAR = 10 * 90000
-"""Ticks beyond which a PES packet cannot belong beside the packet that calls for it: the clock was restarted."""
+FAR = 10 * 90000
+"""Ticks beyond which two packets of a stream are not of the same clock: it was restarted in between."""
 _MOST_WAITING = 4096
+_MOST_AHEAD = 2048
+"""Packets that may wait for their turn; the first read, to find out what the streams are, brings many."""
 
 
 def looks_like_ts(head: bytes) -> bool:
@@ -32,6 +34,7 @@ class TransportTap:
         self._checker: ContinuityChecker | None = ContinuityChecker()
         self._first = True
         self._waiting: dict[int, deque[PesPacket]] = {}
+        self._last: dict[int, int] = {}
 
     def read(self, size: int) -> bytes:
         """For PyAV: the next bytes, which are looked at in passing."""
@@ -57,15 +60,26 @@ class TransportTap:
         for packet in packets:
             self._waiting.setdefault(packet.pid, deque(maxlen=_MOST_WAITING)).append(packet)
 
-    def take(self, pid: int, time: int | None) -> Iterator[PesPacket]:
-        """PES packets of `pid` up to libavformat's DTS `time`, their times unwrapped to its count; None = all."""
+    def take(self, pid: int, time: int, everything: bool = False) -> Iterator[PesPacket]:
+        """PES packets of `pid` whose turn has come when libavformat is at DTS `time`; at the end, all.
+
+        Their times are unwrapped to libavformat's count. After a splice packets of both clocks may be waiting:
+        those of the old clock go first, those of the new one wait until libavformat has come to it as well.
+        """
         waiting = self._waiting.get(pid, deque())
         while waiting:
             packet = waiting[0]
-            if time is not None and packet.dts is not None:
+            if packet.dts is not None:
                 turns = round((time - packet.dts) / _WRAP) * _WRAP
-                if 0 < packet.dts + turns - time < _FAR:
+                if not everything and len(waiting) < _MOST_AHEAD and self._must_wait(pid, packet.dts + turns, time):
                     return
                 packet.dts += turns
                 packet.pts = None if packet.pts is None else packet.pts + turns
+                self._last[pid] = packet.dts
             yield waiting.popleft()
+
+    def _must_wait(self, pid: int, dts: int, time: int) -> bool:
+        if abs(dts - time) < FAR:
+            return dts > time
+        last = self._last.get(pid)
+        return last is None or abs(dts - last) >= FAR

@@ -1,0 +1,96 @@
+"""MPEG-TS through the pipeline: losses with their places, spliced clocks."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pipelines import EncoderSettings, Settings, conceal_file
+from pipelines.source import Source, VideoPayload
+from pipelines.transport import TransportTap, looks_like_ts
+from tests.media import clip, decode_luma, encode_file
+from tests.pipelines.files import picture_times
+
+FAST = EncoderSettings(preset="ultrafast")
+
+
+def lose_packets(path: Path, target: Path, rate: float, seed: int) -> int:
+    """Drop packets of 188 bytes behind the first hundred; returns how many."""
+    data, dice = path.read_bytes(), random.Random(seed)
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    kept = [packet for number, packet in enumerate(packets) if number < 100 or dice.random() >= rate]
+    target.write_bytes(b"".join(kept))
+    return len(packets) - len(kept)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_lost_packets_are_found_and_no_picture_is_missing(media: Path, tmp_path: Path, codec: str) -> None:
+    damaged, out = tmp_path / "in.ts", tmp_path / "out.ts"
+    assert lose_packets(media / f"{codec}.ts", damaged, 0.03, seed=5) > 3
+    result = conceal_file(damaged, out, Settings(encoder=FAST))
+    assert result.action == "repaired"
+    assert 0 < result.damaged_pictures < 24
+    assert len(decode_luma(out)) == result.pictures == 24
+    assert np.diff(picture_times(out)) == pytest.approx(np.full(23, 0.04), abs=2e-3)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_payloads_of_a_whole_stream_are_those_of_libavformat(media: Path, codec: str) -> None:
+    def read(tapped: bool) -> tuple[bytes, list[int | None]]:
+        source = Source(str(media / f"{codec}.ts"), None if tapped else "mpegts")
+        if not tapped:
+            source.close()
+            source.container = av.open(str(media / f"{codec}.ts"))
+            source._tap = None
+        events = [event for event in source.events({0}) if isinstance(event, VideoPayload)]
+        assert not any(event.gaps or event.truncated for event in events)
+        source.close()
+        return b"".join(event.data for event in events), [event.pts for event in events]
+
+    ours, theirs = read(True), read(False)
+    assert ours[0] == theirs[0]
+    assert [time for time in ours[1] if time is not None] == [time for time in theirs[1] if time in ours[1]]
+
+
+def test_gaps_reach_the_decoder(tmp_path: Path) -> None:
+    whole, damaged = tmp_path / "whole.ts", tmp_path / "in.ts"
+    encode_file(whole, clip(12, 352, 288), crf=12)
+    lose_packets(whole, damaged, 0.02, seed=2)
+    source = Source(str(damaged))
+    payloads = [event for event in source.events({0}) if isinstance(event, VideoPayload)]
+    source.close()
+    gaps = [(payload, gap) for payload in payloads for gap in payload.gaps]
+    assert len(gaps) > 3
+    assert all(0 <= gap <= len(payload.data) for payload, gap in gaps)
+
+
+def test_a_splice_does_not_tear_the_timeline(media: Path, tmp_path: Path) -> None:
+    """The second half restarts an hour later; pictures must follow each other, with the sound beside them."""
+    late, joined, out = tmp_path / "late.ts", tmp_path / "joined.ts", tmp_path / "out.mkv"
+    with av.open(str(media / "h264.ts")) as whole, av.open(str(late), "w") as shifted:
+        made = {s.index: shifted.add_stream_from_template(s, opaque=True) for s in whole.streams}
+        for packet in whole.demux():
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                packet.pts, packet.dts = packet.pts + 3600 * 90000, packet.dts + 3600 * 90000
+                packet.stream = made[packet.stream_index]
+                shifted.mux(packet)
+    joined.write_bytes((media / "h264.ts").read_bytes() + late.read_bytes())
+    result = conceal_file(joined, out, Settings(encoder=FAST, always_encode=True))
+    assert result.pictures == 48
+    times = picture_times(out)
+    assert len(times) == 48
+    assert max(np.diff(times)) < 0.2
+    with av.open(str(out)) as opened:
+        sound = [float(p.pts * p.time_base) for p in opened.demux(audio=0) if p.size and p.pts is not None]
+    assert abs(max(sound) - max(times)) < 0.2
+
+
+def test_what_is_no_transport_stream_is_left_alone() -> None:
+    tap = TransportTap(lambda size: b"plain" * 200)
+    assert tap.read(1000) == b"plain" * 200
+    assert not tap.active
+    assert not looks_like_ts(b"\x47" * 10)
