@@ -7,12 +7,8 @@ python -m benchmarks.detection --quick    # two clips, one seed; results go to t
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -23,9 +19,10 @@ from benchmarks.channel import FLIPS, GONE_BYTES, SLICE, Damaged, Loss, Sample, 
 from benchmarks.clips import Clip, pick
 from benchmarks.methods import by_position, decode
 from benchmarks.metrics import Luma
-from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
+from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import detection_table
+from benchmarks.workers import run_all
 from concealer.damage import BLOCK, Damage
 from concealer.decoder import DecodedPicture
 
@@ -145,6 +142,10 @@ class Job:
     loss: Loss
     seed: int
 
+    @property
+    def title(self) -> str:
+        return f"{self.clip.name} {self.encoding.codec} {self.encoding.structure} {self.loss.title} seed {self.seed}"
+
     def key(self, kind: str) -> Row:
         return {
             "clip": self.clip.name,
@@ -167,9 +168,10 @@ def classes(loss: Loss) -> tuple[str, ...]:
     return (f"broken, {'known' if loss.gaps_known else 'unknown'} place",)
 
 
-def run_job(job: Job, cache: Path, most: int) -> list[Row]:
+def run_job(job: Job, cache: Path, most: int, sources: str) -> list[Row]:
     """Measure one damaged stream in this process."""
-    return list(_measure(encoded(job.clip, job.encoding, cache), job, most))
+    stream = encoded(job.clip, job.encoding, cache)
+    return [row | {"sources": sources} for row in _measure(stream, job, most)]
 
 
 def _measure(stream: Stream, job: Job, most: int) -> Iterator[Row]:
@@ -181,7 +183,7 @@ def _measure(stream: Stream, job: Job, most: int) -> Iterator[Row]:
     else:
         found = [broken_blocks(stream, damaged, most)]
     for name, counts in zip(names, found, strict=True):
-        yield job.key(name) | counts.row() | {"encoder": stream.writer}
+        yield job.key(name) | rounded(counts.row()) | {"encoder": stream.writer}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -200,32 +202,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "detection.json"
     store = Store(out, command_line("benchmarks.detection"), KEY)
     sources = fingerprint(_ROOMS)
-    todo = [
-        job
+    jobs = [
+        Job(clip, Encoding(codec, structure, options.pictures), loss, seed)
         for clip in clips
         for codec, structure in COMBINATIONS
         for loss in (Loss(SLICE, 0.03), GONE_BYTES, FLIPS)
         for seed in seeds
-        if not all(
-            store.has(job.key(kind) | {"sources": sources})
-            for job in [Job(clip, Encoding(codec, structure, options.pictures), loss, seed)]
-            for kind in classes(loss)
-        )
-        for job in [Job(clip, Encoding(codec, structure, options.pictures), loss, seed)]
     ]
-    with ProcessPoolExecutor(options.processes, get_context("spawn"), initializer=_be_nice) as pool:
-        running = [pool.submit(run_job, job, options.cache, most) for job in todo]
-        for done, future in enumerate(as_completed(running), 1):
-            store.add(row | {"sources": sources} for row in future.result())
-            print(f"\r{done}/{len(todo)}", end="", file=sys.stderr)
-    print(file=sys.stderr)
+    todo = [
+        (job, options.cache, most, sources)
+        for job in jobs
+        if not all(store.has(job.key(kind) | {"sources": sources}) for kind in classes(job.loss))
+    ]
+    failed = run_all(run_job, todo, store.add, options.processes)
     print(detection_table(store.rows))
     print(f"\n{out}")
-    return 0
-
-
-def _be_nice() -> None:
-    os.nice(5)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.channel import drop_one_slice
 from benchmarks.clips import CUPS_720P, ROAD_1080P, available
 from benchmarks.methods import decode
-from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
+from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import latency_tables
 from concealer.damage import DamageMap
@@ -144,7 +144,7 @@ def _row(measure: str, stream: Stream, threads: int, damage: str, values: Row) -
         "damage": damage,
         "encoder": stream.writer,
         "sources": fingerprint(("concealer", "pipelines", "benchmarks/latency.py")),
-    } | values
+    } | rounded(values)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

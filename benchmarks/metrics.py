@@ -16,6 +16,7 @@ Mask = npt.NDArray[np.bool_]
 CAP = 60.0
 """PSNR of identical pictures, and the most any picture can count, in dB."""
 _PEAK = 255.0
+_REACH = 5
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,8 @@ def psnr_of(squared_error: float, samples: int) -> float:
 
 def squared_error(a: Luma, b: Luma, mask: Mask | None = None) -> float:
     """Sum of squared differences, over `mask` if given."""
-    difference = cv2.absdiff(a, b)
-    if mask is not None:
-        difference = difference[mask]
-    counts = np.bincount(difference.ravel(), minlength=256)
-    return float(counts @ (np.arange(256, dtype=np.int64) ** 2))
+    # OpenCV squares a square root: rounding gives back the whole number it was.
+    return float(round(cv2.norm(a, b, cv2.NORM_L2SQR, None if mask is None else mask.view(np.uint8))))
 
 
 def ssim(a: Luma, b: Luma) -> float:
@@ -62,21 +60,31 @@ def ssim(a: Luma, b: Luma) -> float:
     """
     if min(a.shape) < 11:
         raise ValueError(f"SSIM needs at least 11x11 samples, got {a.shape}")
-    if np.array_equal(a, b):
+    windows = (a.shape[0] - 2 * _REACH) * (a.shape[1] - 2 * _REACH)
+    differing = cv2.boundingRect(cv2.absdiff(a, b))
+    if not differing[2]:
         return 1.0
-    x, y = a.astype(np.float32), b.astype(np.float32)
-
-    def mean(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5], np.float32)
-
-    mean_x, mean_y = mean(x), mean(y)
+    # Windows that see no difference count exactly 1: look at the others only.
+    left, top, width, height = differing
+    part = (
+        slice(max(0, top - 2 * _REACH), top + height + 2 * _REACH),
+        slice(max(0, left - 2 * _REACH), left + width + 2 * _REACH),
+    )
+    x, y = a[part].astype(np.float32), b[part].astype(np.float32)
+    mean_x, mean_y = _window_means(x), _window_means(y)
     product = mean_x * mean_y
     squares = mean_x * mean_x + mean_y * mean_y
-    variances = mean(x * x + y * y) - squares
-    covariance = mean(x * y) - product
+    variances = _window_means(x * x + y * y) - squares
+    covariance = _window_means(x * y) - product
     c1, c2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
     similarity = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
-    return float(similarity.mean())
+    return 1.0 - float(np.sum(1.0 - similarity, dtype=np.float64)) / windows
+
+
+def _window_means(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Gaussian-weighted means of the windows that lie wholly inside."""
+    size = 2 * _REACH + 1
+    return np.asarray(cv2.GaussianBlur(values, (size, size), 1.5)[_REACH:-_REACH, _REACH:-_REACH], np.float32)
 
 
 def shown(pictures: Sequence[Luma | None]) -> list[Luma]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.store import Row
-from benchmarks.tables import combination_title, combinations, distinct, over_clips, present_methods, select
+from benchmarks.tables import clips_of, combination_title, combinations, distinct, over_clips, present_methods, select
 
 _COLOURS = {"concealer": "#0072B2", "copy": "#009E73", "ffmpeg": "#D55E00", "ffmpeg_corrupt": "#CC79A7"}
 """Told apart by people who see colours differently (Okabe and Ito 2008)."""
@@ -49,7 +49,7 @@ def rate_plot(rows: Sequence[Row], path: Path) -> None:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
     axes[0][0].set_ylabel("sequence PSNR-Y, dB")
-    clips, seeds = distinct(rows, "clip"), distinct(rows, "seed")
+    clips, seeds = clips_of(rows), distinct(rows, "seed")
     figure.suptitle(f"Mean over {', '.join(clips)}; {len(seeds)} seeds", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

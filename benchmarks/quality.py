@@ -7,22 +7,18 @@ python -m benchmarks.quality --quick    # under two minutes; results go to the c
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.channel import MODELS, SLICE, Loss, transmit
 from benchmarks.clips import Clip, pick
 from benchmarks.methods import Method, methods_for
 from benchmarks.metrics import score
-from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
+from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import quality_tables
+from benchmarks.workers import run_all
 
 KEY = ("clip", "codec", "structure", "settings", "pictures", "model", "rate", "detail", "seed", "method")
 RATE = 0.03
@@ -74,7 +70,7 @@ def measure(stream: Stream, job: Job, methods: Sequence[Method]) -> Iterator[Row
         scores = score(clean, played.pictures, holes) if played.out else None
         yield {
             **job.key(method.name),
-            **({} if scores is None else asdict(scores)),
+            **({} if scores is None else rounded(asdict(scores))),
             "pictures_in": len(stream.units),
             "pictures_arrived": len(damaged.samples),
             "pictures_out": played.out,
@@ -96,26 +92,24 @@ def plan(
     clips: Sequence[Clip], pictures: int, seeds: Sequence[int], sets: Sequence[str], methods: tuple[str, ...]
 ) -> list[Job]:
     """All jobs, those of the main table first."""
-    main = [(clip, pair) for clip in clips for pair in COMBINATIONS]
-    jobs = []
-    if "main" in sets:
-        loss = Loss(SLICE, RATE)
-        for clip, (codec, structure) in main:
-            jobs += [Job(clip, Encoding(codec, structure, pictures), loss, seed, methods) for seed in seeds]
+    few = tuple(name for name in FEW if not methods or name in methods)
+
+    def jobs(names: Sequence[str], losses: Sequence[Loss], seeds: Sequence[int], methods: tuple[str, ...]) -> list[Job]:
+        chosen = [clip for clip in clips if not names or clip.name in names] or list(clips[:1])
+        return [
+            Job(clip, Encoding(codec, structure, pictures), loss, seed, methods)
+            for clip in chosen
+            for codec, structure in COMBINATIONS
+            for loss in losses
+            for seed in seeds
+        ]
+
+    planned = jobs((), [Loss(SLICE, RATE)], seeds, methods) if "main" in sets else []
     if "sweep" in sets:
-        chosen = [clip for clip in clips if clip.name in SWEEP_CLIPS] or list(clips[:1])
-        for clip, (codec, structure) in [(c, pair) for c in chosen for pair in COMBINATIONS]:
-            for rate in SWEEP:
-                loss = Loss(SLICE, rate)
-                few = tuple(name for name in FEW if not methods or name in methods)
-                jobs += [Job(clip, Encoding(codec, structure, pictures), loss, seed, few) for seed in seeds[:3]]
+        planned += jobs(SWEEP_CLIPS, [Loss(SLICE, rate) for rate in SWEEP], seeds[:3], few)
     if "models" in sets:
-        chosen = [clip for clip in clips if clip.name in MODEL_CLIPS] or list(clips[:1])
-        for clip, (codec, structure) in [(c, pair) for c in chosen for pair in COMBINATIONS]:
-            for loss in MODELS:
-                few = tuple(name for name in FEW if not methods or name in methods)
-                jobs += [Job(clip, Encoding(codec, structure, pictures), loss, seed, few) for seed in seeds[:2]]
-    return jobs
+        planned += jobs(MODEL_CLIPS, MODELS, seeds[:2], few)
+    return planned
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -144,37 +138,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = [job for job in jobs if job.loss.model != SLICE or job.loss.rate in (RATE, 0.1)]
     store = Store(out, command_line("benchmarks.quality"), KEY)
     sources = {m.name: fingerprint(m.rooms) for codec in ("h264", "hevc") for m in methods_for(codec)}
-    todo: list[tuple[Job, list[str]]] = []
-    for job in dict.fromkeys(jobs):
-        names = [m.name for m in methods_for(job.encoding.codec, job.methods)]
-        names = [name for name in names if not store.has(job.key(name) | {"sources": sources[name]})]
+    todo: list[tuple[Job, list[str], dict[str, str], Path]] = []
+    planned: set[tuple[Clip, Encoding, Loss, int, str]] = set()
+    for job in jobs:
+        names = []
+        for method in methods_for(job.encoding.codec, job.methods):
+            place = (job.clip, job.encoding, job.loss, job.seed, method.name)
+            known = store.has(job.key(method.name) | {"sources": sources[method.name]})
+            if not known and place not in planned:
+                planned.add(place)
+                names.append(method.name)
         if names:
-            todo.append((job, names))
-    _run(todo, store, sources, options.cache, options.processes)
+            todo.append((job, names, sources, options.cache))
+    failed = run_all(run_job, todo, store.add, options.processes)
     print("\n\n".join(quality_tables(store.rows)))
     print(f"\n{out}")
-    return 0
-
-
-def _run(todo: list[tuple[Job, list[str]]], store: Store, sources: dict[str, str], cache: Path, processes: int) -> None:
-    started, done = time.monotonic(), 0
-    # Forking after the decoder's threads have run is not safe.
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_be_nice) as pool:
-        running = {pool.submit(run_job, job, names, sources, cache): job for job, names in todo}
-        for future in as_completed(running):
-            store.add(future.result())
-            done += 1
-            left = (time.monotonic() - started) / done * (len(todo) - done)
-            print(
-                f"\r{done}/{len(todo)}  {left / 60:4.1f} min left  {running[future].title:60}",
-                end="",
-                file=sys.stderr,
-            )
-    print(file=sys.stderr)
-
-
-def _be_nice() -> None:
-    os.nice(5)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

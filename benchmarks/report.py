@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks import plots
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
+    clips_of,
     detection_table,
     distinct,
     latency_tables,
@@ -76,12 +77,17 @@ def _made_by(content: dict[str, list[Row]]) -> str:
         libraries = f"PyAV {versions['av']}, FFmpeg {versions['ffmpeg']}, NumPy {versions['numpy']}"
         place = f"{machine['cpu']}, {machine['cores']} cores; {libraries}, OpenCV {versions['opencv']}"
         lines.append(f"`{run['command']}`, {run['date'][:10]}, {place}")
+    by_method: dict[object, set[object]] = {}
+    for row in content["rows"]:
+        by_method.setdefault(row.get("method"), set()).add(row.get("sources"))
+    if any(len(sources) > 1 for sources in by_method.values()):
+        lines.append("**The rows are from more than one state of the sources.**")
     return "  \n".join(dict.fromkeys(lines))
 
 
 def _streams(rows: Sequence[Row]) -> str:
     lines = []
-    for clip in distinct(rows, "clip"):
+    for clip in clips_of(rows):
         for settings in distinct(select(rows, clip=clip), "settings"):
             row = select(rows, clip=clip, settings=settings)[0]
             size = f"{row['width']}x{row['height']}"

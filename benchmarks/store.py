@@ -21,6 +21,8 @@ import numpy as np
 Row = dict[str, Any]
 
 RESULTS = Path(__file__).resolve().parent / "results"
+_STREAM = ("clip", "codec", "structure", "settings", "pictures", "width", "height", "encoder")
+"""Fields that many rows share; the file holds them once."""
 _ROOMS = Path(__file__).resolve().parent.parent
 
 
@@ -110,21 +112,35 @@ class Store:
     def _write(self) -> None:
         used = sorted({row["run"] for row in self._rows.values()})
         places = {number: place for place, number in enumerate(used)}
-        runs = [json.dumps(self._runs[number]) for number in used]
-        rows = [json.dumps(row | {"run": places[row["run"]]}) for row in self._rows.values()]
-        text = '{"runs": [\n' + ",\n".join(runs) + '\n], "rows": [\n' + ",\n".join(rows) + "\n]}\n"
+        parts: dict[str, list[str]] = {"runs": [json.dumps(self._runs[number]) for number in used]}
+        streams: dict[str, int] = {}
+        rows = []
+        for row in self._rows.values():
+            stream = json.dumps({name: row[name] for name in _STREAM if name in row})
+            short: Row = {"run": places[row["run"]], "stream": streams.setdefault(stream, len(streams))}
+            short |= {name: value for name, value in row.items() if name not in _STREAM and name != "run"}
+            rows.append(json.dumps(short))
+        parts |= {"streams": list(streams), "rows": rows}
+        lists = [f"{json.dumps(name)}: [\n" + ",\n".join(part) + "\n]" for name, part in parts.items()]
+        text = "{" + ",\n".join(lists) + "}\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         part.write_text(text)
         part.replace(self.path)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """{"runs": [...], "rows": [...]} of a results file. Raises ValueError if it is something else."""
+def rounded(row: Row, digits: int = 4) -> Row:
+    """The row with its floats rounded: more digits would only fill the file."""
+    return {name: round(value, digits) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def read(path: Path) -> dict[str, list[Row]]:
+    """{"runs": [...], "rows": [...]} of a results file, rows complete. Raises ValueError if it is something else."""
     try:
         known = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path.name} is not a results file: {error}") from error
-    if not isinstance(known, dict) or not {"runs", "rows"} <= set(known):
-        raise ValueError(f"{path.name} is not a results file: it has no runs and rows")
-    return known
+    if not isinstance(known, dict) or not {"runs", "streams", "rows"} <= set(known):
+        raise ValueError(f"{path.name} is not a results file: it has no runs, streams and rows")
+    rows = [known["streams"][row.pop("stream")] | row for row in known["rows"]]
+    return {"runs": known["runs"], "rows": rows}

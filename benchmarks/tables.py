@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
+from benchmarks.clips import CLIPS
 from benchmarks.methods import METHODS
 from benchmarks.store import Row
 from benchmarks.streams import COMBINATIONS
@@ -36,6 +37,12 @@ def distinct(rows: Sequence[Row], name: str) -> list[str]:
     return list(dict.fromkeys(str(row[name]) for row in rows))
 
 
+def clips_of(rows: Sequence[Row]) -> list[str]:
+    """Names of clips, in the order of `CLIPS`."""
+    order = {clip.name: place for place, clip in enumerate(CLIPS)}
+    return sorted(distinct(rows, "clip"), key=lambda name: order.get(name, len(order)))
+
+
 def select(rows: Sequence[Row], **fields: object) -> list[Row]:
     """Rows whose fields have these values."""
     return [row for row in rows if all(row.get(name) == value for name, value in fields.items())]
@@ -43,7 +50,7 @@ def select(rows: Sequence[Row], **fields: object) -> list[Row]:
 
 def over_clips(rows: Sequence[Row], name: str) -> float | None:
     """Mean over seeds within each clip, then over clips: every clip counts the same."""
-    return mean([mean([row.get(name) for row in select(rows, clip=clip)]) for clip in distinct(rows, "clip")])
+    return mean([mean([row.get(name) for row in select(rows, clip=clip)]) for clip in clips_of(rows)])
 
 
 def present_methods(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -67,7 +74,7 @@ def psnr_table(rows: Sequence[Row]) -> str:
     """Clips x methods: sequence PSNR / hole PSNR, means over seeds; the last row is the mean over clips."""
     methods = present_methods(rows)
     lines = []
-    for clip in distinct(rows, "clip"):
+    for clip in clips_of(rows):
         part = select(rows, clip=clip)
         lines.append([clip, *(_pair(select(part, method=name), over_clips) for name, _ in methods)])
     lines.append(["**mean**", *(f"**{_pair(select(rows, method=name), over_clips)}**" for name, _ in methods)])
@@ -130,7 +137,7 @@ def quality_tables(rows: Sequence[Row], rate: float = 0.03) -> list[str]:
     main = select(rows, model="slice", rate=rate, detail="")
     tables = []
     for codec, structure, part in combinations(main):
-        seeds = ", ".join(distinct(part, "seed"))
+        seeds = ", ".join(sorted(distinct(part, "seed")))
         title = f"{CODEC_NAMES[codec]} {STRUCTURE_NAMES[structure]}, {100 * rate:g} % slice loss, seeds {seeds}"
         tables += [f"### {title}", psnr_table(part), summary_table(part)]
     others = [row for row in rows if row["model"] != "slice" or row["detail"]]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from benchmarks.store import Row
 from benchmarks.tables import (
     CODEC_NAMES,
+    clips_of,
     combination_title,
     combinations,
-    distinct,
     mean,
     number,
     precision,
@@ -49,7 +49,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
 def gain(rows: Sequence[Row], over: str) -> dict[str, float]:
     """Sequence PSNR of concealer minus that of method `over`, by clip, each a mean over seeds."""
     gains = {}
-    for clip in distinct(rows, "clip"):
+    for clip in clips_of(rows):
         pair = [mean([row.get("psnr") for row in select(rows, clip=clip, method=name)]) for name in ("concealer", over)]
         if pair[0] is not None and pair[1] is not None:
             gains[clip] = pair[0] - pair[1]
