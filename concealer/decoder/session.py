@@ -42,7 +42,7 @@ RepairFn = Callable[[Picture, DamageMap, Sequence[Picture]], Any]
 """repair(picture, damage, references) edits `picture.planes` inside the hole; its result is passed on untouched."""
 
 MotionFn = Callable[[int, int, Sequence[Picture], int, int], npt.NDArray[np.int16] | None]
-"""motion(order, toward, references, top, bottom) of a picture not decoded yet, as `repair.predicted_motion` gives it."""
+"""motion(order, toward, references, top, bottom) of a picture not decoded yet: see `repair.predicted_motion`."""
 
 _REFERENCES = 6
 """Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
