@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from pipelines import output_file
 from pipelines.encoder import PictureEncoder, cannot_hold, has_flag, output_tag
 from pipelines.errors import OutputError, one_line
-from pipelines.source import Source
+from pipelines.source import Source, codec_name
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,11 @@ class Sink:
         self.container = self._open()
         self.container.metadata.update(_kept(source.container.metadata))
         if not self._encoded:
-            self._start()
+            try:
+                self._start()
+            except OutputError:
+                self.abort()
+                raise
 
     def _open(self) -> OutputContainer:
         options = {}
@@ -291,6 +295,6 @@ def _kept(tags: Mapping[str, str]) -> dict[str, str]:
 
 def stream_label(stream: Stream) -> str:
     """A stream in words: "audio stream #1 (aac, eng)"."""
-    codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.name
-    details = ", ".join(part for part in (codec, stream.metadata.get("language")) if part and part != "und")
+    known = (codec_name(stream), stream.metadata.get("language", "und"))
+    details = ", ".join(part for part in known if part not in ("?", "und"))
     return f"{stream.type} stream #{stream.index}" + (f" ({details})" if details else "")

@@ -147,7 +147,7 @@ class Source:
                     raise InputError(f"{self.label}: video stream #{stream.index} is encrypted")
                 found[stream.index] = stream
         if not found:
-            held = ", ".join(f"{s.type} {_codec_name(s)}" for s in self.container.streams) or "no streams"
+            held = ", ".join(f"{s.type} {codec_name(s)}" for s in self.container.streams) or "no streams"
             raise InputError(f"{self.label}: no H.264 or HEVC video in it ({held})")
         return found
 
@@ -301,5 +301,8 @@ class Source:
             self._file.close()
 
 
-def _codec_name(stream: Stream) -> str:
-    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.name or "?"
+def codec_name(stream: Stream) -> str:
+    """Name of a stream's codec, "?" if FFmpeg knows none."""
+    context = stream.codec_context
+    # A stream without context has its name, if any, by its type.
+    return context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "?"

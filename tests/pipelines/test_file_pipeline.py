@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -391,3 +392,33 @@ def test_every_real_damaged_stream_goes_through(
     with capsys.disabled():
         print("\n" + "\n".join(lines))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "h264.mkv", "h264.ts", "h264.264", "hevc.mp4", "hevc.mkv", "hevc.ts"])
+def test_any_damage_to_a_file_ends_in_a_result_or_one_clear_error(media: Path, tmp_path: Path, name: str) -> None:
+    whole = (media / name).read_bytes()
+    source, out = tmp_path / name, tmp_path / "out.mkv"
+    for seed in range(12):
+        dice = random.Random(seed)
+        data = bytearray(whole)
+        kind = seed % 4
+        if kind == 0:
+            for _ in range(dice.choice([1, 20, 300])):
+                data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        elif kind == 1:
+            del data[dice.randrange(len(data)) :]
+        elif kind == 2:
+            start = dice.randrange(len(data))
+            del data[start : start + dice.choice([1, 188, 1500])]
+        else:
+            del data[: dice.randrange(len(data))]
+        source.write_bytes(data)
+        try:
+            result = conceal_file(source, out, Settings(encoder=FAST, overwrite=True))
+        except ConcealError as error:
+            assert isinstance(error, InputError), error
+            assert "\n" not in str(error)
+        else:
+            assert result.pictures > 0
+            assert out.exists()
+        assert {path.name for path in tmp_path.iterdir()} <= {name, "out.mkv"}
