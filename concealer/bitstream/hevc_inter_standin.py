@@ -12,7 +12,7 @@ import numpy.typing as npt
 from . import hevc
 from .hevc_header_writer import slice_header_rbsp
 from .hevc_sets import Pps, Sps
-from .hevc_substreams import CodingOrder, code_slice_data
+from .hevc_substreams import CodingOrder, SliceShape, code_slice_data, coding_order
 from .nal import NalUnit, escape
 from .standin_error import UnsupportedStandInError
 from .symbol_coder import TERMINATE_STATE, State, Symbol, exp_golomb, initial_state
@@ -62,15 +62,12 @@ def hevc_inter_standin(
     header.temporal_mvp = header.sao_luma = header.sao_chroma = False
     sps, pps = header.sps, header.pps
     order = coding_order(sps, pps)
-    if not 0 <= first < end <= order.size:
-        raise ValueError(f"range must lie within 0..{order.size}, got {first}..{end}")
-    if order.legal_ranges(first, end) != [(first, end)]:
-        raise UnsupportedStandInError(f"tiles or wavefront rows forbid one slice from {first} to {end}")
+    order.check(first, end)
     header.first_slice_segment, header.address = first == 0, order.scan[first]
     qp = pps.init_qp + header.slice_qp_delta
     if motion is None:
         key = (header.slice_type, max(0, min(51, qp)), header.max_num_merge_cand > 1)
-        coded = _skipped(_Shape(sps, pps), key, first, end)
+        coded = _skipped(SliceShape(sps, pps), key, first, end)
     else:
         lists = _lists(header, references, motion)
         top, bottom = order.rows(first, end)
@@ -79,35 +76,6 @@ def hevc_inter_standin(
         coded = _coded(coder, order, _contexts(header.slice_type, qp), first, end)
     head = slice_header_rbsp(header, [len(part) for part in coded[:-1]])
     return NalUnit(escape(head) + b"".join(coded))
-
-
-@lru_cache(maxsize=16)
-def _order(key: _Shape) -> CodingOrder:
-    return CodingOrder(key.sps, key.pps)
-
-
-def coding_order(sps: Sps, pps: Pps) -> CodingOrder:
-    """CTBs of a picture in coding order; made once per pair of parameter sets."""
-    return _order(_Shape(sps, pps))
-
-
-class _Shape:
-    """Parameter sets, compared by what matters for the shape of a slice: a key to remember results by."""
-
-    __slots__ = ("_key", "pps", "sps")
-
-    def __init__(self, sps: Sps, pps: Pps) -> None:
-        self.sps, self.pps = sps, pps
-        self._key = (
-            (sps.width, sps.height, sps.log2_ctb, sps.log2_min_cb, pps.entropy_coding_sync),
-            (pps.tile_columns, pps.tile_rows, pps.tile_widths, pps.tile_heights, pps.transquant_bypass),
-        )
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Shape) and self._key == other._key
 
 
 def _check(h: hevc.SliceHeader) -> None:
@@ -146,9 +114,9 @@ def _contexts(slice_type: int, qp: int) -> tuple[State, ...]:
 
 
 @lru_cache(maxsize=512)
-def _skipped(shape: _Shape, key: tuple[int, int, bool], first: int, end: int) -> list[bytes]:
+def _skipped(shape: SliceShape, key: tuple[int, int, bool], first: int, end: int) -> list[bytes]:
     slice_type, qp, has_merge_index = key
-    order = _order(shape)
+    order = coding_order(shape.sps, shape.pps)
     coder = _InterCoder(shape.sps, shape.pps, slice_type, has_merge_index, order.rows(first, end)[0], [], None)
     return _coded(coder, order, _contexts(slice_type, qp), first, end)
 

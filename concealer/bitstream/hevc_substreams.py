@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from .hevc_sets import Pps, Sps
+from .standin_error import UnsupportedStandInError
 from .symbol_coder import State, Symbol, SymbolCoder
 
 
@@ -81,6 +82,13 @@ class CodingOrder:
             first = stop
         return ranges
 
+    def check(self, first: int, end: int) -> None:
+        """Raises ValueError for a range outside the picture, UnsupportedStandInError if it must be cut."""
+        if not 0 <= first < end <= self.size:
+            raise ValueError(f"range must lie within 0..{self.size}, got {first}..{end}")
+        if self.legal_ranges(first, end) != [(first, end)]:
+            raise UnsupportedStandInError(f"tiles or wavefront rows forbid one slice from {first} to {end}")
+
     def substreams(self, first: int, end: int) -> list[Substream]:
         """Substreams of a slice of the places first..end - 1, which must be a legal range."""
         cuts = [first]
@@ -96,6 +104,35 @@ class CodingOrder:
                 Substream(tuple(self.scan[start:stop]), new_tile, wide and not new_tile, wide and stop - start > 1)
             )
         return streams
+
+
+class SliceShape:
+    """Parameter sets, compared by what matters for how slices are cut: a key to remember results by."""
+
+    __slots__ = ("_key", "pps", "sps")
+
+    def __init__(self, sps: Sps, pps: Pps) -> None:
+        self.sps, self.pps = sps, pps
+        self._key = (
+            (sps.width, sps.height, sps.log2_ctb, sps.log2_min_cb, pps.entropy_coding_sync),
+            (pps.tile_columns, pps.tile_rows, pps.tile_widths, pps.tile_heights, pps.transquant_bypass),
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SliceShape) and self._key == other._key
+
+
+@lru_cache(maxsize=16)
+def _coding_order(shape: SliceShape) -> CodingOrder:
+    return CodingOrder(shape.sps, shape.pps)
+
+
+def coding_order(sps: Sps, pps: Pps) -> CodingOrder:
+    """CTBs of a picture in coding order; made once per shape."""
+    return _coding_order(SliceShape(sps, pps))
 
 
 def code_slice_data(

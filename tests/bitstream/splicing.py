@@ -59,9 +59,7 @@ def output_index(aus: list[AccessUnit], index: int) -> int:
     return sorted(range(len(aus)), key=lambda i: aus[i].order).index(index)
 
 
-def displaced(
-    plane: npt.NDArray[np.int32], vectors: npt.NDArray[np.int16], block: int
-) -> npt.NDArray[np.int32]:
+def displaced(plane: npt.NDArray[np.int32], vectors: npt.NDArray[np.int16], block: int) -> npt.NDArray[np.int32]:
     """`plane` displaced by whole-sample vectors (rows, cols, 2) of blocks of `block` samples, edges repeated."""
     height, width = plane.shape
     field = vectors.astype(np.int64).repeat(block, 0).repeat(block, 1)[:height, :width]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import dataclasses
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,10 @@ import pytest
 
 from concealer.bitstream import AccessUnit, NalUnit, hevc
 from concealer.bitstream.hevc_header_writer import slice_header_rbsp
-from concealer.bitstream.hevc_inter_standin import coding_order, hevc_inter_standin
-from concealer.bitstream.nal import escape
+from concealer.bitstream.hevc_inter_standin import hevc_inter_standin
+from concealer.bitstream.hevc_intra_standin import hevc_intra_standin
+from concealer.bitstream.hevc_substreams import CodingOrder, coding_order
+from concealer.bitstream.nal import escape, join_annexb
 from concealer.bitstream.standin_error import UnsupportedStandInError
 from tests.bitstream.splicing import Planes, decode, displaced, output_index, parse, replaced
 from tests.media import clip, encode_bytes
@@ -33,7 +36,7 @@ CLIPS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def encoded(name: str) -> tuple[list[AccessUnit], list[Planes]]:
     width = 64 if "one CTB" in name else 352 if "min CU 16" in name else 360
     stream = encode_bytes(clip(7, width, 288, seed=2), "hevc", crf=20, **CLIPS[name])  # type: ignore[arg-type]
@@ -206,7 +209,7 @@ def test_one_list_of_a_b_slice_and_other_references() -> None:
 
 
 def test_weights_of_the_sibling_apply() -> None:
-    frames = [(frame * (1 - 0.12 * i)).astype(np.uint8) for i, frame in enumerate(clip(5, 352, 288))]
+    frames = [(frame * (1 - 0.12 * i)).astype(np.uint8) for i, frame in enumerate(clip(1, 352, 288) * 6)]
     extra = {"ctu": 32, "no-deblock": 1, "weightp": 1, "ref": 1}
     stream = encode_bytes(frames, "hevc", slices=3, preset="veryfast", crf=16, extra=extra)
     aus, (planes, _, _) = parse(stream, "hevc"), decode(stream, "hevc")
@@ -228,13 +231,8 @@ def test_whole_picture_and_first_slice() -> None:
     pieces = aus[index].slices
     whole = hevc_inter_standin(header, 0, aus[index].rows * aus[index].cols)
     drop = {id(piece.nal) for piece in pieces[1:]}
-    kept = [au for au in aus]
-    stream_nals = {id(pieces[0].nal): whole}
-    from concealer.bitstream.nal import join_annexb
-
-    stream = join_annexb(
-        stream_nals.get(id(nal), nal) for au in kept for nal in au.nals if id(nal) not in drop
-    )
+    swap = {id(pieces[0].nal): whole}
+    stream = join_annexb(swap.get(id(nal), nal) for au in aus for nal in au.nals if id(nal) not in drop)
     got, complaints, _ = decode(stream, "hevc")
     assert not complaints
     for new, old in zip(got[index], planes[index - 1], strict=True):
@@ -276,3 +274,39 @@ def test_refusals() -> None:
     order = coding_order(header.sps, header.pps)
     cols = header.sps.width_ctbs
     assert order.legal_ranges(first + 1, end) == [(first + 1, first + cols), (first + cols, end)]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_flat_intra_slice(name: str) -> None:
+    aus, planes = encoded(name)
+    inter, *_ = victim(aus)
+    for index in (0, inter):
+        piece = aus[index].slices[-1]
+        header, first = piece.header, piece.first
+        assert isinstance(header, hevc.SliceHeader) and first is not None
+        stand_in = hevc_intra_standin(header, first, aus[index].rows * aus[index].cols)
+        got, complaints, _ = decode(replaced(aus, {id(piece.nal): stand_in}), "hevc")
+        assert not complaints
+        place = output_index(aus, index)
+        for new, old in zip(got[place], planes[place], strict=True):
+            hole = hole_of(aus[index], first, aus[index].rows * aus[index].cols, new.shape)
+            assert (new[hole] == 1 << header.sps.bit_depth_luma - 1).all()
+            assert np.array_equal(new[~hole], old[~hole])
+
+
+def test_tiles_are_cut_like_the_standard_says() -> None:
+    aus, _ = encoded("P ctu 16")
+    _, header, *_ = victim(aus)
+    tiled = dataclasses.replace(header.pps, tiles=True, tile_columns=2, tile_rows=2, entropy_coding_sync=False)
+    order = CodingOrder(header.sps, tiled)
+    cols, rows = header.sps.width_ctbs, header.sps.height_ctbs
+    first_tile = (cols // 2) * (rows // 2)
+    assert order.scan[first_tile] == cols // 2
+    assert order.legal_ranges(0, cols * rows) == [(0, cols * rows)]
+    assert order.legal_ranges(3, cols * rows - 1)[0] == (3, first_tile)
+    streams = order.substreams(0, cols * rows)
+    assert [stream.starts_tile for stream in streams] == [True] * 4
+    assert sorted(address for stream in streams for address in stream.ctbs) == list(range(cols * rows))
+    with pytest.raises(UnsupportedStandInError, match="tiles"):
+        h = dataclasses.replace(header, pps=tiled)
+        hevc_inter_standin(h, 3, cols * rows - 1)

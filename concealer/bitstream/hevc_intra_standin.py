@@ -1,0 +1,112 @@
+"""HEVC intra slices written in place of lost ones: DC prediction without residual, a flat grey (7.3.8)."""
+
+from __future__ import annotations
+
+import copy
+
+from . import hevc
+from .hevc_header_writer import slice_header_rbsp
+from .hevc_sets import Pps, Sps
+from .hevc_substreams import code_slice_data, coding_order
+from .nal import NalUnit, escape
+from .standin_error import UnsupportedStandInError
+from .symbol_coder import TERMINATE_STATE, Symbol, initial_state
+
+# Context indices and initValue (9.3.2.2, initType 0).
+_SPLIT, _BYPASS_CU, _PART, _MOST_PROBABLE, _CHROMA, _SPLIT_TRANSFORM, _CBF_LUMA, _CBF_CHROMA = (
+    0, 3, 4, 5, 6, 7, 10, 12,
+)  # fmt: skip
+_INIT = (139, 141, 157, 154, 184, 184, 63, 153, 138, 138, 111, 141, 94, 138, 182, 154, 154)
+_TERMINATE = len(_INIT)
+_SCREEN_CONTENT_PROFILES = (9, 11)
+
+
+def hevc_intra_standin(sibling: hevc.SliceHeader, first: int, end: int) -> NalUnit:
+    """An intra slice of middle grey for the CTBs at places `first`..`end` - 1 in coding order.
+
+    `sibling`: header of any slice of the same picture, IRAP or not. About 20 bytes, for pixels that are
+    repaired afterwards. Raises UnsupportedStandInError if the stream has no such slice, ValueError for a
+    range outside the picture.
+    """
+    sps, pps = sibling.sps, sibling.pps
+    if sps.separate_colour_plane:
+        raise UnsupportedStandInError("separately coded colour planes")
+    if pps.curr_pic_ref or sps.profile_idc in _SCREEN_CONTENT_PROFILES:
+        raise UnsupportedStandInError("screen content coding tools")
+    header = copy.copy(sibling)
+    header.dependent = header.sao_luma = header.sao_chroma = header.temporal_mvp = False
+    header.slice_type, header.weights = hevc.I, None
+    order = coding_order(sps, pps)
+    order.check(first, end)
+    header.first_slice_segment, header.address = first == 0, order.scan[first]
+    qp = pps.init_qp + header.slice_qp_delta
+    contexts = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in _INIT]
+    coder = _IntraCoder(sps, pps)
+    streams = order.substreams(first, end)
+    data = code_slice_data(streams, [*contexts, TERMINATE_STATE], _TERMINATE, coder.code_ctb, coder.start_tile)
+    coded = [escape(part) for part in data]
+    head = slice_header_rbsp(header, [len(part) for part in coded[:-1]])
+    return NalUnit(escape(head) + b"".join(coded))
+
+
+class _IntraCoder:
+    """Codes CTBs of CUs as large as they can be, predicted by DC mode."""
+
+    def __init__(self, sps: Sps, pps: Pps) -> None:
+        self._sps, self._lossless = sps, pps.transquant_bypass
+        self._depths: dict[tuple[int, int], int] = {}
+
+    def start_tile(self) -> None:
+        """Forget the neighbours."""
+        self._depths = {}
+
+    def code_ctb(self, address: int, symbols: list[Symbol]) -> None:
+        """Append the symbols of the CTB with this raster address."""
+        log2_ctb = self._sps.log2_ctb
+        y, x = divmod(address, self._sps.width_ctbs)
+        self._quadtree(x << log2_ctb, y << log2_ctb, log2_ctb, 0, symbols)
+
+    def _quadtree(self, x: int, y: int, log2_size: int, depth: int, symbols: list[Symbol]) -> None:
+        sps, size = self._sps, 1 << log2_size
+        split = x + size > sps.width or y + size > sps.height
+        if log2_size > sps.log2_min_cb and not split:
+            left = self._depths.get((x - 8 >> 3, y >> 3), 0) > depth
+            above = self._depths.get((x >> 3, y - 8 >> 3), 0) > depth
+            symbols.append((_SPLIT + left + above, 0))
+        if split:
+            half = size >> 1
+            for part_y in (y, y + half):
+                for part_x in (x, x + half):
+                    if part_x < sps.width and part_y < sps.height:
+                        self._quadtree(part_x, part_y, log2_size - 1, depth + 1, symbols)
+            return
+        if self._lossless:
+            symbols.append((_BYPASS_CU, 0))
+        if log2_size == sps.log2_min_cb:
+            symbols.append((_PART, 1))
+        if sps.pcm is not None and sps.pcm[2] <= log2_size <= sps.pcm[3]:
+            symbols.append((_TERMINATE, 0))
+        # Both neighbours have or are taken to have DC mode, which is then most probable mode 1 (8.4.2).
+        symbols += [(_MOST_PROBABLE, 1), (-2, 0b10)]
+        if sps.chroma_array_type:
+            symbols.append((_CHROMA, 0))
+        self._transform_tree(log2_size, 0, symbols)
+        for row in range(y >> 3, y + size >> 3):
+            for col in range(x >> 3, x + size >> 3):
+                self._depths[col, row] = depth
+
+    def _transform_tree(self, log2_size: int, depth: int, symbols: list[Symbol]) -> None:
+        """Transform units as large as they can be, without coefficients."""
+        sps = self._sps
+        split = log2_size > sps.log2_max_tb
+        if not split and log2_size > sps.log2_min_tb and depth < sps.max_transform_hierarchy_depth[1]:
+            symbols.append((_SPLIT_TRANSFORM + 5 - log2_size, 0))
+        if depth == 0 and sps.chroma_array_type:
+            # 4:2:2 has two square blocks of each chroma plane, and a flag for each.
+            flags = 2 if sps.chroma_array_type == 2 and not split else 1
+            symbols += [(_CBF_CHROMA, 0)] * (2 * flags)
+        if split:
+            for _ in range(4):
+                self._transform_tree(log2_size - 1, depth + 1, symbols)
+        else:
+            symbols.append((_CBF_LUMA + (depth == 0), 0))
