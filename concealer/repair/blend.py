@@ -24,6 +24,10 @@ clips: +0.5 dB over 0, flat between 0.5 and 1)."""
 ERROR_FLOOR = 1.0
 """Mean absolute difference (8-bit scale) below which errors are noise and count alike."""
 
+UNTRIED_MOTION = 2.0
+"""Factor on the expected error of motion that no received sample speaks for: flow fits the pictures it was found in
+better than the next one."""
+
 
 def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Array]:
     """Logarithm of each candidate's expected error in the window, (n, h, w) float32 on the error grid, and the
@@ -46,6 +50,10 @@ def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Arr
     doubts = [c.doubt for c in candidates if c.doubt is not None]
     if len(doubts) != len(candidates):
         return from_rim, mean
+    if not trust.any():
+        # Nothing was received to try motion on: it must make the references agree far better than standing still does.
+        prior = np.array([0.0 if c.flow is None else np.log(UNTRIED_MOTION) for c in candidates], np.float32)
+        return np.log(np.stack(doubts) + floor) + prior[:, None, None], mean
     # Blurred like the disagreement it is compared with.
     near = np.maximum(cv2.blur(trust, (5, 5)), 1e-3)
     local = np.stack([cv2.blur(one, (5, 5)) for one in seen]) / near

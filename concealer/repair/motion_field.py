@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.picture import Picture
-from concealer.repair.flow import Array, dense_flow, extrapolate, interpolate, sample
+from concealer.repair.flow import Array, dense_flow, extrapolate, interpolate, stop_still_places
 
 _MARGIN = 64
 """Luma rows above and below the wanted ones that flow is computed on: motion reaches over the border."""
 _COARSE_WIDTH = 640
 """Wider pictures are searched at half resolution."""
 _CELL = 8
-_WINDOW = 15
-_WORTH = 0.5
-"""Motion must lower the difference between the two references to this share."""
 _LONGEST = 2**13
 """Quarter samples; HEVC allows 2**15, no real motion between neighbours comes near."""
 
@@ -47,20 +44,12 @@ def predicted_motion(
     scale = 2 if goal.width > _COARSE_WIDTH else 1
     at_goal, at_other = (_luma(picture, rows, scale) for picture in (goal, other))
     seen = dense_flow(at_goal, at_other, scale)
-    _stop_still_places(seen, at_goal, at_other, scale)
+    stop_still_places(seen, at_goal, at_other, scale)
     if across:
         flow, _ = interpolate(seen, (order - toward) / (other.order - toward), scale)
     else:
         flow = extrapolate(seen, (order - toward) / (toward - other.order), scale)
     return _quarter_cells(flow, rows.start, goal, top, bottom)
-
-
-def _stop_still_places(flow: Array, goal: Array, other: Array, scale: int) -> None:
-    """Zero the flow in place where it explains the pictures hardly better than standing still: it is noise there."""
-    moved = sample(other, flow, scale)
-    still_error = cv2.blur(cv2.absdiff(goal, other).astype(np.float32), (_WINDOW, _WINDOW))
-    moved_error = cv2.blur(cv2.absdiff(goal, moved).astype(np.float32), (_WINDOW, _WINDOW))
-    flow[moved_error > _WORTH * still_error] = 0
 
 
 def _luma(picture: Picture, rows: slice, scale: int) -> Array:
