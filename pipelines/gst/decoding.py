@@ -1,0 +1,141 @@
+"""The decoder inside `concealdec`: access units and losses in, pictures with their measured delay out."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from concealer.bitstream.nal import Codec
+from concealer.damage import DamageMap
+from concealer.decoder import ConcealingDecoder, DecodedPicture
+from concealer.picture import Picture
+from concealer.repair import Repairer, RepairOutcome
+from concealer.repair.policy import Method
+from pipelines.gst.intake import Feed
+from pipelines.timing import PictureClock
+
+_LEAST_MS = 1.0
+"""Shortest deadline given to a repair: the cheapest way is taken then."""
+_REMEMBERED = 64
+_JUMP = 1_000_000_000
+"""Nanoseconds back in time beyond which the stream's clock was set anew."""
+DEFAULT_INTERVAL = 33_333_333
+"""Nanoseconds from picture to picture where nothing is known of the rate."""
+
+
+class PacedRepair:
+    """A `Repairer` whose pictures share one deadline per access unit.
+
+    One access unit may bring several repairs: its own, and those of whole pictures missing before it.
+    """
+
+    def __init__(self) -> None:
+        self._repairers: dict[Method, Repairer] = {}
+        self.method: Method = "auto"
+        self.deadline_ms: float | None = None
+        self.spent_ms = 0.0
+        self.hurried = 0
+        """Repairs that had less time than the whole deadline."""
+
+    def begin(self, deadline_ms: float | None) -> None:
+        """An access unit comes next; `deadline_ms` may be spent on repairs until the next call."""
+        self.deadline_ms = deadline_ms
+        self.spent_ms = 0.0
+
+    def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
+        """Repair in what is left of the time; see `Repairer`."""
+        repairer = self._repairers.setdefault(self.method, Repairer(self.method))
+        if self.deadline_ms is not None:
+            repairer.deadline_ms = max(self.deadline_ms - self.spent_ms, _LEAST_MS)
+            self.hurried += self.spent_ms > 0
+        else:
+            repairer.deadline_ms = None
+        started = time.perf_counter()
+        outcome = repairer(picture, damage, references)
+        self.spent_ms += (time.perf_counter() - started) * 1e3
+        return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture for downstream."""
+
+    picture: DecodedPicture
+    pts: int
+    """Nanoseconds, increasing unless the stream sets its clock back."""
+    waited: float | None
+    """Seconds since its access unit arrived, None for a picture that was made up."""
+
+
+class StreamDecoder:
+    """One stream from access units to pictures. Never raises on bad data."""
+
+    def __init__(self, codec: Codec, extradata: bytes | None, *, framed: bool, threads: int, track_taint: bool) -> None:
+        """framed: `extradata` is avcC or hvcC and payloads are samples of it; else Annex B, one access unit each."""
+        self.codec = codec
+        self.repair = PacedRepair()
+        self.interval = DEFAULT_INTERVAL
+        self._framed = framed
+        self._decoder = ConcealingDecoder(
+            codec, extradata, repair=self.repair, container_framed=framed, threads=threads, track_taint=track_taint
+        )
+        self._clock = PictureClock(self.interval, timed=True)
+        self._arrivals: OrderedDict[int, tuple[int, float]] = OrderedDict()
+        self._last: int | None = None
+        self._units = 0
+        self.held = 0
+        """Most access units that came between one and its picture, for reordering."""
+
+    @property
+    def aspect(self) -> Fraction | None:
+        """Sample aspect ratio of the bitstream."""
+        return self._decoder.sample_aspect_ratio
+
+    def decode(self, feed: Feed, deadline_ms: float | None) -> Iterator[Shown]:
+        """Decode one access unit; the pictures whose turn has come."""
+        self.repair.begin(deadline_ms)
+        self._clock.arrived(feed.pts, feed.dts)
+        self._units += not feed.absent
+        if feed.pts is not None and not feed.absent:
+            self._arrivals[feed.pts] = self._units, time.perf_counter()
+            if len(self._arrivals) > _REMEMBERED:
+                self._arrivals.popitem(last=False)
+        pictures = self._decoder.decode(
+            feed.payload,
+            pts=feed.pts,
+            dts=feed.dts,
+            duration=feed.duration,
+            gaps=feed.gaps,
+            truncated=feed.truncated,
+            complete=True,
+        )
+        return self._stamped(pictures)
+
+    def flush(self, deadline_ms: float | None) -> Iterator[Shown]:
+        """The pictures still inside; the decoder can't be used afterwards."""
+        self.repair.begin(deadline_ms)
+        return self._stamped(self._decoder.flush(), at_end=True)
+
+    def close(self) -> None:
+        """Give back the decoder's memory."""
+        self._decoder.close()
+
+    def _stamped(self, pictures: Iterable[DecodedPicture], at_end: bool = False) -> Iterator[Shown]:
+        for picture in pictures:
+            arrival = None if picture.pts is None else self._arrivals.pop(picture.pts, None)
+            if self._last is not None and picture.pts is not None:
+                if picture.synthesised and arrival is None and picture.pts <= self._last:
+                    continue  # made up too late to be shown in its place
+                if picture.pts < self._last - _JUMP:
+                    self._clock = PictureClock(self.interval, timed=True)
+            self._last = self._clock.stamp(picture.pts)
+            waited = None
+            if arrival is not None:
+                unit, arrived = arrival
+                waited = time.perf_counter() - arrived
+                if not at_end:
+                    self.held = max(self.held, self._units - unit)
+            yield Shown(picture, self._last, waited)

@@ -1,0 +1,91 @@
+"""`conceallossprobe`: what depayloaders throw away and forget, told to `concealdec`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from concealer.bitstream.nal import Codec
+from concealer.bitstream.rtp import RtpAccessUnit, RtpDepacketiser
+from pipelines.gst.bindings import Gst, GstBase
+from pipelines.gst.floating import hand_over, made_by_factory
+from pipelines.gst.loss_report import LossReport, to_event
+
+ENCODINGS: dict[str, Codec] = {"H264": "h264", "H265": "hevc"}
+CAPS = Gst.Caps.from_string(
+    "application/x-rtp, media=(string)video, encoding-name=(string){ H264, H265 }, clock-rate=(int)90000"
+)
+_REMEMBERED = 64
+
+
+class ConcealLossProbe(GstBase.BaseTransform):
+    """Passes RTP packets on unchanged; before an access unit that lost packets is complete, a `LossReport` of it."""
+
+    __gtype_name__ = "ConcealLossProbe"
+    __gstmetadata__ = (
+        "RTP loss probe for concealdec",
+        "Network/Analyzer/RTP",
+        "Place it between the jitter buffer and the depayloader: rtpjitterbuffer do-lost=true ! conceallossprobe ! "
+        "rtph264depay ! concealdec. Where RTP packets are missing (sequence numbers, GstRTPPacketLost) it sends an "
+        "event that reaches concealdec just before the access unit concerned, with all of it that did arrive: "
+        "depayloaders drop NAL units that are cut. Packets pass unchanged. concealbin has it inside.",
+        "concealer",
+    )
+    __gsttemplates__ = (
+        Gst.PadTemplate.new("sink", Gst.PadDirection.SINK, Gst.PadPresence.ALWAYS, CAPS),
+        Gst.PadTemplate.new("src", Gst.PadDirection.SRC, Gst.PadPresence.ALWAYS, CAPS),
+    )
+
+    def __init__(self) -> None:
+        factory = made_by_factory(self)
+        super().__init__()
+        if factory:
+            hand_over(self)
+        self.set_passthrough(True)
+        self._codec: Codec | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._depacketiser = RtpDepacketiser(self._codec or "h264")
+        self._times: OrderedDict[int, int] = OrderedDict()
+        self._told = 0
+        self._announced = 0
+
+    def do_start(self) -> bool:
+        self._begin()
+        return True
+
+    def do_set_caps(self, incaps: Gst.Caps, outcaps: Gst.Caps) -> bool:
+        codec = ENCODINGS[incaps.get_structure(0).get_string("encoding-name")]
+        if codec != self._codec:
+            self._codec = codec
+            self._begin()
+        return True
+
+    def do_sink_event(self, event: Gst.Event) -> bool:
+        if event.type == Gst.EventType.FLUSH_STOP:
+            self._begin()
+        elif event.type == Gst.EventType.EOS:
+            self._report(self._depacketiser.flush())
+        elif event.type == Gst.EventType.CUSTOM_DOWNSTREAM and event.has_name("GstRTPPacketLost"):
+            self._announced += 1
+        result: bool = GstBase.BaseTransform.do_sink_event(self, event)
+        return result
+
+    def do_transform_ip(self, buffer: Gst.Buffer) -> Gst.FlowReturn:
+        packet = buffer.extract_dup(0, buffer.get_size())
+        if len(packet) >= 12:
+            self._times[int.from_bytes(packet[4:8], "big")] = buffer.pts
+            if len(self._times) > _REMEMBERED:
+                self._times.popitem(last=False)
+            self._report(self._depacketiser.push(packet))
+        return Gst.FlowReturn.OK
+
+    def _report(self, units: list[RtpAccessUnit]) -> None:
+        for unit in units:
+            if not unit.gaps:
+                continue
+            lost = max(self._depacketiser.lost_packets, self._announced)
+            pts = self._times.get(unit.timestamp & 0xFFFFFFFF, Gst.CLOCK_TIME_NONE)
+            known = None if pts == Gst.CLOCK_TIME_NONE else pts
+            self.srcpad.push_event(to_event(LossReport(known, unit.payload, unit.gaps, lost - self._told)))
+            self._told = lost

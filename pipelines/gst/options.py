@@ -1,0 +1,143 @@
+"""Properties that `concealdec` and `concealbin` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pipelines.gst.bindings import GObject, Gst
+
+METHODS = ("auto", "motion", "spatial", "copy")
+CORRUPTED = ("never", "unrepaired", "damaged")
+
+
+@dataclass
+class Options:
+    """Values of the properties, under their names with underscores."""
+
+    method: str = "auto"
+    deadline_ms: float = 20.0
+    max_threads: int = 0
+    mark_corrupted: str = "unrepaired"
+    keyframe_request_share: float = 0.5
+    regions: bool = True
+    overlay: bool = False
+    track_taint: bool = False
+    stats_interval: int = 1000
+    qos: bool = True
+
+    def set(self, name: str, value: Any) -> None:
+        """Take over a property. Raises ValueError for a word it does not know."""
+        allowed = {"method": METHODS, "mark_corrupted": CORRUPTED}.get(name)
+        if allowed is not None and value not in allowed:
+            raise ValueError(f"{name.replace('_', '-')} must be one of {', '.join(allowed)}; got {value!r}")
+        setattr(self, name, value)
+
+
+_PLAYING = GObject.ParamFlags.READWRITE | Gst.PARAM_MUTABLE_PLAYING
+_READY = GObject.ParamFlags.READWRITE | Gst.PARAM_MUTABLE_READY
+_DEFAULT = Options()
+
+PROPERTIES: dict[str, tuple[Any, ...]] = {
+    "method": (
+        str,
+        "Method",
+        "How holes are repaired. auto: what fits the received surroundings best, motion: motion-compensated from "
+        "the pictures before and after, spatial: from the picture's own surroundings, copy: from the same place of "
+        "the picture before. Takes effect with the next access unit.",
+        _DEFAULT.method,
+        _PLAYING,
+    ),
+    "deadline-ms": (
+        float,
+        "Deadline",
+        "Milliseconds of repair that one access unit may cost (0 = no bound). Where the richest way would take longer "
+        "a cheaper one is taken; no picture is dropped. Part of the latency that the element reports.",
+        0.0,
+        10_000.0,
+        _DEFAULT.deadline_ms,
+        _PLAYING,
+    ),
+    "max-threads": (
+        int,
+        "Threads",
+        "Slice threads for decoding HEVC (0 = one per core). H.264 always decodes on one thread: its decoder conceals "
+        "nothing under slice threads, and frame threads would come too late for repair.",
+        0,
+        64,
+        _DEFAULT.max_threads,
+        _READY,
+    ),
+    "mark-corrupted": (
+        str,
+        "Mark corrupted",
+        "Which buffers get GST_BUFFER_FLAG_CORRUPTED. never; unrepaired: with lost or broken blocks that stayed as the "
+        "decoder left them; damaged: with any lost, broken or tainted block, repaired or not.",
+        _DEFAULT.mark_corrupted,
+        _PLAYING,
+    ),
+    "keyframe-request-share": (
+        float,
+        "Keyframe request",
+        "Send a force-key-unit event upstream (RTCP PLI, where there is a session) once this share of the blocks of "
+        "one picture was lost or broken, at most twice a second (0 = never).",
+        0.0,
+        1.0,
+        _DEFAULT.keyframe_request_share,
+        _PLAYING,
+    ),
+    "regions": (
+        bool,
+        "Regions",
+        "Attach a region-of-interest meta of type concealer/repaired (concealer/damaged where it stayed) for every "
+        "connected hole.",
+        _DEFAULT.regions,
+        _PLAYING,
+    ),
+    "overlay": (
+        bool,
+        "Overlay",
+        "Draw outlines into the output: red lost, orange broken, yellow tainted (with track-taint), green around what "
+        "was repaired. What later pictures are predicted from stays untouched.",
+        _DEFAULT.overlay,
+        _PLAYING,
+    ),
+    "track-taint": (
+        bool,
+        "Track taint",
+        "Find the blocks predicted from damaged ones, with a second decoder while there is damage: halves the speed "
+        "then.",
+        _DEFAULT.track_taint,
+        _READY,
+    ),
+    "stats-interval": (
+        int,
+        "Statistics interval",
+        "Milliseconds between element messages named concealer-stats on the bus, with the fields of the stats property "
+        "(0 = none but the one at the end of the stream).",
+        0,
+        3_600_000,
+        _DEFAULT.stats_interval,
+        _PLAYING,
+    ),
+    "qos": (
+        bool,
+        "QoS",
+        "Spend less on repair while downstream reports that pictures come late. No picture is dropped.",
+        _DEFAULT.qos,
+        _PLAYING,
+    ),
+}
+
+STATS: tuple[Any, ...] = (
+    Gst.Structure,
+    "Statistics",
+    "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them); "
+    "blocks of 16x16 lost, broken, tainted; RTP packets lost; keyframe requests; access units whose repair "
+    "missed the deadline; repairs by method; milliseconds of repair, of processing an access unit, and from an "
+    "access unit's arrival to its picture (latency), over the latest 900 pictures.",
+    GObject.ParamFlags.READABLE,
+)
+"""The property `stats`."""
+
+assert {name.replace("-", "_") for name in PROPERTIES} == {f.name for f in fields(Options)}

@@ -1,0 +1,86 @@
+"""Counts of what an element did."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+import numpy as np
+
+from concealer.damage import Damage
+from concealer.decoder import DecodedPicture
+
+_WINDOW = 900
+"""Pictures over which delays are counted."""
+
+
+class Statistics:
+    """Counts since the element left READY; delays over the latest 900 pictures."""
+
+    def __init__(self) -> None:
+        self.pictures = self.damaged = self.repaired = self.made_up = 0
+        self.lost_blocks = self.broken_blocks = self.tainted_blocks = 0
+        self.packets_lost = self.keyframe_requests = self.deadline_missed = 0
+        self.methods: Counter[str] = Counter()
+        self._repair: deque[float] = deque(maxlen=_WINDOW)
+        self._processing: deque[float] = deque(maxlen=_WINDOW)
+        self._added: deque[float] = deque(maxlen=_WINDOW)
+
+    def picture(self, picture: DecodedPicture, waited: float | None) -> None:
+        """A picture goes out, `waited` seconds after its access unit came in."""
+        self.pictures += 1
+        self.made_up += picture.synthesised
+        if waited is not None:
+            self._added.append(waited * 1e3)
+        damage = picture.damage
+        if not damage.state.any():
+            return
+        self.damaged += damage.any_hole
+        self.lost_blocks += damage.count(Damage.LOST)
+        self.broken_blocks += damage.count(Damage.BROKEN)
+        self.tainted_blocks += damage.count(Damage.TAINTED)
+        if is_repaired(picture):
+            self.repaired += 1
+            self.methods[picture.outcome.method] += 1
+            self._repair.append(picture.outcome.milliseconds)
+
+    def access_unit(self, milliseconds: float, repair_ms: float, deadline_ms: float | None) -> None:
+        """An access unit took so long, all its pictures included."""
+        self._processing.append(milliseconds)
+        self.deadline_missed += deadline_ms is not None and repair_ms > deadline_ms
+
+    @property
+    def processing_p95_ms(self) -> float:
+        """Time an access unit takes to decode and repair."""
+        return _percentile(self._processing, 95)
+
+    def as_dict(self) -> dict[str, int | float | str]:
+        """Names and values of the `stats` property."""
+        return {
+            "pictures": self.pictures,
+            "damaged": self.damaged,
+            "repaired": self.repaired,
+            "made-up": self.made_up,
+            "lost-blocks": self.lost_blocks,
+            "broken-blocks": self.broken_blocks,
+            "tainted-blocks": self.tainted_blocks,
+            "packets-lost": self.packets_lost,
+            "keyframe-requests": self.keyframe_requests,
+            "deadline-missed": self.deadline_missed,
+            "methods": ",".join(f"{name}:{count}" for name, count in sorted(self.methods.items())),
+            "repair-p50-ms": _percentile(self._repair, 50),
+            "repair-p95-ms": _percentile(self._repair, 95),
+            "processing-p50-ms": _percentile(self._processing, 50),
+            "processing-p95-ms": self.processing_p95_ms,
+            "latency-p50-ms": _percentile(self._added, 50),
+            "latency-p95-ms": _percentile(self._added, 95),
+            "latency-max-ms": max(self._added, default=0.0),
+        }
+
+
+def is_repaired(picture: DecodedPicture) -> bool:
+    """Whether its hole was painted by something better than the decoder's own concealment."""
+    return picture.outcome is not None and picture.outcome.method not in ("none", "decoder")
+
+
+def _percentile(values: deque[float], share: float) -> float:
+    return float(np.percentile(list(values), share)) if values else 0.0
