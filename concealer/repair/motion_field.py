@@ -26,8 +26,8 @@ def predicted_motion(
     """Motion from the picture at output order `order` to the reference at order `toward`.
 
     Between a past and a future reference it is interpolated, otherwise the motion between the two nearest references on
-    one side goes on. Returns (height // 8, width // 8, 2) int16 vectors (x, y) in quarter luma samples, zero outside the
-    luma rows [top, bottom); None if the reference, or a second picture to see motion by, is not among `references`.
+    one side goes on. Returns (height // 8, width // 8, 2) int16 vectors (x, y) in quarter luma samples, zero outside
+    the luma rows [top, bottom); None if the reference, or a second picture to see motion by, is not among `references`.
 
     About 3 ms for an eighth of a 720p picture.
     """
