@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from pipelines.errors import OutputError, UsageError, one_line
 from pipelines.hdr import content_light, display_matrix, mastering_display
+from pipelines.output_file import MOV_FAMILY
 
 log = logging.getLogger(__name__)
 
@@ -284,7 +285,7 @@ def _relabel(frame: av.VideoFrame, name: str) -> av.VideoFrame:
 
 def output_tag(stream: VideoStream, container: OutputContainer) -> str | None:
     """Sample entry for the MP4 family: the input's own, else hvc1 for HEVC, which Apple's players need."""
-    if container.format.name not in ("mp4", "mov", "ipod", "ismv", "3gp"):
+    if container.format.name not in MOV_FAMILY:
         return None
     if stream.codec_tag in _MOV_TAGS:
         return stream.codec_tag

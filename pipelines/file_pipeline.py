@@ -8,6 +8,7 @@ both exact and far cheaper than encoding. A pipe is read once: its video is alwa
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -135,6 +136,11 @@ class _Run:
 
     def _check(self, source: str) -> None:
         self._settings.encoder.check()
+        report = self._settings.report
+        if report is not None and os.path.realpath(report) in (
+            os.path.realpath(name) for name in (source, self._target or "") if name not in ("", "-")
+        ):
+            raise UsageError(f"{report}: the report would replace the input or the output")
         if self._target is None:
             if not self._settings.dry_run:
                 raise UsageError("no output given; --dry-run analyses only")
@@ -317,6 +323,7 @@ class _Run:
                 time_base=track.time_base,
                 rate=track.rate,
                 sample=self._source.sample(track.index),
+                chroma_location=self._source.chroma_location(track.index),
             )
 
         return sink.add_encoder(track.index, make)

@@ -14,6 +14,8 @@ from pipelines.errors import OutputError, UsageError, one_line
 from pipelines.source import ELEMENTARY, STDIN
 
 STDOUT = "-"
+MOV_FAMILY = {"mp4", "mov", "ipod", "ismv", "3gp", "3g2", "psp", "f4v"}
+"""Muxers that write MP4's boxes."""
 _ALIASES = {"mkv": "matroska", "ts": "mpegts", "264": "h264", "265": "hevc", "h265": "hevc"}
 """Names that people say for FFmpeg's format names."""
 _SUFFIXES = {

@@ -28,7 +28,6 @@ EncoderMaker = Callable[[OutputContainer], PictureEncoder]
 
 _FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
 """What the MP4 family needs where the writer cannot go back; with empty_moov there would be no edit lists."""
-_MOV_FAMILY = {"mp4", "mov", "ipod", "ismv", "3gp", "3g2", "psp", "f4v"}
 _HELD_BYTES = 64 << 20
 """Packets kept while the first picture of an encoded stream has not come."""
 _STALE = re.compile(
@@ -75,7 +74,7 @@ class Sink:
         options = {}
         if self.target == output_file.STDOUT:
             file: object = output_file.PipeWriter()
-            options = _FRAGMENTED if self._format in _MOV_FAMILY else {}
+            options = _FRAGMENTED if self._format in output_file.MOV_FAMILY else {}
         elif output_file.is_special(self.target):
             file = "file:" + self.target
         else:
@@ -158,7 +157,7 @@ class Sink:
             target = self._streams.get(packet.stream_index)
             if target is None:
                 return
-            if _is_subtitle_gap(packet) and self._format in _MOV_FAMILY:
+            if _is_subtitle_gap(packet) and self._format in output_file.MOV_FAMILY:
                 return
             packet.stream = target
         self._mux(packet)

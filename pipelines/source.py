@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -13,11 +14,12 @@ from fractions import Fraction
 from typing import BinaryIO, Literal, cast
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from pipelines.errors import InputError, one_line
+from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.timing import Timeline
 from pipelines.transport import FAR, TransportTap, looks_like_ts
 
@@ -35,6 +37,7 @@ _UNFRAMED = {"h264", "hevc", "mpegts", "mpeg", "mpegvideo", "rtp", "sdp"}
 """Formats whose packets libavformat cuts itself, at start codes: a lost slice misleads the cut."""
 _MP4_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"free", b"mdat", b"wide", b"skip")
 _PROBE_FRAMES = 100
+_CHROMA_LOCATION = re.compile(r"chroma_sample_loc_type_top_field\s+[01]+ = ([0-5])\b")
 
 
 @dataclass(slots=True)
@@ -130,6 +133,8 @@ class Source:
                 av.logging.set_level(av.logging.ERROR)
                 return av.open(file, "r", format=input_format, metadata_errors="replace")
         except (av.FFmpegError, ValueError, OSError) as error:
+            if self._stopped():
+                raise Interrupted("interrupted") from error
             # libavformat's own last word ("moov atom not found") says more than its error code.
             detail = next((text.strip() for _, _, text in reversed(messages) if text.strip()), "")
             reason = one_line(error) + (f" ({' '.join(detail.split())})" if detail else "")
@@ -168,6 +173,23 @@ class Source:
 
     def codec(self, index: int) -> Codec:
         return cast(Codec, self.video[index].codec_context.codec.canonical_name)
+
+    def chroma_location(self, index: int) -> int | None:
+        """chroma_sample_loc_type (H.264 E.2.1, HEVC E.3.1), 0..5; None if the parameter sets do not tell.
+
+        PyAV does not show it, but libavcodec's header tracer reads the stream's parameter sets aloud.
+        """
+        level = av.logging.get_level()
+        try:
+            with av.logging.Capture(local=True) as messages:
+                av.logging.set_level(av.logging.INFO)
+                BitStreamFilterContext("trace_headers", self.video[index])
+        except (av.FFmpegError, ValueError):
+            log.debug("stream #%d: parameter sets cannot be traced", index)
+        finally:
+            av.logging.set_level(level)
+        found = _CHROMA_LOCATION.search("\n".join(text for _, _, text in messages))
+        return int(found[1]) if found else None
 
     def rate(self, index: int) -> Fraction:
         """Pictures a second, as good as the container knows."""

@@ -15,7 +15,9 @@ from tests.media import Codec, clip
 
 START_CODE = b"\x00\x00\x01"
 TICKS = 90000
-HDR = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
+HDR = (
+    "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400:chromaloc=2"
+)
 
 
 def _is_slice(first_byte: int, codec: str) -> bool:

@@ -24,6 +24,7 @@ from pipelines import (
     conceal_file,
 )
 from pipelines.hdr import content_light, mastering_display
+from pipelines.source import Source
 from tests.media import decode_luma
 from tests.pipelines.files import damage_samples, hdr_file, packets_of, picture_times, rich_file
 
@@ -153,6 +154,7 @@ def test_hdr_and_bit_depth_survive_encoding(tmp_path: Path, suffix: str) -> None
         first = next(opened.decode(video=0))
     assert mastering_display(first) == "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
     assert content_light(first) == "1000,400"
+    assert Source(str(out)).chroma_location(0) == Source(str(damaged)).chroma_location(0) == 2
 
 
 def test_ffv1_output_is_lossless(media: Path, tmp_path: Path) -> None:
@@ -354,6 +356,11 @@ def test_outputs_that_cannot_be_written(media: Path, tmp_path: Path) -> None:
         conceal_file(source, tmp_path / "out.webm")
     with pytest.raises(UsageError, match="no encoder"):
         conceal_file(source, tmp_path / "out.mp4", Settings(encoder=EncoderSettings("nothing")))
+    out = tmp_path / "out.mp4"
+    with pytest.raises(UsageError, match="report would replace"):
+        conceal_file(source, out, Settings(report=str(out)))
+    with pytest.raises(OutputError):
+        conceal_file(source, out, Settings(report=str(tmp_path / "no" / "report.json")))
     assert list(tmp_path.iterdir()) == []
 
 
