@@ -25,7 +25,7 @@ def clip(frames: int = 12, width: int = 176, height: int = 144, *, seed: int = 0
 
 
 def _encoder_options(
-    codec: Codec, slices: int, bframes: int, gop: int, extra: Mapping[str, str | int], preset: str, crf: int
+    codec: Codec, width: int, slices: int, bframes: int, gop: int, extra: Mapping[str, str | int], preset: str, crf: int
 ) -> dict[str, str]:
     params: dict[str, str | int] = {"slices": slices, "bframes": bframes, "keyint": gop, "min-keyint": gop}
     params["scenecut"] = 0
@@ -34,6 +34,8 @@ def _encoder_options(
         key = "x264-params"
     else:
         # Without a pool x265 has no wavefront, and several slices then crash it (FFmpeg 8.1.2's build).
+        if slices > 1 and width <= 2 * int(extra.get("ctu", 64)):
+            raise ValueError(f"x265 has no wavefront at {width} pixels, and would crash with {slices} slices")
         params |= {"log-level": "none", "pools": 1, "frame-threads": 1}
         key = "x265-params"
     params |= extra
@@ -68,9 +70,7 @@ def _encode(
         total = 48000 * len(frames) // fps
         tone = np.sin(2 * np.pi * 440 * np.arange(total) / 48000).astype(np.float32) * 0.25
         for start in range(0, total, 1024):
-            samples = av.AudioFrame.from_ndarray(
-                tone[None, start : start + 1024], format="fltp", layout="mono"
-            )
+            samples = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="fltp", layout="mono")
             samples.sample_rate, samples.pts, samples.time_base = 48000, start, Fraction(1, 48000)
             container.mux(sound.encode(samples))
         container.mux(sound.encode(None))
@@ -92,7 +92,7 @@ def encode_bytes(
     """Annex B elementary stream. `extra` is merged into x264-params / x265-params."""
     memory = io.BytesIO()
     with av.open(memory, "w", format=codec) as container:
-        options = _encoder_options(codec, slices, bframes, gop, extra or {}, preset, crf)
+        options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
         _encode(container, frames, codec, options, pix_fmt, fps, audio=False)
     return memory.getvalue()
 
@@ -116,7 +116,7 @@ def encode_file(
     """Write a file whose container follows from the suffix; `audio` adds a 440 Hz AAC tone."""
     raw = {".264": "h264", ".h264": "h264", ".265": "hevc", ".h265": "hevc", ".hevc": "hevc"}.get(path.suffix)
     with av.open(str(path), "w", format=raw, options=dict(muxer_options or {})) as container:
-        options = _encoder_options(codec, slices, bframes, gop, extra or {}, preset, crf)
+        options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
         _encode(container, frames, codec, options, pix_fmt, fps, audio)
     return path
 
