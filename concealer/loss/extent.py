@@ -46,9 +46,7 @@ def _place(h: SliceHeader) -> tuple[Grid, int, Hashable]:
     if isinstance(h, hevc.SliceHeader):
         grid = Grid(h.sps.height_ctbs, h.sps.width_ctbs, tile_scan=h.pps.tile_scan(h.sps))
         return grid, grid.index(h.address), h.colour_plane
-    grid = Grid(
-        h.sps.height_mbs, h.sps.width_mbs, "field" if h.field_pic else "mbaff" if h.mbaff else "progressive"
-    )
+    grid = Grid(h.sps.height_mbs, h.sps.width_mbs, "field" if h.field_pic else "mbaff" if h.mbaff else "progressive")
     return grid, h.first_mb, (h.bottom_field, h.colour_plane)
 
 

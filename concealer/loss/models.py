@@ -22,9 +22,7 @@ class SliceLoss(Channel):
 
     name = "slice"
 
-    def __init__(
-        self, rate: float, *, seed: int = 0, burst: float | None = None, spare_first: bool = True
-    ) -> None:
+    def __init__(self, rate: float, *, seed: int = 0, burst: float | None = None, spare_first: bool = True) -> None:
         """`rate`: share of slices lost, 0..1; `burst`: mean run of lost slices. Raises ValueError."""
         super().__init__({"rate": rate, "burst": burst, "seed": seed}, spare_first)
         self._lost = LossProcess(rate, burst, np.random.default_rng(seed))
@@ -38,9 +36,7 @@ class PictureLoss(Channel):
 
     name = "picture"
 
-    def __init__(
-        self, rate: float, *, seed: int = 0, burst: float | None = None, spare_first: bool = True
-    ) -> None:
+    def __init__(self, rate: float, *, seed: int = 0, burst: float | None = None, spare_first: bool = True) -> None:
         """`rate`: share of access units lost, 0..1; `burst`: mean run of lost ones. Raises ValueError."""
         super().__init__({"rate": rate, "burst": burst, "seed": seed}, spare_first)
         self._lost = LossProcess(rate, burst, np.random.default_rng(seed))
@@ -83,9 +79,7 @@ class RtpLoss(Channel):
             bounds = fragment_bounds(len(nal.data), unit.codec, self._mtu)
             lost = [self._lost() for _ in pairwise(bounds)]
             if not self._spares(unit, index, nal):
-                self.record.packets_dropped += [
-                    self.record.packets + i for i, gone in enumerate(lost) if gone
-                ]
+                self.record.packets_dropped += [self.record.packets + i for i, gone in enumerate(lost) if gone]
                 if any(lost):
                     changes[n] = _cut(nal, bounds[lost.index(True)])
             self.record.packets += len(lost)
@@ -120,9 +114,7 @@ class ByteRemoval(Channel):
 
     name = "bytes"
 
-    def __init__(
-        self, P: int = 1, L: float = 0.5, S: int = 4096, *, seed: int = 0, spare_first: bool = True
-    ) -> None:
+    def __init__(self, P: int = 1, L: float = 0.5, S: int = 4096, *, seed: int = 0, spare_first: bool = True) -> None:
         """P: 0..16 pictures; L: 0..1, 0 = after the NAL unit header; S: at least 2. Raises ValueError."""
         if not 0 <= P <= GOP:
             raise ValueError(f"P, pictures in a group of {GOP}, must be within 0..{GOP}, got {P}")
@@ -158,9 +150,7 @@ def remove_bytes(nal: NalUnit, position: float, count: int, header: int) -> Sent
     data = nal.data
     start = min(max(int(position * len(data)), header), len(data) - 1)
     end = min(start + count, len(data))
-    while end < len(data) and any(
-        code in data[max(start - 2, 0) : start] + data[end : end + 2] for code in _EMULATED
-    ):
+    while end < len(data) and any(code in data[max(start - 2, 0) : start] + data[end : end + 2] for code in _EMULATED):
         end += 1
     if end == len(data):
         return _cut(nal, start)

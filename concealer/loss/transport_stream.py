@@ -25,9 +25,7 @@ class TransportStreamLoss:
 
     name = "ts"
 
-    def __init__(
-        self, rate: float, *, seed: int = 0, burst: float | None = None, spare_first: bool = True
-    ) -> None:
+    def __init__(self, rate: float, *, seed: int = 0, burst: float | None = None, spare_first: bool = True) -> None:
         """`rate`: share of packets lost, 0..1; `burst`: mean run of losses. Raises ValueError.
 
         `spare_first` keeps everything before the second video access unit.
@@ -141,9 +139,7 @@ def _packets(source: BinaryIO) -> Iterator[bytes]:
     number = 0
     while packet := source.read(PACKET):
         if packet[0] != _SYNC:
-            raise ValueError(
-                f"not a transport stream of {PACKET}-byte packets: no sync byte at {number * PACKET}"
-            )
+            raise ValueError(f"not a transport stream of {PACKET}-byte packets: no sync byte at {number * PACKET}")
         if len(packet) == PACKET:
             yield packet
         number += 1
