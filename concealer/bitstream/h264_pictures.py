@@ -48,6 +48,7 @@ class H264Assembler(PictureAssembler):
         self._order = OutputOrder(step=2)
         self._gaps = FrameNumGaps()
         self._fields_come_in_pairs = False
+        self._pairs_begin_with_bottom = False
 
     def _usable(self, nal: NalUnit) -> bool:
         return bool(nal.data) and not nal.data[0] & 0x80
@@ -124,7 +125,10 @@ class H264Assembler(PictureAssembler):
 
     def _waits_for_field(self, draft: Draft) -> bool:
         first = draft.pictures[0] if len(draft.pictures) == 1 else None
-        return isinstance(first, h264.SliceHeader) and first.field_pic
+        if not isinstance(first, h264.SliceHeader) or not first.field_pic:
+            return False
+        # A field of the other parity than pairs begin with lost its first field: the next one is another frame's.
+        return not self._fields_come_in_pairs or first.bottom_field == self._pairs_begin_with_bottom
 
     def _lane(self, header: object) -> Hashable:
         assert isinstance(header, h264.SliceHeader)
@@ -198,6 +202,7 @@ class H264Assembler(PictureAssembler):
         lone_field = first.field_pic and len(pictures) == 1
         if first.field_pic and not lone_field:
             self._fields_come_in_pairs = True
+            self._pairs_begin_with_bottom = first.bottom_field
         lane_lost = (lone_field and self._fields_come_in_pairs) or (
             first.sps.separate_colour_plane and len(draft.lanes) % 3 != 0
         )

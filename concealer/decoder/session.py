@@ -99,6 +99,7 @@ class ConcealingDecoder:
         self._hollow: list[Record] = []
         self._index = 0
         self._scene = 0
+        self._rooted = False
 
     @property
     def hooked(self) -> bool:
@@ -211,15 +212,25 @@ class ConcealingDecoder:
             self._outputs.absent(record)
             return
         self._outputs.expect(record)
-        height, width = buffer.planes[0].shape if buffer is not None else self._last_size()[::-1]
+        if buffer is not None:
+            height, width = buffer.planes[0].shape
+        else:
+            width, height = (au.width, au.height) if au is not None and au.width else self._last_size()
         damage = record.damage = DamageMap(width, height)
         damage.hooked = buffer is not None
+        self._rooted |= au is not None and (au.is_irap or au.kind == "I")
+        if not self._rooted:
+            damage.mark(damage.state >= 0, Damage.TAINTED, "no intra picture before it")
         if au is None or prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
         else:
-            mark_known_losses(damage, au)
-            mark_slices(damage, au, prepared.orphans, "slice unusable")
-            mark_decoder_findings(damage, au, decoded, self._same_starts(au))
+            # Without its IDR picture the decoder may not have taken over a new size yet: the parser's map does not fit.
+            if (-(-au.width // 16), -(-au.height // 16)) == damage.state.shape[::-1]:
+                mark_known_losses(damage, au)
+                mark_slices(damage, au, prepared.orphans, "slice unusable")
+                mark_decoder_findings(damage, au, decoded, self._same_starts(au))
+            else:
+                damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
         if buffer is None:
             if au is not None:
                 estimate_broken(damage, au)
