@@ -158,6 +158,8 @@ def _summary(result: ConcealResult) -> str:
     pictures = f"{totals.pictures} picture{'s' if totals.pictures != 1 else ''}"
     if result.action == "copied":
         text = f"no damage in {pictures}: copied bit-exactly"
+        if totals.tainted:
+            text = f"nothing to repair in {pictures}, but {totals.tainted} lack what they are predicted from: copied"
     elif result.action == "encoded":
         text = f"no damage in {pictures}: encoded"
     else:
