@@ -82,7 +82,6 @@ FLIPS = Loss("flips", 1e-5)
 MODELS = (
     Loss("slice", 0.03, burst=3),
     Loss("picture", 0.03),
-    Loss("rtp", 0.03, gaps_known=True),
     *(Loss("rtp", 0.03, burst=burst, gaps_known=True) for burst in (1, 3, 8)),
     Loss("ts", 0.005, gaps_known=True),
     Loss("ts", 0.005, burst=8, gaps_known=True),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,17 +51,38 @@ class Method:
 def decode(
     stream: Stream, damaged: Damaged, repair: RepairFn | None, *, track_taint: bool = False
 ) -> list[DecodedPicture]:
-    """Every picture that `ConcealingDecoder` makes of the damaged stream, in output order."""
+    """Every picture that `ConcealingDecoder` makes of the damaged stream, in output order.
+
+    Raises what `repair` raises (the decoder alone would go on without), and RuntimeError without the hook.
+    """
+    failures: list[Exception] = []
+
+    def watched(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
+        assert repair is not None
+        try:
+            return repair(picture, damage, references)
+        except Exception as error:
+            failures.append(error)
+            raise
+
     decoder = ConcealingDecoder(
-        stream.encoding.codec, repair=repair, container_framed=damaged.framed, track_taint=track_taint
+        stream.encoding.codec,
+        repair=None if repair is None else watched,
+        container_framed=damaged.framed,
+        track_taint=track_taint,
     )
+    if not decoder.hooked:
+        raise RuntimeError("the decoder hook is not available: in-loop methods cannot be measured")
     try:
         pictures = []
         for sample in damaged.samples:
             pictures += decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
-        return pictures + decoder.flush()
+        pictures += decoder.flush()
     finally:
         decoder.close()
+    if failures:
+        raise failures[0]
+    return pictures
 
 
 def by_position(pictures: Sequence[DecodedPicture], count: int) -> list[DecodedPicture | None]:

@@ -106,7 +106,7 @@ def plan(
 
     planned = jobs((), [Loss(SLICE, RATE)], seeds, methods) if "main" in sets else []
     if "sweep" in sets:
-        planned += jobs(SWEEP_CLIPS, [Loss(SLICE, rate) for rate in SWEEP], seeds[:3], few)
+        planned += jobs(SWEEP_CLIPS, [Loss(SLICE, rate) for rate in SWEEP], seeds[:2], few)
     if "models" in sets:
         planned += jobs(MODEL_CLIPS, MODELS, seeds[:2], few)
     return planned

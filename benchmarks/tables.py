@@ -106,16 +106,17 @@ def summary_table(rows: Sequence[Row]) -> str:
 
 
 def model_table(rows: Sequence[Row]) -> str:
-    """Loss models x what came out, all codecs and structures together, and sequence PSNR by combination."""
+    """Loss models x pictures, all codecs and structures together; sequence PSNR concealer / FFmpeg by combination."""
     pairs = [(codec, structure) for codec, structure, _ in combinations(rows)]
-    head = ["loss", "out / in, concealer", "out / in, FFmpeg"]
+    head = ["loss", "sent / arrived", "out, concealer", "out, FFmpeg"]
     head += [combination_title(c, s) for c, s in pairs]
     titles = dict.fromkeys((row["model"], row["rate"], row["detail"]) for row in rows)
     lines = []
     for model, rate, detail in titles:
         part = select(rows, model=model, rate=rate, detail=detail)
         ours, theirs = select(part, method="concealer"), select(part, method="ffmpeg")
-        line = [loss_title(model, rate, detail), _out_in(ours), _out_in(theirs)]
+        line = [loss_title(model, rate, detail), f"{_sum(ours, 'pictures_in')} / {_sum(ours, 'pictures_arrived')}"]
+        line += [str(_sum(some, "pictures_out")) for some in (ours, theirs)]
         for codec, structure in pairs:
             here = [select(some, codec=codec, structure=structure) for some in (ours, theirs)]
             line.append(" / ".join(number(over_clips(some, "psnr"), 1) for some in here))
@@ -128,8 +129,8 @@ def loss_title(model: str, rate: float, detail: str) -> str:
     return ", ".join(filter(None, [f"{model} {100 * rate:g} %" if rate else model, detail]))
 
 
-def _out_in(rows: Sequence[Row]) -> str:
-    return f"{sum(row['pictures_out'] for row in rows)} / {sum(row['pictures_in'] for row in rows)}"
+def _sum(rows: Sequence[Row], name: str) -> int:
+    return sum(int(row[name]) for row in rows)
 
 
 def quality_tables(rows: Sequence[Row], rate: float = 0.03) -> list[str]:
@@ -142,7 +143,8 @@ def quality_tables(rows: Sequence[Row], rate: float = 0.03) -> list[str]:
         tables += [f"### {title}", psnr_table(part), summary_table(part)]
     others = [row for row in rows if row["model"] != "slice" or row["detail"]]
     if others:
-        tables += ["### Other loss models", model_table(others)]
+        text = "Access units sent and arrived, pictures out; sequence PSNR of concealer / FFmpeg as shipped."
+        tables += ["### Other loss models", text, model_table(others)]
     return tables
 
 

@@ -148,6 +148,15 @@ def test_pictures_find_their_places(streams: dict[tuple[str, str], Stream]) -> N
     assert by_position(twice, PICTURES) == [pictures[0], pictures[0], None, *pictures[3:]]
 
 
+def test_a_failing_repair_is_not_measured(streams: dict[tuple[str, str], Stream]) -> None:
+    def fails(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> None:
+        raise ZeroDivisionError("no such luck")
+
+    stream = streams["h264", "P"]
+    with pytest.raises(ZeroDivisionError, match="no such luck"):
+        decode(stream, drop_one_slice(stream, every=3, first=2), fails)
+
+
 def test_planes_survive_a_frame() -> None:
     planes = to_planes(to_frame(clips.load(synthetic(66, 50), 1)[0]))
     assert [plane.shape for plane in planes] == [(50, 66), (25, 33), (25, 33)]

@@ -16,8 +16,8 @@ def row(clip: str, method: str, psnr: float | None, seed: int = 1, **more: Any) 
     base = {
         "clip": clip, "codec": "h264", "structure": "P", "settings": "x264", "pictures": 60, "model": "slice",
         "rate": 0.03, "detail": "", "seed": seed, "method": method, "psnr": psnr, "hole_psnr": 20.0, "later_psnr": None,
-        "ssim": 0.9, "pictures_in": 60, "pictures_out": 60, "frozen": 0, "width": 352, "height": 288,
-        "encoder": "x264 - core 1", "run": 0,
+        "ssim": 0.9, "pictures_in": 60, "pictures_arrived": 60, "pictures_out": 60, "frozen": 0,
+        "width": 352, "height": 288, "encoder": "x264 - core 1", "run": 0,
     }  # fmt: skip
     return base | more
 
@@ -52,8 +52,8 @@ def test_psnr_table_holds_means() -> None:
 def test_other_models_and_rates_stay_out_of_the_main_table() -> None:
     tables = quality_tables([*ROWS, row("a", "concealer", 1.0, rate=0.2), row("a", "concealer", 2.0, model="rtp")])
     assert "35.00 / 20.00" in tables[1] and "seeds 1, 2" in tables[0]
-    assert "| rtp 3 % | 60 / 60 |" in tables[-1]
-    assert "| rtp 3 % | 60 / 60 | 0 / 0 | 2.0 / - |" in model_table([row("a", "concealer", 2.0, model="rtp")])
+    assert "| rtp 3 % | 60 / 60 | 60 |" in tables[-1]
+    assert "| rtp 3 % | 60 / 60 | 60 | 0 | 2.0 / - |" in model_table([row("a", "concealer", 2.0, model="rtp")])
 
 
 def test_detection_counts_blocks_not_rows() -> None:
@@ -71,7 +71,7 @@ def test_targets_are_judged_by_the_rows() -> None:
     worst = found["H.264 IPPP: on no clip more than 0.2 dB below ffmpeg"]
     assert not worst.met and worst.measured == "-1.00 dB (b)"
     short = [*ROWS, row("b", "concealer", 39.0, model="picture", pictures_out=59)]
-    out = next(v for v in verdicts({"quality": short}) if v.target.startswith("pictures out"))
+    out = next(v for v in verdicts({"quality": short}) if v.target.startswith("a picture for every"))
     assert not out.met and "1 of 4 streams" in out.measured
 
 
