@@ -131,7 +131,7 @@ class ConcealDec(Gst.Element):
 
     def _fail(self, message: str, code: Gst.StreamError) -> None:
         error = GLib.Error.new_literal(Gst.StreamError.quark(), message, code)
-        self.post_message(Gst.Message.new_error(self, error, None))
+        self.post_message(Gst.Message.new_error(self, error, message))
 
     # Events from upstream
 

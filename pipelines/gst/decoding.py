@@ -83,11 +83,10 @@ class StreamDecoder:
             codec, extradata, repair=self.repair, container_framed=framed, threads=threads, track_taint=track_taint
         )
         self._clock = PictureClock(self.interval, timed=True)
-        self._arrivals: OrderedDict[int, tuple[int, float]] = OrderedDict()
+        self._arrivals: OrderedDict[int, float] = OrderedDict()
         self._last: int | None = None
-        self._units = 0
         self.held = 0
-        """Most access units that came between one and its picture, for reordering."""
+        """Most access units that waited for their pictures when one came out: the delay of reordering, in pictures."""
 
     @property
     def aspect(self) -> Fraction | None:
@@ -98,9 +97,8 @@ class StreamDecoder:
         """Decode one access unit; the pictures whose turn has come."""
         self.repair.begin(deadline_ms)
         self._clock.arrived(feed.pts, feed.dts)
-        self._units += not feed.absent
         if feed.pts is not None and not feed.absent:
-            self._arrivals[feed.pts] = self._units, time.perf_counter()
+            self._arrivals[feed.pts] = time.perf_counter()
             if len(self._arrivals) > _REMEMBERED:
                 self._arrivals.popitem(last=False)
         pictures = self._decoder.decode(
@@ -125,17 +123,18 @@ class StreamDecoder:
 
     def _stamped(self, pictures: Iterable[DecodedPicture], at_end: bool = False) -> Iterator[Shown]:
         for picture in pictures:
-            arrival = None if picture.pts is None else self._arrivals.pop(picture.pts, None)
+            arrived = None if picture.pts is None else self._arrivals.pop(picture.pts, None)
             if self._last is not None and picture.pts is not None:
-                if picture.synthesised and arrival is None and picture.pts <= self._last:
+                if picture.synthesised and arrived is None and picture.pts <= self._last:
                     continue  # made up too late to be shown in its place
                 if picture.pts < self._last - _JUMP:
                     self._clock = PictureClock(self.interval, timed=True)
             self._last = self._clock.stamp(picture.pts)
             waited = None
-            if arrival is not None:
-                unit, arrived = arrival
+            if arrived is not None:
                 waited = time.perf_counter() - arrived
+                for earlier in [pts for pts in self._arrivals if pts < self._last]:
+                    del self._arrivals[earlier]  # it gave no picture, or one with another time
                 if not at_end:
-                    self.held = max(self.held, self._units - unit)
+                    self.held = max(self.held, len(self._arrivals))
             yield Shown(picture, self._last, waited)

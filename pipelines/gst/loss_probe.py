@@ -9,6 +9,7 @@ from concealer.bitstream.rtp import RtpAccessUnit, RtpDepacketiser
 from pipelines.gst.bindings import Gst, GstBase
 from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.loss_report import LossReport, to_event
+from pipelines.gst.rtp_times import RtpTimes
 
 ENCODINGS: dict[str, Codec] = {"H264": "h264", "H265": "hevc"}
 CAPS = Gst.Caps.from_string(
@@ -18,7 +19,7 @@ _REMEMBERED = 64
 
 
 class ConcealLossProbe(GstBase.BaseTransform):
-    """Passes RTP packets on unchanged; before an access unit that lost packets is complete, a `LossReport` of it."""
+    """Passes RTP packets on; before an access unit that lost packets is complete, a `LossReport` of it."""
 
     __gtype_name__ = "ConcealLossProbe"
     __gstmetadata__ = (
@@ -27,7 +28,8 @@ class ConcealLossProbe(GstBase.BaseTransform):
         "Place it between the jitter buffer and the depayloader: rtpjitterbuffer do-lost=true ! conceallossprobe ! "
         "rtph264depay ! concealdec. Where RTP packets are missing (sequence numbers, GstRTPPacketLost) it sends an "
         "event that reaches concealdec just before the access unit concerned, with all of it that did arrive: "
-        "depayloaders drop NAL units that are cut. Packets pass unchanged. concealbin has it inside.",
+        "depayloaders drop NAL units that are cut. Packets pass as they are; each access unit gets one time, which "
+        "follows the RTP timestamps, as B-pictures need it. concealbin has it inside.",
         "concealer",
     )
     __gsttemplates__ = (
@@ -40,12 +42,13 @@ class ConcealLossProbe(GstBase.BaseTransform):
         super().__init__()
         if factory:
             hand_over(self)
-        self.set_passthrough(True)
+        self.set_in_place(True)
         self._codec: Codec | None = None
         self._begin()
 
     def _begin(self) -> None:
         self._depacketiser = RtpDepacketiser(self._codec or "h264")
+        self._clock = RtpTimes()
         self._times: OrderedDict[int, int] = OrderedDict()
         self._told = 0
         self._announced = 0
@@ -74,9 +77,12 @@ class ConcealLossProbe(GstBase.BaseTransform):
     def do_transform_ip(self, buffer: Gst.Buffer) -> Gst.FlowReturn:
         packet = buffer.extract_dup(0, buffer.get_size())
         if len(packet) >= 12:
-            self._times[int.from_bytes(packet[4:8], "big")] = buffer.pts
-            if len(self._times) > _REMEMBERED:
-                self._times.popitem(last=False)
+            timestamp = int.from_bytes(packet[4:8], "big")
+            if timestamp not in self._times and buffer.pts != Gst.CLOCK_TIME_NONE:
+                self._times[timestamp] = self._clock.time(timestamp, buffer.pts)
+                if len(self._times) > _REMEMBERED:
+                    self._times.popitem(last=False)
+            buffer.pts = self._times.get(timestamp, buffer.pts)
             self._report(self._depacketiser.push(packet))
         return Gst.FlowReturn.OK
 

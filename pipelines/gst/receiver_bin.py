@@ -91,7 +91,7 @@ class ConcealBin(Gst.Bin):
             self._depayloader = _make(name, "depayloader")
         except RuntimeError as error:
             missing = GLib.Error.new_literal(Gst.CoreError.quark(), str(error), Gst.CoreError.MISSING_PLUGIN)
-            self.post_message(Gst.Message.new_error(self, missing, None))
+            self.post_message(Gst.Message.new_error(self, missing, str(error)))
             return
         self.add(self._depayloader)
         self._depayloader.link(self._decoder)
