@@ -66,7 +66,7 @@ def _payloads(sps: h264.Sps, planes: Sequence[Plane], first: int, end: int) -> l
     """pcm_sample_luma and pcm_sample_chroma of each macroblock."""
     chroma = _CHROMA_BLOCK[sps.chroma_array_type]
     blocks = [(16, 16), chroma, chroma][: 3 if sps.chroma_array_type else 1]
-    depths = (sps.bit_depth_luma, sps.bit_depth_chroma, sps.bit_depth_chroma)
+    depths = (sps.bit_depth_luma, sps.bit_depth_chroma, sps.bit_depth_chroma)[: len(blocks)]
     if len(planes) != len(blocks):
         raise ValueError(f"{len(blocks)} planes are needed, got {len(planes)}")
     top, bottom = first // sps.width_mbs, -(-end // sps.width_mbs)
