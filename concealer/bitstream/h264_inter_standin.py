@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from . import h264
 from .h264_header_writer import write_slice_header
-from .h264_motion import Vector, motion_symbols, motion_vlc
+from .h264_motion import Span, Vector, motion_symbols, motion_vlc
 from .nal import NalUnit, escape
 from .standin_error import UnsupportedStandInError
 from .symbol_coder import TERMINATE_STATE, State, Symbol, SymbolCoder, initial_state
@@ -27,7 +27,7 @@ _SLOPES = {
     40: (-3, 69), 41: (-6, 81), 42: (-11, 96), 43: (6, 55), 44: (7, 67), 45: (-5, 86), 46: (2, 88),
     47: (0, 58), 48: (-3, 76), 49: (-10, 94), 50: (5, 54), 51: (4, 69), 52: (-3, 81), 53: (0, 88),
     54: (-7, 67), 55: (-5, 74), 56: (-4, 74), 57: (-5, 80), 58: (-7, 72), 59: (1, 58),
-    73: (-27, 126), 74: (-28, 98), 75: (-25, 101), 76: (-23, 67), 77: (-28, 82),
+    70: (0, 45), 73: (-27, 126), 74: (-28, 98), 75: (-25, 101), 76: (-23, 67), 77: (-28, 82),
 }  # fmt: skip
 _SKIP_P, _SKIP_B, TERMINATE = 11, 24, 78
 
@@ -48,7 +48,8 @@ def h264_inter_standin(
     lists used; vectors are limited to what the level allows (A.3.1). `references`: index into each list,
     None = list not used; in P slices the second is ignored.
 
-    In MBAFF frames addresses count macroblocks, both are even, and only skipped slices can be written.
+    In MBAFF frames addresses count macroblocks in coding order (pair by pair) and both are even; all pairs
+    are frame pairs.
 
     Cost: about 8 microseconds a macroblock with motion; skipped slices are remembered.
 
@@ -68,20 +69,17 @@ def h264_inter_standin(
             return NalUnit(escape(w.aligned(stop="", fill="1") + data))
         w.ue(end - first)
         return NalUnit(escape(w.aligned()))
-    if header.mbaff:
-        raise UnsupportedStandInError("motion in a frame of macroblock pairs (MBAFF)")
     lists = _lists(header, references, motion)
-    rows = range(first // header.sps.width_mbs, -(-end // header.sps.width_mbs))
-    vectors = _vectors(header, motion, rows.start, rows.stop)
+    span = Span(first, end, header.sps.width_mbs, header.mbaff)
+    vectors = _vectors(header, motion, *span.rows)
     w = write_slice_header(header)
-    is_b, width = header.slice_type == h264.B, header.sps.width_mbs
+    is_b = header.slice_type == h264.B
     if header.pps.cabac:
-        chroma = header.sps.chroma_array_type in (1, 2)
-        symbols = motion_symbols(vectors, first, end, width, is_b, lists, chroma)
+        symbols = motion_symbols(vectors, span, is_b, lists, header.sps.chroma_array_type in (1, 2))
         coder = SymbolCoder(list(_contexts(qp)))
         coder.encode(symbols)
         return NalUnit(escape(w.aligned(stop="", fill="1") + coder.finish()))
-    w.bits(motion_vlc(vectors, first, end, width, is_b, lists))
+    w.bits(motion_vlc(vectors, span, is_b, lists))
     return NalUnit(escape(w.aligned()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from .symbol_coder import Symbol, exp_golomb
@@ -15,65 +16,98 @@ Lists = Sequence[tuple[int, int, int]]
 
 # ctxIdx of 9.3.3.1.
 _SKIP_P, _TYPE_P, _SKIP_B, _TYPE_B, _MVD_X, _MVD_Y, _REFERENCE = 11, 14, 24, 27, 40, 47, 54
-_PATTERN_LUMA, _PATTERN_CHROMA, _TERMINATE = 73, 77, 78
+_FIELD_FLAG, _PATTERN_LUMA, _PATTERN_CHROMA, _TERMINATE = 70, 73, 77, 78
 
 
-def motion_symbols(
-    fields: Sequence[Rows], first: int, end: int, width: int, is_b: bool, lists: Lists, chroma: bool
-) -> list[Symbol]:
-    """CABAC symbols of macroblocks first..end - 1 in a picture `width` macroblocks wide.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The macroblocks of a slice."""
 
-    `fields`: one for each list used, row 0 being the row of `first`; `chroma`: chroma has a coded block
-    pattern (4:2:0 and 4:2:2).
+    first: int
+    end: int
+    width: int
+    """Macroblocks in a row of the picture."""
+    pairs: bool = False
+    """MBAFF: addresses count top and bottom macroblocks of pairs, all of which are frame pairs here."""
+
+    def places(self) -> list[tuple[int, int]]:
+        """(x, y) of each macroblock in coding order, y counted from the first row the slice touches."""
+        if not self.pairs:
+            rows = range(self.first // self.width, (self.end - 1) // self.width + 1)
+            every = [(x, y) for y in range(len(rows)) for x in range(self.width)]
+            skipped = self.first - rows.start * self.width
+            return every[skipped : skipped + self.end - self.first]
+        origin = self.first // 2 // self.width
+        found = []
+        for pair in range(self.first // 2, self.end // 2):
+            y, x = divmod(pair, self.width)
+            found += [(x, 2 * (y - origin)), (x, 2 * (y - origin) + 1)]
+        return found
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Macroblock rows [top, bottom) that the slice touches."""
+        if self.pairs:
+            return 2 * (self.first // 2 // self.width), 2 * ((self.end // 2 - 1) // self.width + 1)
+        return self.first // self.width, (self.end - 1) // self.width + 1
+
+
+def motion_symbols(fields: Sequence[Rows], span: Span, is_b: bool, lists: Lists, chroma: bool) -> list[Symbol]:
+    """CABAC symbols of the macroblocks of `span`.
+
+    `fields`: one for each list used, row 0 being the first row the slice touches; `chroma`: chroma has a
+    coded block pattern (4:2:0 and 4:2:2).
     """
-    differences = [_differences(rows, first, end, width, _may_skip(is_b, lists)) for rows in fields]
-    heads = [_head(left, above, is_b, lists) for above in (0, 1) for left in (0, 1)]
+    differences = [_differences(rows, span, _may_skip(is_b, lists, span)) for rows in fields]
+    heads = [[_head(left, above, is_b, lists, flag) for above in (0, 1) for left in (0, 1)] for flag in (0, 1)]
     tails = [_tail(left, above, chroma) for above in (0, 1) for left in (0, 1)]
     skips = [((_SKIP_P + context, 1), (_TERMINATE, 0)) for context in range(3)]
-    x, stride = first % width, width + 2
-    place = stride + x + 1
-    size = (end // width - first // width + 3) * stride
+    stride, pairs = span.width + 2, span.pairs
+    size = (span.rows[1] - span.rows[0] + 2) * stride
     # With a margin of 1: whether a macroblock is coded (1), skipped (0) or not there; sizes of differences.
     coded, present = [0] * size, [0] * size
     sizes = [([0] * size, [0] * size) for _ in lists]
     symbols: list[Symbol] = []
-    for number in range(end - first):
+    for number, (x, y) in enumerate(span.places()):
+        place = (y + 1) * stride + x + 1
         left, above = place - 1, place - stride
         present[place] = 1
         if differences[0][number] is None:
             symbols += skips[coded[left] + coded[above]]
-        else:
-            coded[place] = 1
-            symbols += heads[coded[left] + 2 * coded[above]]
-            for difference, (sizes_x, sizes_y) in zip(differences, sizes, strict=True):
-                dx, dy = difference[number] or (0, 0)
-                symbols += _component(_MVD_X, sizes_x[left] + sizes_x[above], dx)
-                symbols += _component(_MVD_Y, sizes_y[left] + sizes_y[above], dy)
-                sizes_x[place], sizes_y[place] = abs(dx), abs(dy)
-            symbols += tails[present[left] + 2 * present[above]]
-        x += 1
-        place += 1
-        if x == width:
-            x = 0
-            place += 2
+            continue
+        coded[place] = 1
+        is_top = pairs and not y & 1
+        symbols += heads[is_top][coded[left] + 2 * coded[above]]
+        for difference, (sizes_x, sizes_y) in zip(differences, sizes, strict=True):
+            dx, dy = difference[number] or (0, 0)
+            symbols += _component(_MVD_X, sizes_x[left] + sizes_x[above], dx)
+            symbols += _component(_MVD_Y, sizes_y[left] + sizes_y[above], dy)
+            sizes_x[place], sizes_y[place] = abs(dx), abs(dy)
+        symbols += tails[present[left] + 2 * present[above]]
+        if is_top:
+            # One end_of_slice_flag a pair.
+            symbols.pop()
     symbols[-1] = (_TERMINATE, 1)
     return symbols
 
 
-def motion_vlc(fields: Sequence[Rows], first: int, end: int, width: int, is_b: bool, lists: Lists) -> str:
+def motion_vlc(fields: Sequence[Rows], span: Span, is_b: bool, lists: Lists) -> str:
     """The same in CAVLC, as a string of "0" and "1" without trailing bits."""
-    differences = [_differences(rows, first, end, width, _may_skip(is_b, lists)) for rows in fields]
+    differences = [_differences(rows, span, _may_skip(is_b, lists, span)) for rows in fields]
     head = _ue((3 if len(lists) == 2 else 1 + lists[0][0]) if is_b else 0)
     for _, index, count in lists:
         if count > 1:
             head += str(1 - index) if count == 2 else _ue(index)
     bits: list[str] = []
     run = 0
-    for number in range(end - first):
+    for number in range(span.end - span.first):
         if differences[0][number] is None:
             run += 1
             continue
-        bits += (_ue(run), head)
+        bits.append(_ue(run))
+        if span.pairs and not number & 1:
+            bits.append("0")
+        bits.append(head)
         run = 0
         for difference in differences:
             dx, dy = difference[number] or (0, 0)
@@ -85,26 +119,28 @@ def motion_vlc(fields: Sequence[Rows], first: int, end: int, width: int, is_b: b
     return "".join(bits)
 
 
-def _may_skip(is_b: bool, lists: Lists) -> bool:
-    """P_Skip predicts from reference 0; what B_Skip does depends on another picture's motion."""
-    return not is_b and lists[0][1] == 0
+def _may_skip(is_b: bool, lists: Lists, span: Span) -> bool:
+    """P_Skip predicts from reference 0; what B_Skip does depends on another picture's motion.
+
+    Skipping one macroblock of a pair would leave it open whether the pair is a field pair.
+    """
+    return not is_b and lists[0][1] == 0 and not span.pairs
 
 
-def _differences(rows: Rows, first: int, end: int, width: int, may_skip: bool) -> list[tuple[int, int] | None]:
+def _differences(rows: Rows, span: Span, may_skip: bool) -> list[tuple[int, int] | None]:
     """Vector minus median prediction (8.4.1.3) of each macroblock; None = P_Skip gives that vector (8.4.1.1).
 
     All macroblocks have the same reference index, so a neighbour differs only by not being there.
     """
     found: list[tuple[int, int] | None] = []
-    stride = width + 2
+    stride, pairs = span.width + 2, span.pairs
     grid: list[Vector | None] = [None] * ((len(rows) + 1) * stride)
-    y, x = 0, first % width
-    row = rows[0]
-    for _ in range(end - first):
+    for x, y in span.places():
         place = (y + 1) * stride + x + 1
-        vector = grid[place] = row[x]
+        vector = grid[place] = rows[y][x]
         a, b = grid[place - 1], grid[place - stride]
-        c = grid[place + 1 - stride] or grid[place - 1 - stride]
+        # In a pair the bottom macroblock has no neighbour C (Table 6-4).
+        c = (None if pairs and y & 1 else grid[place + 1 - stride]) or grid[place - 1 - stride]
         if b is None and c is None:
             px, py = a or (0, 0)
         elif a is None and (b is None or c is None):
@@ -125,21 +161,22 @@ def _differences(rows: Rows, first: int, end: int, width: int, may_skip: bool) -
             still = not a or not b or not any(a) or not any(b)
             if not (vx or vy) if still else vx == px and vy == py:
                 found[-1] = None
-        x += 1
-        if x == width:
-            x = 0
-            y += 1
-            row = rows[y] if y < len(rows) else ()
     return found
 
 
-def _head(left: int, above: int, is_b: bool, lists: Lists) -> tuple[Symbol, ...]:
-    """From mb_skip_flag to ref_idx; `left`, `above`: whether these neighbours are coded, not skipped."""
+def _head(left: int, above: int, is_b: bool, lists: Lists, field_flag: int) -> tuple[Symbol, ...]:
+    """From mb_skip_flag to ref_idx; `left`, `above`: whether these neighbours are coded, not skipped.
+
+    `field_flag`: whether mb_field_decoding_flag follows, which is 0.
+    """
     context = left + above
+    symbols: list[Symbol] = [((_SKIP_B if is_b else _SKIP_P) + context, 0)]
+    if field_flag:
+        symbols.append((_FIELD_FLAG, 0))
     if not is_b:
-        symbols = [(_SKIP_P + context, 0), (_TYPE_P, 0), (_TYPE_P + 1, 0), (_TYPE_P + 2, 0)]
+        symbols += [(_TYPE_P, 0), (_TYPE_P + 1, 0), (_TYPE_P + 2, 0)]
     else:
-        symbols = [(_SKIP_B + context, 0), (_TYPE_B + context, 1)]
+        symbols.append((_TYPE_B + context, 1))
         if len(lists) == 2:
             symbols += [(_TYPE_B + 3, 1), (_TYPE_B + 4, 0), *[(_TYPE_B + 5, 0)] * 3]
         else:

@@ -29,6 +29,9 @@ CLIPS = {
     "B CABAC 4:2:2": dict(slices=3, bframes=2, pix_fmt="yuv422p", extra=_PLAIN),
     "P CAVLC 4:4:4": dict(slices=3, pix_fmt="yuv444p", extra={**_PLAIN, "cabac": 0}),
     "P CABAC 4:4:4": dict(slices=3, pix_fmt="yuv444p", extra=_PLAIN),
+    "P CABAC MBAFF": dict(slices=3, extra={**_PLAIN, "tff": 1, "ref": 2}),
+    "P CAVLC MBAFF": dict(slices=3, extra={**_PLAIN, "tff": 1, "ref": 2, "cabac": 0}),
+    "B CABAC MBAFF": dict(slices=3, bframes=2, extra={**_PLAIN, "tff": 1}),
     "P CABAC uneven slices": dict(slices=0, extra={**_PLAIN, "slice-max-size": 900}),
     "P CAVLC uneven slices": dict(slices=0, extra={**_PLAIN, "slice-max-size": 900, "cabac": 0}),
 }
@@ -48,8 +51,15 @@ def victim(aus: list[AccessUnit]) -> tuple[int, h264.SliceHeader, NalUnit, int, 
     pieces = aus[index].slices
     piece = pieces[min(2, len(pieces) - 1)]
     assert isinstance(piece.header, h264.SliceHeader) and piece.first is not None
-    later = [other.first for other in pieces if other.first is not None and other.first > piece.first]
-    return index, piece.header, piece.nal, piece.first, min(later, default=aus[index].rows * aus[index].cols)
+    first, end = span_of(aus[index], pieces.index(piece))
+    return index, piece.header, piece.nal, first, end
+
+
+def span_of(au: AccessUnit, number: int) -> tuple[int, int]:
+    """Macroblock addresses [first, end) of a slice, as its writer counts them."""
+    headers = [piece.header for piece in au.slices[number : number + 2]]
+    firsts = [h.first_mb << h.mbaff for h in headers if isinstance(h, h264.SliceHeader)]
+    return firsts[0], firsts[1] if len(firsts) > 1 else au.rows * au.cols
 
 
 def reference_pictures(aus: list[AccessUnit], planes: list[Planes], index: int) -> list[Planes]:
@@ -66,6 +76,8 @@ def reference_pictures(aus: list[AccessUnit], planes: list[Planes], index: int) 
 def hole_of(au: AccessUnit, first: int, end: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     blocks = np.zeros(au.rows * au.cols, np.bool_)
     blocks[first:end] = True
+    if au.interlaced == "mbaff":
+        blocks = blocks.reshape(au.rows // 2, au.cols, 2).transpose(0, 2, 1).reshape(-1)
     return blocks.reshape(au.rows, au.cols).repeat(shape[0] // au.rows, 0).repeat(shape[1] // au.cols, 1)
 
 
@@ -168,8 +180,8 @@ def test_pcm_slice_carries_any_samples(name: str, picture: str) -> None:
     if picture == "intra":
         index, piece = 0, aus[0].slices[1]
         assert isinstance(piece.header, h264.SliceHeader) and piece.first is not None
-        header, nal, first = piece.header, piece.nal, piece.first
-        end = aus[0].slices[2].first or 0
+        header, nal = piece.header, piece.nal
+        first, end = span_of(aus[0], 1)
     rng = np.random.default_rng(7)
     depth = header.sps.bit_depth_luma
     kind = np.uint16 if depth > 8 else np.uint8
