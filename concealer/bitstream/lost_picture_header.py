@@ -1,0 +1,62 @@
+"""Headers for whole pictures that were lost; the stand-in writers turn them into slices."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+
+from . import h264, hevc
+from .hevc_sets import ShortTermRps
+
+_NO_WEIGHTS = (((None, None, None),), ())
+_TRAIL_R = 1
+
+
+def h264_lost_picture_header(like: h264.SliceHeader, frame_num: int, poc: int, is_reference: bool) -> h264.SliceHeader:
+    """Header of a P frame with one reference, the latest one, for `h264_inter_standin`.
+
+    `like`: a header of a picture near by, for parameter sets, QP and filters. `poc` is PicOrderCnt; with
+    POC type 1 it is what frame_num leads to.
+    """
+    h = copy.copy(like)
+    h.nal_unit_type, h.nal_ref_idc = h264.NAL_SLICE, (like.nal_ref_idc or 2) if is_reference else 0
+    h.slice_type, h.slice_type_is_picture_wide = h264.P, False
+    h.first_mb = h.colour_plane = h.idr_pic_id = h.redundant_pic_cnt = h.cabac_init_idc = 0
+    h.field_pic = h.bottom_field = False
+    h.frame_num = frame_num % (1 << h.sps.log2_max_frame_num)
+    h.poc_lsb, h.delta_poc_bottom, h.delta_poc = poc % (1 << h.sps.log2_max_poc_lsb), 0, (0, 0)
+    h.num_ref_idx_override, h.num_ref_idx, h.list_modification = True, (1, 0), (None, None)
+    h.luma_log2_weight_denom = h.chroma_log2_weight_denom = 0
+    h.weights = _NO_WEIGHTS if h.pps.weighted_pred else None
+    h.marking = None
+    return h
+
+
+def hevc_lost_picture_header(like: hevc.SliceHeader, poc: int, references: Collection[int]) -> hevc.SliceHeader | None:
+    """Header of a P picture (TRAIL_R) that uses one reference, for `hevc_inter_standin`.
+
+    `like`: a header of a picture near by, for parameter sets, QP and filters. `references`: POCs of the
+    pictures to keep, of which the nearest to `poc` is used; the farthest are dropped if the decoded picture
+    buffer cannot hold them. None if there is none.
+    """
+    kept = sorted({other - poc for other in references} - {0}, key=abs)
+    # The picture itself takes a place too (A.4.2).
+    kept = kept[: max(1, like.sps.max_dec_pic_buffering - 1)]
+    if not kept:
+        return None
+    h = copy.copy(like)
+    h.nal_unit_type, h.temporal_id, h.first_slice_segment, h.address = _TRAIL_R, 0, True, 0
+    h.dependent, h.reserved_bits, h.slice_type, h.pic_output = False, 0, hevc.P, True
+    h.poc_lsb = poc % (1 << h.sps.log2_max_poc_lsb)
+    h.short_term_rps_idx = None
+    h.short_term_rps = ShortTermRps(
+        tuple((delta, delta == kept[0]) for delta in sorted(kept, reverse=True) if delta < 0),
+        tuple((delta, delta == kept[0]) for delta in sorted(kept) if delta > 0),
+    )
+    h.long_term, h.num_long_term_sps = tuple((lsb, False, None) for lsb, _, _ in like.long_term), 0
+    h.num_ref_idx_override, h.num_ref_idx, h.list_modification = True, (1, 0), (None, None)
+    h.luma_log2_weight_denom = h.delta_chroma_log2_weight_denom = 0
+    h.weights = _NO_WEIGHTS if h.pps.weighted_pred else None
+    h.deblocking_override, h.deblocking_disabled = False, h.pps.deblocking_disabled
+    h.loop_filter_across_slices = h.pps.loop_filter_across_slices
+    return h
