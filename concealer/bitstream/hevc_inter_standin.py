@@ -50,7 +50,8 @@ def hevc_inter_standin(
     of both). Else a field at 8x8 granularity for the lists used; CUs are as large as it is uniform, but not
     smaller than `smallest` (8, 16, 32 or 64) where the picture's border allows, and then take the vector of
     their centre. `references`: index into each list, None = list not used; in P slices the second is
-    ignored. `legal_ranges` tells where a range has to be cut.
+    ignored. `coding_order(sps, pps).legal_ranges` tells where a range has to be cut; dependent slice segments
+    that follow the range are lost with it, since they continue its contexts.
 
     Cost: about 1 ms for 100 CUs with motion; skipped slices are remembered.
 

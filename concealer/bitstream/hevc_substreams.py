@@ -47,6 +47,8 @@ class CodingOrder:
         self._left = _starts(cols, pps.tile_columns, pps.tile_widths)
         self._top = _starts(rows, pps.tile_rows, pps.tile_heights)
         self._wavefront = pps.entropy_coding_sync
+        self._is_aligned = not (sps.width | sps.height) & (1 << sps.log2_min_cb) - 1
+        self._has_tiles = pps.tile_columns * pps.tile_rows > 1
 
     def starts_tile(self, place: int) -> bool:
         """Whether a tile begins at `place` in coding order; so it does at the end of the picture."""
@@ -86,13 +88,18 @@ class CodingOrder:
         """Raises ValueError for a range outside the picture, UnsupportedStandInError if it must be cut."""
         if not 0 <= first < end <= self.size:
             raise ValueError(f"range must lie within 0..{self.size}, got {first}..{end}")
+        if not self._is_aligned:
+            raise UnsupportedStandInError("picture size is no multiple of the smallest coding block")
+        if self._wavefront and self._has_tiles:
+            # The Main profiles forbid it, and libavcodec does not decode it.
+            raise UnsupportedStandInError("tiles together with wavefront parallel processing")
         if self.legal_ranges(first, end) != [(first, end)]:
             raise UnsupportedStandInError(f"tiles or wavefront rows forbid one slice from {first} to {end}")
 
     def substreams(self, first: int, end: int) -> list[Substream]:
         """Substreams of a slice of the places first..end - 1, which must be a legal range."""
         cuts = [first]
-        if self._wavefront or len(self._left) + len(self._top) > 4:
+        if self._wavefront or self._has_tiles:
             starts = self.starts_row if self._wavefront else self.starts_tile
             cuts += [place for place in range(first + 1, end) if starts(place)]
         cuts.append(end)

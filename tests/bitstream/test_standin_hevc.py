@@ -271,6 +271,10 @@ def test_refusals() -> None:
         hevc_inter_standin(header, end, end)
     with pytest.raises(ValueError, match="int16"):
         hevc_inter_standin(header, first, end, np.zeros((1, 3, 3, 2), np.int16))
+    odd = dataclasses.replace(header, sps=dataclasses.replace(header.sps, width=354))
+    for writer in (hevc_inter_standin, hevc_intra_standin):
+        with pytest.raises(UnsupportedStandInError, match="multiple"):
+            writer(odd, first, end)
     order = coding_order(header.sps, header.pps)
     cols = header.sps.width_ctbs
     assert order.legal_ranges(first + 1, end) == [(first + 1, first + cols), (first + cols, end)]
