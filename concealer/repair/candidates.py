@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from concealer.repair import flow as motion
 from concealer.repair.crop import to_grid
+from concealer.repair.parallel import both, each
 from concealer.repair.site import Layer, Site
 
 Array = npt.NDArray[Any]
@@ -70,17 +71,22 @@ def average(first: Candidate, second: Candidate, share: float, name: str) -> Can
     return Candidate(name, luma, chroma)
 
 
-def surroundings_flow(site: Site, base: Layer, predicted: Array, prefill: Array) -> tuple[Array, Array]:
-    """Flow from the damaged picture to `base`, filled in two ways: (filled, acc).
+def surroundings_flow(site: Site, base: Layer) -> Array:
+    """Flow of the region from the damaged picture to `base`. The hole is filled from `base` itself before, only so that
+    the search sees no edge there: what it finds inside is not trusted."""
+    gray = np.where(site.flow_hole, base.gray, site.now.gray)
+    return motion.dense_flow(gray, base.gray, site.scale)
 
-    predicted: (h, w, 2) flow of the region to `base`, known without the damaged picture. prefill: (h, w)
-    uint8 guess of the region, used inside the hole only so that the search sees no edge there.
-    filled spreads the surroundings' motion; acc spreads their deviation from `predicted`, the acceleration.
+
+def fill_flow(site: Site, seen: Array, predicted: Array) -> tuple[Array, Array]:
+    """`seen` (`surroundings_flow`) carried into the hole in two ways: (filled, acc).
+
+    predicted: (h, w, 2) flow of the region to the same picture, known without the damaged one. filled spreads the
+    surroundings' motion; acc spreads their deviation from `predicted`, the acceleration.
     """
-    gray = np.where(site.flow_hole, prefill, site.now.gray)
-    seen = motion.dense_flow(gray, base.gray, site.scale)
     excess = cv2.subtract(seen, predicted)
-    return site.spread_flow(seen), cv2.add(predicted, site.spread_flow(excess))
+    filled, more = both(lambda: site.spread_flow(seen), lambda: site.spread_flow(excess))
+    return filled, cv2.add(predicted, more)
 
 
 def _disagreement(difference: Array, step: int) -> Array:
@@ -108,55 +114,62 @@ def _doubt_steady(site: Site, last: Layer, older: Layer, flow: Array | None) -> 
 
 def from_past(site: Site, last: Layer, older: Layer | None, light: bool) -> list[Candidate]:
     """Candidates from the last one or two pictures before the damaged one."""
-    cut = site.flow_window
-    out = [warp(site, last, None, "copy")]
-    if older is not None:
-        back = motion.dense_flow(last.gray, older.gray, site.scale)
-        ratio = _ratio(site.now.order - last.order, last.order - older.order)
-        predicted = motion.extrapolate(back, ratio, site.scale)
-        out.append(warp(site, last, predicted[cut], "extrap"))
-    else:
-        predicted = np.zeros((*last.gray.shape, 2), np.float32)
     # Nothing received to see motion on (whole picture lost), or no time to look.
-    if not site.flow_trusted or (light and older is not None):
-        proposals = out
-    else:
-        prefill = motion.sample(last.gray, predicted, site.scale)
-        filled, acc = surroundings_flow(site, last, predicted, prefill)
-        proposals = [*out, warp(site, last, filled[cut], "filled")]
+    look = site.flow_trusted and not (light and older is not None)
+    predicted, seen = both(
+        lambda: None if older is None else _carried_on(site, last, older),
+        lambda: surroundings_flow(site, last) if look else None,
+    )
+    cut = site.flow_window
+    wanted: list[tuple[str, Array | None]] = [("copy", None)]
+    if predicted is not None:
+        wanted.append(("extrap", predicted[cut]))
+    if seen is not None and predicted is not None:
+        filled, acc = fill_flow(site, seen, predicted)
+        wanted += [("filled", filled[cut]), ("acc", acc[cut])]
+    elif seen is not None:
+        wanted.append(("filled", site.spread_flow(seen)[cut]))
+
+    def paint(named: tuple[str, Array | None]) -> Candidate:
+        name, flow = named
+        candidate = warp(site, last, flow, name)
         if older is not None:
-            proposals.append(warp(site, last, acc[cut], "acc"))
-    if older is not None:
-        for candidate in proposals:
-            candidate.doubt = _doubt_steady(site, last, older, candidate.flow)
-    return proposals
+            candidate.doubt = _doubt_steady(site, last, older, flow)
+        return candidate
+
+    return each(paint, wanted)
+
+
+def _carried_on(site: Site, last: Layer, older: Layer) -> Array:
+    """Flow from the damaged picture to `last`, were the motion between the references to go on."""
+    back = motion.dense_flow(last.gray, older.gray, site.scale)
+    return motion.extrapolate(back, _ratio(site.now.order - last.order, last.order - older.order), site.scale)
 
 
 def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candidate]:
     """Candidates between a picture before and one after the damaged one."""
     cut = site.flow_window
     share = _ratio(site.now.order - past.order, future.order - past.order)
-    across = motion.dense_flow(past.gray, future.gray, site.scale)
+    look = site.flow_trusted and not light
+    across, seen = both(
+        lambda: motion.dense_flow(past.gray, future.gray, site.scale),
+        lambda: (surroundings_flow(site, past), surroundings_flow(site, future)) if look else None,
+    )
     to_past, to_future = motion.interpolate(across, share, site.scale)
+    wanted = [(past, to_past, "inter_past"), (future, to_future, "inter_future")]
+    if seen is not None:
+        wanted += [
+            (past, fill_flow(site, seen[0], to_past)[1], "acc"),
+            (future, fill_flow(site, seen[1], to_future)[1], "acc_future"),
+        ]
+    moved = each(lambda job: warp(site, job[0], job[1][cut], job[2]), wanted)
     copy_past, copy_future = warp(site, past, None, "copy"), warp(site, future, None, "copy_future")
-    inter_past = warp(site, past, to_past[cut], "inter_past")
-    inter_future = warp(site, future, to_future[cut], "inter_future")
     # The average alone of the interpolated pair: its parts add nothing beside the accelerated ones.
     out = [
         *_pair(site, copy_past, copy_future, share, "copy_both")[::2],
-        _pair(site, inter_past, inter_future, 0.5, "inter_both")[2],
+        _pair(site, moved[0], moved[1], 0.5, "inter_both")[2],
     ]
-    if light or not site.flow_trusted:
-        return out
-    prefill = cv2.addWeighted(
-        motion.sample(past.gray, to_past, site.scale), 0.5,
-        motion.sample(future.gray, to_future, site.scale), 0.5, 0.0,
-    )  # fmt: skip
-    _, acc_past = surroundings_flow(site, past, to_past, prefill)
-    _, acc_future = surroundings_flow(site, future, to_future, prefill)
-    past_acc = warp(site, past, acc_past[cut], "acc")
-    future_acc = warp(site, future, acc_future[cut], "acc_future")
-    return [*out, *_pair(site, past_acc, future_acc, 0.5, "acc_both")]
+    return [*out, *_pair(site, moved[2], moved[3], 0.5, "acc_both")] if seen is not None else out
 
 
 def _pair(

@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
 Method = Literal["auto", "motion", "spatial", "copy"]
 
-THREADS = 2
-"""OpenCV threads; dense inverse search cuts its work by their number, so results would change with it."""
+THREADS = 1
+"""OpenCV threads. Its own threading gains nothing on images this small, and dense inverse search cuts its work by the
+number of threads, so results would change with it."""
 
 GOOD_FIT = 4.0
 """Mean absolute luma difference on the rim (8-bit scale) up to which motion is kept without a second look."""
