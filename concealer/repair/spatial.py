@@ -34,7 +34,7 @@ def fill_spatially(site: Site) -> tuple[Array, Array | None]:
     Mean of a smooth fill and of the continued edges; their errors differ enough that the mean is better than
     each (22 lost first-picture slices: 20.1, 21.0 and 21.1 dB; at scene cuts 18.9, 20.1 and 20.0).
     """
-    cell = min(site.scale, 8)
+    cell = min(site.scale // 2, 8)
     luma = _fill_plane(site.window_luma, site.window_hole, site.window_trust, SHIFTS, cell)
     chroma = None
     if site.now.chroma is not None:

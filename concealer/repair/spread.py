@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -10,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+_MOST_CHANNELS = 4
+"""OpenCV resizes up to so many channels at once."""
 
 
 class Spreader:
@@ -32,37 +34,57 @@ class Spreader:
         trusts = [np.minimum(level * 4.0, 1.0) for level in self._levels]
         self._fine = [t / np.maximum(k, 1e-6) for t, k in zip(trusts, self._levels, strict=True)]
         self._coarse = [1.0 - t for t in trusts]
+        self._sides: dict[int, tuple[list[Array], list[Array]]] = {}
 
     def fill(self, values: Array) -> Array:
-        """(h, w) float32: known places keep their (slightly smoothed) value, unknown ones get that of the nearest
-        known surroundings, coarser the further away they lie. Zero everywhere if nothing is known.
+        """(h, w) or (h, w, 2..4) float32: known places keep their (slightly smoothed) value, unknown ones get that of
+        the nearest known surroundings, coarser the further away they lie. Zero everywhere if nothing is known.
 
-        Raises ValueError if the shape is not that of the weight.
+        Raises ValueError if the size is not that of the weight.
         """
-        if values.shape != self._levels[0].shape:
+        if values.shape[:2] != self._levels[0].shape:
             raise ValueError(f"cannot spread {values.shape} with trust of shape {self._levels[0].shape}")
-        # 20 us for a map of 320 x 32 on one core.
-        total = cv2.multiply(np.ascontiguousarray(values, np.float32), self._levels[0])
+        # Nearly all of the cost is the number of calls: four maps at once cost little more than one.
+        channels = values.shape[2:]
+        fines, coarses = self._for_channels(channels[0] if channels else 1)
+        total = cv2.multiply(np.ascontiguousarray(values, np.float32), self._spread_out(self._levels[0], channels))
         totals = [total]
         for level in self._levels[1:]:
-            total = cv2.resize(total, level.shape[::-1], interpolation=cv2.INTER_AREA).reshape(level.shape)
+            total = cv2.resize(total, level.shape[::-1], interpolation=cv2.INTER_AREA).reshape(level.shape + channels)
             totals.append(total)
-        filled = totals[-1] / np.maximum(self._levels[-1], 1e-6)
-        for total, fine, coarse in zip(totals[-2::-1], self._fine[-2::-1], self._coarse[-2::-1], strict=True):
-            filled = cv2.resize(filled, fine.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(fine.shape)
-            filled *= coarse
-            total *= fine
-            filled += total
+        filled: Array = totals[-1] / np.maximum(self._spread_out(self._levels[-1], channels), 1e-6)
+        for total, fine, coarse in zip(totals[-2::-1], fines[-2::-1], coarses[-2::-1], strict=True):
+            filled = cv2.resize(filled, total.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(total.shape)
+            cv2.multiply(filled, coarse, dst=filled)
+            cv2.multiply(total, fine, dst=total)
+            cv2.add(filled, total, dst=filled)
         return filled
 
-    def fill_all(self, maps: Iterable[Array]) -> Array:
-        """(n, h, w) float32 of n filled maps."""
-        return np.stack([self.fill(values) for values in maps])
+    def fill_all(self, maps: Array) -> Array:
+        """(n, h, w) float32: n maps, each filled."""
+        out = np.empty(maps.shape, np.float32)
+        for first in range(0, len(maps), _MOST_CHANNELS):
+            group = maps[first : first + _MOST_CHANNELS]
+            if len(group) == 1:
+                out[first] = self.fill(group[0])
+            else:
+                out[first : first + len(group)] = cv2.split(self.fill(cv2.merge(list(group))))
+        return out
+
+    def _for_channels(self, count: int) -> tuple[list[Array], list[Array]]:
+        """`_fine` and `_coarse` repeated for so many channels."""
+        if count == 1:
+            return self._fine, self._coarse
+        if count not in self._sides:
+            fine, coarse = ([self._spread_out(m, (count,)) for m in maps] for maps in (self._fine, self._coarse))
+            self._sides[count] = fine, coarse
+        return self._sides[count]
+
+    @staticmethod
+    def _spread_out(level: Array, channels: tuple[int, ...]) -> Array:
+        return cv2.merge([level] * channels[0]).reshape(level.shape + channels) if channels else level
 
 
 def spread(values: Array, weight: Array) -> Array:
-    """`Spreader(weight).fill`, for a (h, w) map or each channel of a (h, w, c) one."""
-    spreader = Spreader(weight)
-    if values.ndim == 2:
-        return spreader.fill(values)
-    return np.stack([spreader.fill(values[..., i]) for i in range(values.shape[2])], axis=2)
+    """`Spreader(weight).fill` for a single use."""
+    return Spreader(weight).fill(values)

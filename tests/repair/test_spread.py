@@ -35,9 +35,9 @@ def test_unknown_values_do_not_leak() -> None:
 
 def test_channels_are_filled_alike() -> None:
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(20, 30, 6)).astype(np.float32)
+    values = rng.normal(size=(20, 30, 3)).astype(np.float32)
     weight = (rng.random((20, 30)) > 0.5).astype(np.float32)
-    assert np.array_equal(spread(values, weight)[..., 5], spread(values[..., 5], weight))
+    np.testing.assert_allclose(spread(values, weight)[..., 2], spread(values[..., 2], weight), atol=1e-5)
 
 
 def test_nothing_known_gives_zero() -> None:
