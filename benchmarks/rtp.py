@@ -1,4 +1,4 @@
-"""A seeded lossy RTP sender: an elementary stream as packets, those that arrive, and what a file would hold of them."""
+"""A seeded lossy RTP sender: an elementary stream as packets, and those of them that arrive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from concealer.bitstream.nal import Codec
 from concealer.bitstream.stream import StreamParser
-from concealer.loss import Received, RtpLoss
+from concealer.loss import RtpLoss
 from concealer.loss.models import fragment_bounds
 
 CLOCK = 90_000
@@ -29,8 +29,6 @@ class Sending:
     """RTP packets of it that arrive."""
     lost: int
     """Number of its packets that do not."""
-    received: Received
-    """What is left of it, as a file with known gaps would hold it."""
 
 
 def packetise(nals: Sequence[bytes], codec: Codec, timestamp: int, sequence: int, mtu: int) -> list[bytes]:
@@ -78,13 +76,13 @@ def send_lossy(
     sequence, sendings = 0, []
     dropped_before = 0
     for unit in parsed:
-        received = channel.send(unit)
+        channel.send(unit)
         gone = set(channel.record.packets_dropped[dropped_before:])
         dropped_before = len(channel.record.packets_dropped)
         position = unit.pts or 0
         packets = packetise([nal.data for nal in unit.nals], codec, position * CLOCK // fps, sequence, mtu)
         kept = [packet for number, packet in enumerate(packets) if sequence + number not in gone]
-        sendings.append(Sending(position, kept, len(packets) - len(kept), received))
+        sendings.append(Sending(position, kept, len(packets) - len(kept)))
         sequence += len(packets)
     return sendings
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import av
@@ -14,6 +15,7 @@ import numpy as np
 
 from concealer.damage import BLOCK
 from concealer.decoder import DecodedPicture
+from concealer.picture import Plane
 from pipelines.gst import raw_video
 from pipelines.gst.bindings import GLib, GObject, Gst, GstVideo
 from pipelines.gst.decoding import DEFAULT_INTERVAL, Shown, StreamDecoder
@@ -314,9 +316,10 @@ class ConcealDec(Gst.Element):
         for shown in pictures:
             if self._flow != Gst.FlowReturn.OK:
                 return
-            if self._intake is not None:
-                self._intake.shown(shown.picture.pts)
-            self._statistics.picture(shown.picture, shown.waited)
+            picture = shown.picture
+            if picture.synthesised and picture.pts is not None and self._intake is not None:
+                self._intake.made_up(picture.pts)
+            self._statistics.picture(picture, shown.waited)
             try:
                 buffer = self._make_buffer(shown)
             except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
@@ -324,7 +327,6 @@ class ConcealDec(Gst.Element):
                 self._fail(f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
                 self._flow = Gst.FlowReturn.ERROR
                 return
-            self._request_keyframe(shown.picture)
             if buffer is not None:
                 self._flow = self._src.push(buffer)
 
@@ -343,32 +345,31 @@ class ConcealDec(Gst.Element):
         if self._output.adapt(frame, self._kept, self._decoder.aspect):
             self._src.push_event(Gst.Event.new_caps(self._output.caps))
             self._push_pending()
-        buffer, memory, planes = self._output.buffer(frame)
-        if self._options.overlay:
-            draw_overlay(
-                planes,
-                self._output.bit_depth,
-                picture.damage,
-                is_repaired(picture),
-                _describe(picture),
-                rgb=self._output.rgb,
-            )
-        del planes
-        buffer.unmap(memory)
+            query = Gst.Query.new_allocation(self._output.caps, False)
+            answered = self._src.peer_query(query)
+            meta = GstVideo.video_meta_api_get_type()
+            self._output.share_memory(answered and query.find_allocation_meta(meta)[0])
+        damaged = bool(picture.damage.state.any())
+        buffer = self._output.buffer(frame, partial(self._draw, picture) if damaged and self._options.overlay else None)
         buffer.pts, buffer.duration = start, duration
-        self._flag(buffer, picture)
-        if self._options.regions and picture.damage.any_hole:
-            _add_regions(buffer, picture)
-        return buffer
-
-    def _flag(self, buffer: Gst.Buffer, picture: DecodedPicture) -> None:
         if self._discont:
             buffer.set_flags(Gst.BufferFlags.DISCONT)
             self._discont = False
-        mark, damage = self._options.mark_corrupted, picture.damage
-        unrepaired = damage.any_hole and not is_repaired(picture)
-        if (mark == "unrepaired" and unrepaired) or (mark == "damaged" and damage.state.any()):
+        if damaged:
+            self._mark(buffer, picture)
+            self._request_keyframe(picture)
+        return buffer
+
+    def _draw(self, picture: DecodedPicture, planes: Sequence[Plane]) -> None:
+        repaired, text = is_repaired(picture), _describe(picture)
+        draw_overlay(planes, self._output.bit_depth, picture.damage, repaired, text, rgb=self._output.rgb)
+
+    def _mark(self, buffer: Gst.Buffer, picture: DecodedPicture) -> None:
+        any_hole, mark = picture.damage.any_hole, self._options.mark_corrupted
+        if mark == "damaged" or (mark == "unrepaired" and any_hole and not is_repaired(picture)):
             buffer.set_flags(Gst.BufferFlags.CORRUPTED)
+        if any_hole and self._options.regions:
+            _add_regions(buffer, picture)
 
     def _duration(self) -> int:
         rate = self._kept.framerate

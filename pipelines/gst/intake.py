@@ -58,9 +58,9 @@ class LostTimes:
         """The transport says that something is missing here."""
         self._loss = 2
 
-    def shown(self, pts: int | None) -> None:
-        """A picture came out with this time, perhaps one the decoder made up."""
-        if pts is not None and not self._known(pts):
+    def made_up(self, pts: int) -> None:
+        """The decoder made up a picture with this time on its own."""
+        if not self._known(pts):
             self._times.append(pts)
 
     def arrived(self, pts: int | None) -> list[int]:
@@ -72,13 +72,13 @@ class LostTimes:
             self._reordered = True
             self._times.append(pts)
             return []
-        interval = self._interval()
+        interval = self._interval() if self._loss else None
         self._times.append(pts)
         horizon = before if self._reordered else pts
         start, self._settled = self._settled, horizon
-        if horizon is None or start is None or interval is None or not self._loss:
+        self._loss = max(self._loss - 1, 0)
+        if horizon is None or start is None or interval is None:
             return []
-        self._loss -= 1
         times = sorted(time for time in self._times if start <= time <= horizon)
         absent: list[int] = []
         for a, b in zip(times, times[1:], strict=False):
@@ -130,9 +130,9 @@ class Intake:
         self._gap = self._begun
         self._times.lost()
 
-    def shown(self, pts: int | None) -> None:
-        """A picture came out with this time."""
-        self._times.shown(pts)
+    def made_up(self, pts: int) -> None:
+        """The decoder made up a picture with this time, on its own or for a feed that was absent."""
+        self._times.made_up(pts)
 
     def buffer(
         self,

@@ -43,6 +43,7 @@ class ConcealLossProbe(GstBase.BaseTransform):
         if factory:
             hand_over(self)
         self.set_in_place(True)
+        self.sinkpad.set_query_function_full(_query)
         self._codec: Codec | None = None
         self._begin()
 
@@ -95,3 +96,12 @@ class ConcealLossProbe(GstBase.BaseTransform):
             known = None if pts == Gst.CLOCK_TIME_NONE else pts
             self.srcpad.push_event(to_event(LossReport(known, unit.payload, unit.gaps, lost - self._told)))
             self._told = lost
+
+
+def _query(pad: Gst.Pad, parent: Gst.Element, query: Gst.Query) -> bool:
+    """Query function of the sink pad: either codec may come at any time, whatever downstream takes at the moment."""
+    if query.type != Gst.QueryType.CAPS:
+        return Gst.Pad.query_default(pad, parent, query)
+    wanted = query.parse_caps()
+    query.set_caps_result(CAPS if wanted is None else wanted.intersect(CAPS))
+    return True

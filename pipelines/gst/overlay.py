@@ -34,16 +34,18 @@ def draw_overlay(
         blocks = damage.state == state
         if blocks.any():
             mask = _pixels(blocks, width, height)
-            _paint(planes, bit_depth, mask - cv2.erode(mask, _square(line)), colour, rgb)
+            rim = np.asarray(cv2.subtract(mask, cv2.erode(mask, _square(line))), np.uint8)
+            _paint(planes, bit_depth, rim, colour, rgb)
     if repaired and damage.any_hole:
         hole = _pixels(damage.hole, width, height)
-        _paint(planes, bit_depth, cv2.dilate(hole, _square(line)) - hole, _REPAIRED, rgb)
+        rim = np.asarray(cv2.subtract(cv2.dilate(hole, _square(line)), hole), np.uint8)
+        _paint(planes, bit_depth, rim, _REPAIRED, rgb)
     _write(planes, bit_depth, text, rgb)
 
 
 def _pixels(blocks: npt.NDArray[np.bool_], width: int, height: int) -> Mask:
-    scaled = np.kron(blocks.astype(np.uint8), np.full((BLOCK, BLOCK), 255, np.uint8))
-    mask = np.zeros((height, width), np.uint8)
+    scaled = (blocks.astype(np.uint8) * np.uint8(255)).repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+    mask: Mask = np.zeros((height, width), np.uint8)
     rows, cols = min(height, scaled.shape[0]), min(width, scaled.shape[1])
     mask[:rows, :cols] = scaled[:rows, :cols]
     return mask

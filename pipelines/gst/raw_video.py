@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 import numpy as np
 
+from concealer.decoder.libav import HookUnavailableError
 from concealer.picture import Plane
 from pipelines.gst.bindings import Gst, GstVideo
+from pipelines.gst.frame_memory import FrameMemory
+
+log = logging.getLogger(__name__)
 
 _SUBSAMPLINGS = (("420", "I420"), ("422", "Y42B"), ("444", "Y444"))
 
@@ -81,6 +87,9 @@ class Output:
     def __init__(self) -> None:
         self._key: tuple[object, ...] | None = None
         self._info: GstVideo.VideoInfo | None = None
+        self._places: list[tuple[int, int, int, int]] = []
+        """Of each plane in the buffer: offset, stride, bytes a row, rows."""
+        self._memory: FrameMemory | None = None
         self.caps: Gst.Caps | None = None
         self.bit_depth = 8
         self.rgb = False
@@ -112,32 +121,48 @@ class Output:
             caps.set_value(field, value)
         changed = self.caps is None or not caps.is_equal(self.caps)
         self.caps = caps
-        self._info = GstVideo.VideoInfo.new_from_caps(caps)
+        self._info = info = GstVideo.VideoInfo.new_from_caps(caps)
+        itemsize = 1 if self.bit_depth == 8 else 2
+        self._places = [
+            (offset, stride, plane.width * itemsize, plane.height)
+            for offset, stride, plane in zip(info.offset, info.stride, frame.planes, strict=False)
+        ]
         return changed
 
-    def buffer(self, frame: av.VideoFrame) -> tuple[Gst.Buffer, Gst.MapInfo, tuple[Plane, ...]]:
-        """A new buffer with the frame's samples, still mapped, and views (rows, cols) of its planes.
+    def share_memory(self, allowed: bool) -> None:
+        """Whether buffers may be the decoder's own memory, with strides of its own (GstVideoMeta)."""
+        self._memory = None
+        if allowed:
+            try:
+                self._memory = FrameMemory()
+            except HookUnavailableError as error:
+                log.info("pictures are copied: %s", error)
 
-        The caller drops the views, then calls `buffer.unmap(info)`.
-        """
+    def buffer(self, frame: av.VideoFrame, draw: Callable[[Sequence[Plane]], None] | None = None) -> Gst.Buffer:
+        """A new buffer with the frame's samples; `draw` may change them, given views (rows, cols) of the planes."""
         info = self._info
         assert info is not None
+        if self._memory is not None and draw is None:
+            shared = self._memory.wrap(frame, info.finfo.format)
+            if shared is not None:
+                return shared
         buffer = Gst.Buffer.new_allocate(None, info.size, None)
         mapped, memory = buffer.map(Gst.MapFlags.WRITE)
         if not mapped:
             raise MemoryError(f"buffer of {info.size} bytes cannot be mapped")
-        itemsize = 1 if self.bit_depth == 8 else 2
-        raw = np.frombuffer(memory.data, np.uint8)
         views = []
-        for index, plane in enumerate(frame.planes):
-            offset, stride = info.offset[index], info.stride[index]
-            target = raw[offset : offset + stride * plane.height].reshape(plane.height, stride)
-            source = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height]  # type: ignore[call-overload]
-            rows = source.reshape(plane.height, plane.line_size)
-            width = plane.width * itemsize
-            target[:, :width] = rows[:, :width]
-            views.append(target[:, :width].view(np.uint8 if itemsize == 1 else np.uint16))
-        return buffer, memory, tuple(views)
+        raw = np.frombuffer(memory.data, np.uint8)
+        for plane, (offset, stride, width, height) in zip(frame.planes, self._places, strict=False):
+            target = raw[offset : offset + stride * height].reshape(height, stride)[:, :width]
+            source = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]
+            line = plane.line_size
+            target[:] = source[: line * height].reshape(height, line)[:, :width]
+            views.append(target)
+        if draw is not None:
+            draw([view if self.bit_depth == 8 else view.view(np.uint16) for view in views])
+        del views, raw, target
+        buffer.unmap(memory)
+        return buffer
 
 
 def _colorimetry(frame: av.VideoFrame, rgb: bool) -> str | None:

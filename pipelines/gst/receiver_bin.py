@@ -66,7 +66,7 @@ class ConcealBin(Gst.Bin):
         src = Gst.GhostPad.new_from_template("src", self._decoder.get_static_pad("src"), self.get_pad_template("src"))
         self.add_pad(sink)
         self.add_pad(src)
-        self._probe.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _on_event)
+        self._probe.get_static_pad("sink").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _on_event)
 
     def do_get_property(self, pspec: GObject.ParamSpec) -> Any:
         element = self._buffer if pspec.name == "latency" else self._decoder
@@ -77,7 +77,7 @@ class ConcealBin(Gst.Bin):
         element.set_property(pspec.name, value)
 
     def wire(self, caps: Gst.Caps) -> None:
-        """Put in the depayloader that `caps` need; called in the streaming thread, before they pass."""
+        """Put in the depayloader that `caps` need; called in the streaming thread, before the probe gets them."""
         name = _DEPAYLOADERS[caps.get_structure(0).get_string("encoding-name")]
         old = self._depayloader
         if old is not None:
