@@ -38,7 +38,12 @@ $(VENV)/.train: $(VENV)/.dev
 demo: $(VENV)/.core ## Damage a clip, repair it, write demo/demo.png: before, FFmpeg, ours, clean
 	$(BIN)/python -m pipelines.demo
 
-test: $(VENV)/.dev ## Run the tests that need no torch
+# Not a step of its own that can fail: without GStreamer its tests are skipped.
+$(VENV)/.gst: $(VENV)/.dev pipelines/gst/packages.sh
+	@sh pipelines/gst/packages.sh $(BIN)/python
+	@touch $@
+
+test: $(VENV)/.dev $(VENV)/.gst ## Run the tests that need no torch
 	$(BIN)/python -m pytest --ignore=tests/train --ignore=tests/networks
 
 ifeq ($(strip $(TRAIN_TESTS)),)

@@ -294,13 +294,8 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
             values = throughput(stream, rounds)
             yield {"measure": "throughput", "pictures": 5 * _PICTURES, **common, **rounded(values)}
         if options.only in (None, "loopback"):
-            row = {
-                "measure": "loopback",
-                "pictures": seconds * FPS,
-                "method": "auto",
-                "deadline_ms": options.deadline_ms,
-            }
-            yield row | common | rounded(loopback(stream, seconds, "auto", options.deadline_ms))
+            row = {"measure": "loopback", "pictures": seconds * FPS, "deadline_ms": options.deadline_ms}
+            yield row | common | rounded(loopback(stream, seconds, options.deadline_ms))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
