@@ -122,7 +122,8 @@ class _ByteStream:
         self._gaps += [origin + min(max(gap, 0), len(payload)) for gap in gaps]
         end = origin + len(payload)
         if truncated and not final:
-            self._gaps.append(end)
+            # A place behind the last byte would lie between units: the last byte itself is not to be trusted.
+            self._gaps.append(end - 1)
         if payload:
             self._stamps.append((origin, stamp))
         self._buffer = self._buffer + payload if self._buffer else payload

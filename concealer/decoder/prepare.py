@@ -41,6 +41,8 @@ def prepare(au: AccessUnit, motion: FieldFn | None = None) -> Prepared:
     H.264 slices are cut at the damaged byte: the decoder then notices within two bytes. HEVC would read on in whatever
     memory follows, so it gets seeded junk there instead.
     """
+    if au.coverage.is_intact and all(s.header is not None and s.nal.damaged_at is None for s in au.slices):
+        return Prepared(au.nals, slices=len(au.slices))
     out = Prepared()
     by_nal = {id(slice_.nal): slice_ for slice_ in au.slices}
     entries: list[_Entry] = []

@@ -18,7 +18,7 @@ from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.nal import Codec, NalUnit, join_annexb, parse_extradata
 from concealer.bitstream.standin import lost_picture_standin
 from concealer.bitstream.stream import StreamParser
-from concealer.damage import Damage, DamageMap
+from concealer.damage import BLOCK, Damage, DamageMap
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import Decoded, DecoderCore, PlainCore
 from concealer.decoder.extent import (
@@ -44,7 +44,7 @@ RepairFn = Callable[[Picture, DamageMap, Sequence[Picture]], Any]
 MotionFn = Callable[[int, int, Sequence[Picture], int, int], npt.NDArray[np.int16] | None]
 """motion(order, toward, references, top, bottom) of a picture not decoded yet: see `repair.predicted_motion`."""
 
-_REFERENCES = 6
+_REFERENCES = 5
 """Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
 
 
@@ -225,12 +225,12 @@ class ConcealingDecoder:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
         else:
             # Without its IDR picture the decoder may not have taken over a new size yet: the parser's map does not fit.
-            if (-(-au.width // 16), -(-au.height // 16)) == damage.state.shape[::-1]:
+            if (-(-au.width // BLOCK), -(-au.height // BLOCK)) != damage.state.shape[::-1]:
+                damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
+            elif prepared.nals is not au.nals or decoded.undecoded is not None or decoded.concealed is not None:
                 mark_known_losses(damage, au)
                 mark_slices(damage, au, prepared.orphans, "slice unusable")
                 mark_decoder_findings(damage, au, decoded, self._same_starts(au))
-            else:
-                damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
         if buffer is None:
             if au is not None:
                 estimate_broken(damage, au)
@@ -244,10 +244,11 @@ class ConcealingDecoder:
             self._find_junk(damage, au, buffer, other)
         elif self._junk_shadow is not None:
             self._junk_shadow.decode(payload)
-        if damage.any_hole:
+        holed = damage.any_hole
+        if holed:
             damage.decoder_filled = decoded.concealed is not None
             record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent])
-        self._follow(damage, buffer, payload, other)
+        self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage) if holed else None)
         self._recent.append((picture, buffer))
 
     def _find_junk(self, damage: DamageMap, au: AccessUnit, buffer: Buffer, other: bytes) -> None:
@@ -263,9 +264,10 @@ class ConcealingDecoder:
         else:
             mark_junk(damage, au, differing)
 
-    def _follow(self, damage: DamageMap, buffer: Buffer, payload: bytes, other: bytes | None) -> None:
+    def _follow(
+        self, damage: DamageMap, buffer: Buffer, payload: bytes, other: bytes | None, painted: Painted | None
+    ) -> None:
         """Shadows and history learn what the main decoder's picture holds now."""
-        painted = Painted.of(buffer.planes, damage) if damage.any_hole else None
         if self._junk_shadow is not None and painted is not None:
             self._junk_shadow.paint(painted)
         if self._track_taint:

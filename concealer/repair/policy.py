@@ -114,8 +114,8 @@ class Repairer:
             plain = warp(site, site.layer(nearest), None, "copy")
             site.write(plain.luma, plain.chroma)
             return "copy", {}
-        # A hole of 1280 x 80 costs about 20 ms on two cores, of which 6 are flow, 5 warps, 4 expected errors, 2 each the
-        # site, the mix, the seam and the decoder's own; with references on both sides half as much again.
+        # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
+        # mix, the seam and the decoder's own. With references on both sides half as much again.
         proposals = propose(site, references, light=level == "light")
         errors, seen = expected_errors(site, proposals)
         weights = soft_weights(errors)
