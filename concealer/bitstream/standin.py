@@ -6,12 +6,19 @@ reference where they can; where not they carry junk, whose pixels are for repair
 
 from __future__ import annotations
 
+import logging
 import random
 
-from . import h264, h264_writer, hevc, hevc_writer
+from . import h264, hevc
 from .access_unit import AccessUnit, MissingPicture
 from .bits import BitReader, BitWriter
+from .h264_inter_standin import h264_inter_standin
+from .hevc_inter_standin import coding_order, hevc_inter_standin
+from .lost_picture_header import h264_lost_picture_header, hevc_lost_picture_header
 from .nal import NalUnit, escape, unescape
+from .standin_error import UnsupportedStandInError
+
+log = logging.getLogger(__name__)
 
 _JUNK_BYTES = 256
 
@@ -19,45 +26,55 @@ _JUNK_BYTES = 256
 def first_slice_standin(au: AccessUnit) -> NalUnit | None:
     """HEVC: a first slice for a picture whose own was lost, or None if it is there or cannot be made.
 
-    Without it libavcodec drops the whole picture. It holds skipped coding units up to the first received
-    slice; in IRAP pictures and with tiles, the header of the first received independent slice segment
-    without address, and junk. H.264 needs none: None.
+    Without it libavcodec drops the whole picture. It holds skipped coding units up to the first received slice; where
+    that cannot be written (IRAP pictures), the header of the first received independent slice segment without address,
+    and junk. H.264 needs none: None.
     """
     headers = [(piece.nal, piece.header) for piece in au.slices if isinstance(piece.header, hevc.SliceHeader)]
     if not headers or any(h.first_slice_segment for _, h in headers):
         return None
-    for nal, h in headers:
-        if not h.dependent:
-            skipped = hevc_writer.first_slice(h, min(other.address for _, other in headers))
-            if skipped is not None:
-                return skipped
-            bits = BitReader(unescape(nal.data)).bits
-            w = BitWriter()
-            w.bits(bits[:16])
-            w.flag(True)
-            w.bits(bits[17 : h.address_bit])
-            w.bits(bits[h.body_bit : h.entry_bit])
-            if h.pps.tiles or h.pps.entropy_coding_sync:
-                w.ue(0)
-            if h.pps.slice_header_extension:
-                w.ue(0)
-            return NalUnit(escape(w.aligned() + _junk(_JUNK_BYTES, h.poc_lsb)))
-    return None
+    sibling = next(((nal, h) for nal, h in headers if not h.dependent), None)
+    if sibling is None:
+        return None
+    nal, h = sibling
+    if h.slice_type != hevc.I and not h.pps.tiles:
+        try:
+            return hevc_inter_standin(h, 0, min(other.address for _, other in headers))
+        except UnsupportedStandInError as error:
+            log.debug("first slice: %s", error)
+    bits = BitReader(unescape(nal.data)).bits
+    w = BitWriter()
+    w.bits(bits[:16])
+    w.flag(True)
+    w.bits(bits[17 : h.address_bit])
+    w.bits(bits[h.body_bit : h.entry_bit])
+    if h.pps.tiles or h.pps.entropy_coding_sync:
+        w.ue(0)
+    if h.pps.slice_header_extension:
+        w.ue(0)
+    return NalUnit(escape(w.aligned() + _junk(_JUNK_BYTES, h.poc_lsb)))
 
 
 def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalUnit] | None:
     """NAL units of a whole picture for a lost one, or None if `previous` does not tell enough.
 
-    `previous`: the access unit before in decoding order (or its stand-in's predecessor); its parameter
-    sets are taken over. The stand-in is a P picture of skipped blocks: an exact copy of the latest (H.264)
-    or nearest (HEVC) reference picture. None also with slice groups or tiles.
+    `previous`: the access unit before in decoding order (or its stand-in's predecessor); its parameter sets are taken
+    over. The stand-in is a P picture of skipped blocks: an exact copy of the latest (H.264) or nearest (HEVC) reference
+    picture. None where the stream's tools forbid it.
     """
     header = next((piece.header for piece in previous.slices if piece.header is not None), None)
-    if isinstance(header, h264.SliceHeader) and missing.frame_num is not None:
-        return h264_writer.repeated_picture(header, missing.frame_num, missing.poc, missing.is_reference)
-    if isinstance(header, hevc.SliceHeader) and previous.poc is not None:
-        nal = hevc_writer.repeated_picture(header, missing.poc, missing.references or (previous.poc,))
-        return [nal] if nal is not None else None
+    try:
+        if isinstance(header, h264.SliceHeader) and missing.frame_num is not None:
+            own = h264_lost_picture_header(header, missing.frame_num, missing.poc, missing.is_reference)
+            return [h264_inter_standin(own, 0, own.sps.width_mbs * own.sps.height_mbs)]
+        if isinstance(header, hevc.SliceHeader) and previous.poc is not None:
+            made = hevc_lost_picture_header(header, missing.poc, missing.references or (previous.poc,))
+            if made is None:
+                return None
+            order = coding_order(made.sps, made.pps)
+            return [hevc_inter_standin(made, first, end) for first, end in order.legal_ranges(0, order.size)]
+    except UnsupportedStandInError as error:
+        log.debug("lost picture: %s", error)
     return None
 
 
