@@ -19,7 +19,7 @@ from benchmarks.streams import Stream, plain_decode
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture, RepairFn
 from concealer.picture import Picture, Plane
-from concealer.repair import Repairer
+from concealer.repair import Repairer, predicted_motion
 
 _DECODING = ("concealer/bitstream", "concealer/decoder", "concealer/loss", "benchmarks/methods.py")
 _PLAIN = ("concealer/bitstream", "concealer/loss", "benchmarks/streams.py")
@@ -49,9 +49,11 @@ class Method:
 
 
 def decode(
-    stream: Stream, damaged: Damaged, repair: RepairFn | None, *, track_taint: bool = False
+    stream: Stream, damaged: Damaged, repair: RepairFn | None, *, track_taint: bool = False, stand_ins: bool = True
 ) -> list[DecodedPicture]:
     """Every picture that `ConcealingDecoder` makes of the damaged stream, in output order.
+
+    stand_ins: lost HEVC slices are written anew with predicted motion, as `conceal` does it.
 
     Raises what `repair` raises (the decoder alone would go on without), and RuntimeError without the hook.
     """
@@ -68,6 +70,8 @@ def decode(
     decoder = ConcealingDecoder(
         stream.encoding.codec,
         repair=None if repair is None else watched,
+        motion=predicted_motion if stand_ins else None,
+        stand_ins=stand_ins,
         container_framed=damaged.framed,
         track_taint=track_taint,
     )
@@ -109,9 +113,9 @@ def by_position(pictures: Sequence[DecodedPicture], count: int) -> list[DecodedP
     return places
 
 
-def _in_loop(make: Callable[[Stream], RepairFn | None]) -> Callable[[Stream, Damaged], Played]:
+def _in_loop(make: Callable[[Stream], RepairFn | None], stand_ins: bool = False) -> Callable[[Stream, Damaged], Played]:
     def play(stream: Stream, damaged: Damaged) -> Played:
-        pictures = decode(stream, damaged, make(stream))
+        pictures = decode(stream, damaged, make(stream), stand_ins=stand_ins)
         places = by_position(pictures, len(stream.units))
         return Played([None if p is None else to_planes(p.frame)[0] for p in places], len(pictures))
 
@@ -231,7 +235,8 @@ METHODS = (
     Method("copy", "in-loop copy", _in_loop(_copy), _ALL),
     Method("telea", "inpainting, Telea", _in_loop(_inpaint(cv2.INPAINT_TELEA)), _DECODING),
     Method("navier_stokes", "inpainting, Navier-Stokes", _in_loop(_inpaint(cv2.INPAINT_NS)), _DECODING),
-    Method("concealer", "concealer", _in_loop(_auto), _ALL),
+    Method("pixels_only", "concealer without stand-in slices", _in_loop(_auto), _ALL, codecs=("hevc",)),
+    Method("concealer", "concealer", _in_loop(_auto, stand_ins=True), _ALL),
     Method("oracle_motion", "oracle motion", _in_loop(_oracle_motion), _DECODING),
     Method("oracle_pixels", "oracle pixels", _in_loop(_oracle_pixels), _DECODING),
 )

@@ -35,8 +35,10 @@ class _Entry:
     """Raster address of a slice's first unit; None for other NAL units."""
 
 
-def prepare(au: AccessUnit, motion: FieldFn | None = None) -> Prepared:
+def prepare(au: AccessUnit, motion: FieldFn | None = None, write_lost: bool = True) -> Prepared:
     """Decide for every NAL unit of `au`. `motion`: that of lost HEVC slices; None = they repeat their reference.
+
+    `write_lost` False leaves lost slices out but for a first one, without which the decoder would drop the picture.
 
     H.264 slices are cut at the damaged byte: the decoder then notices within two bytes. HEVC would read on in whatever
     memory follows, so it gets seeded junk there instead.
@@ -69,7 +71,7 @@ def prepare(au: AccessUnit, motion: FieldFn | None = None) -> Prepared:
             junk = True
             entries.append(_Entry(junk_tail(nal, cut, _JUNK), junk_tail(nal, cut, _OTHER_JUNK), slice_.first))
     if out.slices and au.codec == "hevc":
-        for first, stand_in in stand_ins(au, motion):
+        for first, stand_in in stand_ins(au, motion) if write_lost else ():
             _insert(entries, first, stand_in)
         if not any(entry.first == 0 for entry in entries):
             first_slice = first_slice_standin(au)

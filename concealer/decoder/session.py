@@ -66,6 +66,7 @@ class ConcealingDecoder:
         *,
         repair: RepairFn | None = None,
         motion: MotionFn | None = None,
+        stand_ins: bool = True,
         container_framed: bool = False,
         threads: int = 1,
         track_taint: bool = False,
@@ -76,6 +77,7 @@ class ConcealingDecoder:
         extradata: the container's avcC/hvcC box or Annex B headers, if it has any.
         repair: paints holes; None only analyses.
         motion: predicts how the blocks of lost HEVC slices moved; None takes them for still.
+        stand_ins: put written slices in place of lost HEVC ones; False leaves their blocks undecoded, for comparison.
         container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
         threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
         track_taint: find tainted blocks too, with a shadow decoder: about halves the speed while there is damage.
@@ -86,6 +88,7 @@ class ConcealingDecoder:
         self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
         self._repair = repair
         self._motion = motion
+        self._stand_ins = stand_ins
         self._track_taint = track_taint
         self._core = _open_core(codec, threads, hook)
         self._outputs = OutputQueue(self._complete, self._synthesise)
@@ -156,7 +159,8 @@ class ConcealingDecoder:
             self._history.restart()
         if au.is_irap:
             self._scene += 1
-        prepared = prepare(au, None if self._motion is None else partial(self._predict, self._motion, au.order))
+        motion = None if self._motion is None else partial(self._predict, self._motion, au.order)
+        prepared = prepare(au, motion, self._stand_ins)
         if not prepared.slices:
             order = self._timeline.order_at(au.pts)
             record = self._record(au.order if order is None else order, au.pts, au.duration, au.kind)
