@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from concealer import __version__
+from pipelines.addresses import is_live
 from pipelines.encoder import EncoderSettings
 from pipelines.errors import ConcealError, Interrupted, OutputError, one_line
 from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
@@ -33,6 +34,12 @@ examples:
   conceal in.mkv lossless.mkv --encoder ffv1
   conceal --dry-run --json in.mp4
   receiver | conceal - - -f mpegts | player
+  conceal udp://:5000 out.mkv
+  conceal --reconnect udp://239.1.1.1:5000 udp://127.0.0.1:6000
+  conceal session.sdp rtmp://host/app/key
+
+Live inputs (udp, rtp by an .sdp file, rtsp, rtmp; srt where this FFmpeg has it) run until they end or Ctrl-C
+or SIGTERM ends them, which completes OUT and is exit code 0.
 
 From a pipe, video is always encoded: it cannot be read twice to find out whether it is damaged.
 Where the picture size changes in mid-stream, later pictures are scaled to the first size.
@@ -60,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
     files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
     files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
+    files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
     video = parser.add_argument_group("repair and encoding")
     video.add_argument(
@@ -91,9 +99,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _live_preset(args: argparse.Namespace) -> str | None:
+    """A preset that keeps up with a live input, where none is asked for."""
+    return "veryfast" if is_live(args.input) and args.encoder is None else None
+
+
 def _settings(args: argparse.Namespace) -> Settings:
     return Settings(
-        encoder=EncoderSettings(args.encoder, args.crf, args.preset),
+        encoder=EncoderSettings(args.encoder, args.crf, args.preset or _live_preset(args)),
         method=args.method,
         output_format=args.format,
         input_format=args.input_format,
@@ -101,6 +114,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         always_encode=args.always_encode,
         dry_run=args.dry_run,
         keep_partial=args.keep_partial,
+        reconnect=args.reconnect,
         report=args.report,
         threads=os.cpu_count() or 1,
     )

@@ -20,9 +20,10 @@ import av
 from av.video.stream import VideoStream
 
 from concealer.repair import Repairer
-from pipelines import output_file
+from pipelines import addresses, output_file
 from pipelines.encoder import EncoderSettings, PictureEncoder
 from pipelines.errors import InputError, Interrupted, UsageError
+from pipelines.live import LiveSource
 from pipelines.progress import Meter, OnProgress
 from pipelines.report import Report, Totals
 from pipelines.sink import Sink, can_hold, check_codec, stream_label
@@ -30,6 +31,9 @@ from pipelines.source import Source, VideoPayload
 from pipelines.track import ShownPicture, Track
 
 log = logging.getLogger(__name__)
+
+_LIVE_DEADLINE_MS = 20.0
+"""What repair of one picture may cost where pictures keep coming."""
 
 Method = Literal["auto", "motion", "spatial", "copy"]
 Action = Literal["repaired", "encoded", "copied", "analysed"]
@@ -52,6 +56,8 @@ class Settings:
     """Encode video without damage too."""
     dry_run: bool = False
     """Analyse only: no output."""
+    reconnect: bool = False
+    """Open a live input again when it ends or falls silent."""
     keep_partial: bool = False
     """When stopped, complete the output with what was done so far."""
     report: str | None = None
@@ -130,7 +136,13 @@ class _Run:
         self._began = time.monotonic()
         self._target_format = ""
         self._check(source)
-        self._source = Source(source, settings.input_format, stopped)
+        self._source: Source
+        if addresses.is_live(source):
+            self._source = LiveSource(source, settings.input_format, stopped, reconnect=settings.reconnect)
+        else:
+            self._source = Source(source, settings.input_format, stopped)
+        # Stopping is how receiving ends.
+        self._keep = settings.keep_partial or self._source.live
         self._report: Report | None = None
         self._tracks: dict[int, Track] = {}
 
@@ -185,7 +197,7 @@ class _Run:
             index: Track(
                 self._source,
                 index,
-                Repairer(self._settings.method) if repair else None,
+                Repairer(self._settings.method, _LIVE_DEADLINE_MS if self._source.live else None) if repair else None,
                 track_taint,
                 self._settings.threads,
             )
@@ -224,7 +236,7 @@ class _Run:
                     open_streams.discard(event.stream)
                     if not open_streams:
                         return
-        if self._stopped():
+        if self._stopped() and not self._source.live:
             raise Interrupted("interrupted")
         for index in open_streams:
             self._note(self._tracks[index], self._tracks[index].flush())
@@ -332,10 +344,10 @@ class _Run:
         """Do the work, then complete the output; or leave none, whatever happens on the way."""
         try:
             for _ in work:
-                if self._stopped() and not self._settings.keep_partial:
+                if self._stopped() and not self._keep:
                     break
             interrupted = self._stopped()
-            if interrupted and not self._settings.keep_partial:
+            if interrupted and not self._keep:
                 raise Interrupted("interrupted")
             sink.finish()
         except BaseException:
@@ -344,7 +356,7 @@ class _Run:
         if result is None:
             damaged = any(track.damaged for track in self._tracks.values())
             result = self._result("repaired" if damaged else "encoded")
-        result.interrupted = interrupted
+        result.interrupted = interrupted and not self._source.live
         result.dropped = sink.dropped
         result.seconds = time.monotonic() - self._began
         self._finish_report(result)

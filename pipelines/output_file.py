@@ -10,6 +10,7 @@ import sys
 
 import av
 
+from pipelines import addresses
 from pipelines.errors import OutputError, UsageError, one_line
 from pipelines.source import ELEMENTARY, STDIN
 
@@ -47,6 +48,11 @@ def format_name(target: str, wanted: str | None) -> str:
         raise UsageError(f"unknown output format {wanted!r}: give an FFmpeg muxer name such as mp4, matroska, mpegts")
     if target == STDOUT:
         raise UsageError("writing to standard output needs -f FORMAT")
+    protocol = addresses.scheme(target)
+    if protocol is not None:
+        if protocol not in addresses.OUTPUT_FORMATS:
+            raise UsageError(f"{target}: cannot send by {protocol}")
+        return addresses.OUTPUT_FORMATS[protocol]
     suffix = os.path.splitext(target)[1].lower()
     known = _SUFFIXES.get(suffix) or ELEMENTARY.get(suffix)
     if known is not None:
@@ -60,7 +66,7 @@ def format_name(target: str, wanted: str | None) -> str:
 
 def check(target: str, source: str, overwrite: bool) -> None:
     """Raise now what would otherwise be found out after hours: UsageError or OutputError."""
-    if target == STDOUT:
+    if target == STDOUT or addresses.scheme(target) is not None:
         return
     path = os.path.realpath(target)
     if os.path.isdir(path):

@@ -17,7 +17,7 @@ from av.container import OutputContainer
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from pipelines import output_file
+from pipelines import addresses, output_file
 from pipelines.encoder import PictureEncoder, cannot_hold, has_flag, output_tag
 from pipelines.errors import OutputError, one_line
 from pipelines.source import Source, codec_name
@@ -75,6 +75,9 @@ class Sink:
         if self.target == output_file.STDOUT:
             file: object = output_file.PipeWriter()
             options = _FRAGMENTED if self._format in output_file.MOV_FAMILY else {}
+        elif addresses.scheme(self.target) is not None:
+            file = self.target
+            options = {"flush_packets": "1"}
         elif output_file.is_special(self.target):
             file = "file:" + self.target
         else:

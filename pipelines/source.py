@@ -76,6 +76,9 @@ class _PipeReader:
 class Source:
     """An opened input. Raises InputError with one clear line if there is nothing in it to repair."""
 
+    live = False
+    """It is received as it is sent, and has no end but the one it is given."""
+
     def __init__(self, name: str, input_format: str | None = None, stopped: Callable[[], bool] = lambda: False) -> None:
         self.name = name
         self.label = "standard input" if name == STDIN else name

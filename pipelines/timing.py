@@ -25,6 +25,8 @@ class Timeline:
         self._shifts: list[Fraction] = [Fraction(0)]
         self._epoch: dict[int, int] = {}
         self._expected: dict[int, Fraction] = {}
+        self._oldest = 0
+        self._crossing: set[int] = set()
 
     def shift(self, stream: int, dts: int | None, duration: int | None, time_base: Fraction) -> int:
         """Ticks of `time_base` to add to the timestamps of a packet with this DTS."""
@@ -33,13 +35,20 @@ class Timeline:
             return round(self._shifts[epoch] / time_base)
         raw = dts * time_base
         expected = self._expected.get(stream)
-        if expected is not None and abs(raw + self._shifts[epoch] - expected) > _JUMP_SECONDS:
+        far = expected is not None and abs(raw + self._shifts[epoch] - expected) > _JUMP_SECONDS
+        if expected is not None and (far or stream in self._crossing):
+            self._crossing.discard(stream)
             epoch = self._enter(stream, expected - raw)
         self._expected[stream] = raw + self._shifts[epoch] + (duration or 0) * time_base
         return round(self._shifts[epoch] / time_base)
 
+    def cut(self) -> None:
+        """The input was opened again: the next packet of every stream follows its last, whatever its time."""
+        self._oldest = len(self._shifts)
+        self._crossing = set(self._expected)
+
     def _enter(self, stream: int, wanted: Fraction) -> int:
-        for epoch in range(len(self._shifts) - 1, -1, -1):
+        for epoch in range(len(self._shifts) - 1, self._oldest - 1, -1):
             if abs(self._shifts[epoch] - wanted) < _SAME_JUMP_SECONDS:
                 break
         else:
