@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -15,6 +20,9 @@ import numpy.typing as npt
 from benchmarks.synthetic import Rgb, moving_layers
 
 Codec = Literal["h264", "hevc"]
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_TRIES, _PATIENCE = 3, 40
+"""Attempts, and seconds each may take; the longest encoding here takes four."""
 
 __all__ = ["clip", "decode_luma", "encode_bytes", "encode_file", "moving_layers"]
 
@@ -90,11 +98,11 @@ def encode_bytes(
     extra: Mapping[str, str | int] | None = None,
 ) -> bytes:
     """Annex B elementary stream. `extra` is merged into x264-params / x265-params."""
-    memory = io.BytesIO()
-    with av.open(memory, "w", format=codec) as container:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stream"
         options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
-        _encode(container, frames, codec, options, pix_fmt, fps, audio=False)
-    return memory.getvalue()
+        _write(path, frames, Job(codec, options, pix_fmt, fps, muxer=codec), guarded=codec == "hevc" and slices > 1)
+        return path.read_bytes()
 
 
 def encode_file(
@@ -115,10 +123,43 @@ def encode_file(
 ) -> Path:
     """Write a file whose container follows from the suffix; `audio` adds a 440 Hz AAC tone."""
     raw = {".264": "h264", ".h264": "h264", ".265": "hevc", ".h265": "hevc", ".hevc": "hevc"}.get(path.suffix)
-    with av.open(str(path), "w", format=raw, options=dict(muxer_options or {})) as container:
-        options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
-        _encode(container, frames, codec, options, pix_fmt, fps, audio)
+    options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
+    job = Job(codec, options, pix_fmt, fps, raw, audio, dict(muxer_options or {}))
+    _write(path, frames, job, guarded=codec == "hevc" and slices > 1)
     return path
+
+
+@dataclass
+class Job:
+    """One encoding."""
+
+    codec: Codec
+    options: dict[str, str]
+    pix_fmt: str
+    fps: int
+    muxer: str | None = None
+    audio: bool = False
+    muxer_options: dict[str, str] = field(default_factory=dict)
+
+
+def _write(path: Path, frames: Sequence[Rgb], job: Job, guarded: bool) -> None:
+    """Encode to `path`. `guarded`: in a process of its own, tried again if it hangs: x265 with several slices
+    sometimes waits for itself for ever."""
+    if not guarded:
+        with av.open(str(path), "w", format=job.muxer, options=job.muxer_options) as container:
+            _encode(container, frames, job.codec, job.options, job.pix_fmt, job.fps, job.audio)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "frames.npy"
+        np.save(raw, np.stack(frames))
+        command = [sys.executable, "-m", "tests.media", str(raw), str(path), json.dumps(asdict(job))]
+        for _ in range(_TRIES):
+            try:
+                subprocess.run(command, check=True, timeout=_PATIENCE, cwd=_REPOSITORY, capture_output=True)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+    raise RuntimeError(f"x265 hung {_TRIES} times with {job.options}")
 
 
 def decode_luma(source: bytes | Path, codec: Codec | None = None) -> list[npt.NDArray[np.uint8]]:
@@ -132,3 +173,7 @@ def decode_luma(source: bytes | Path, codec: Codec | None = None) -> list[npt.ND
             rows = frame.to_ndarray(format="gray")
             planes.append(np.ascontiguousarray(rows))
     return planes
+
+
+if __name__ == "__main__":
+    _write(Path(sys.argv[2]), list(np.load(sys.argv[1])), Job(**json.loads(sys.argv[3])), guarded=False)
