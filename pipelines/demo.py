@@ -88,7 +88,9 @@ def _encode(frames: Sequence[Rgb], codec: Codec) -> bytes:
     if codec == "h264":
         options = {"x264-params": f"slices=8:sliced-threads=0:bframes=0:keyint={GOP}"}
     else:
-        options = {"x265-params": f"slices=4:ctu=32:bframes=0:open-gop=0:keyint={GOP}:log-level=none:pools=1:frame-threads=1"}
+        # Slices of equal height: x265 may wait for itself for ever with others.
+        threads = "pools=1:frame-threads=1"
+        options = {"x265-params": f"slices=4:ctu=32:bframes=0:open-gop=0:keyint={GOP}:log-level=none:{threads}"}
     memory = io.BytesIO()
     with av.open(memory, "w", format=codec) as out:
         name = "libx264" if codec == "h264" else "libx265"
