@@ -89,7 +89,8 @@ class BufferHook:
         slot = self._libav.get_buffer2_slot(self._libav.context_pointer(context))
         self._callback = GET_BUFFER2(self._get_buffer2)
         self._slot = ctypes.c_void_p.from_address(slot)
-        self._slot.value = ctypes.cast(self._callback, ctypes.c_void_p).value
+        # Not ctypes.cast: it makes the callback refer to itself, and all it holds then waits for the cyclic collector.
+        self._slot.value = ctypes.c_void_p.from_buffer(self._callback).value
 
     def take(self) -> list[Buffer]:
         """Buffers handed out since the last call, in order."""
@@ -99,6 +100,8 @@ class BufferHook:
     def remove(self) -> None:
         """Restore libav's own function; call it before the context may outlive this object."""
         self._slot.value = self._libav.default_get_buffer2_address
+        # It refers back to this object; without the circle the decoder's pictures are freed at once.
+        self._callback = GET_BUFFER2()
         self.take()
 
     def _get_buffer2(self, context: int, frame: int, flags: int) -> int:
