@@ -17,8 +17,10 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 _STILL_WINDOW = 15
-_STILL_SHARE = 0.5
+_STILL_SHARE = 0.6
 """To count, motion must lower the local difference of the two pictures to this share of standing still's."""
+_STILL_FLOOR = 3.0
+"""Mean absolute difference (8-bit scale) up to which standing still explains two pictures: below it, it is noise."""
 
 MIN_SIDE = 16
 """Dense inverse search needs patches of 8 samples on its coarse levels; smaller images get zero flow."""
@@ -69,16 +71,15 @@ def dense_flow(first: Array, second: Array, scale: int) -> Array:
     return flow
 
 
-def stop_still_places(flow: Array, first: Array, second: Array, scale: int) -> None:
-    """Zero `flow` (from `first` to `second`) in place where it explains them hardly better than standing still.
-
-    It is mostly noise there, and carrying noise on does harm where no received sample can speak against it.
-    """
-    moved = sample(second, flow, scale)
+def stop_still_places(flow: Array, foretold: Array, first: Array, second: Array, scale: int) -> None:
+    """Zero `flow` in place where `foretold`, a flow from `first` to `second`, explains them hardly better than standing
+    still does: motion is mostly noise there, and carrying noise on does harm where no received sample can speak
+    against it."""
+    moved = sample(second, foretold, scale)
     window = (_STILL_WINDOW, _STILL_WINDOW)
     still_error = cv2.blur(cv2.absdiff(first, second).astype(np.float32), window)
     moved_error = cv2.blur(cv2.absdiff(first, moved).astype(np.float32), window)
-    flow[moved_error > _STILL_SHARE * still_error] = 0
+    flow[(moved_error > _STILL_SHARE * still_error) | (still_error < _STILL_FLOOR)] = 0
 
 
 def sample(field: Array, flow: Array, scale: int) -> Array:

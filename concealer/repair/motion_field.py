@@ -29,7 +29,8 @@ def predicted_motion(
     one side goes on. Returns (height // 8, width // 8, 2) int16 vectors (x, y) in quarter luma samples, zero outside
     the luma rows [top, bottom); None if the reference, or a second picture to see motion by, is not among `references`.
 
-    About 3 ms for an eighth of a 720p picture.
+    Motion is taken over only where, one step earlier, it did go on; elsewhere the vectors are zero. About 6 ms for an
+    eighth of a 720p picture.
     """
     goal = next((r for r in references if r.order == toward), None)
     if goal is None or order == toward:
@@ -44,7 +45,15 @@ def predicted_motion(
     scale = 2 if goal.width > _COARSE_WIDTH else 1
     at_goal, at_other = (_luma(picture, rows, scale) for picture in (goal, other))
     seen = dense_flow(at_goal, at_other, scale)
-    stop_still_places(seen, at_goal, at_other, scale)
+    further = [r for r in behind if abs(r.order - order) > abs(other.order - order)]
+    if further and not across:
+        # Held against what came next once before: did the motion between the two pictures before go on?
+        last = min(further, key=lambda r: abs(r.order - other.order))
+        before = dense_flow(at_other, _luma(last, rows, scale), scale)
+        foretold = extrapolate(before, (toward - other.order) / (other.order - last.order), scale)
+    else:
+        foretold = seen
+    stop_still_places(seen, foretold, at_goal, at_other, scale)
     if across:
         flow, _ = interpolate(seen, (order - toward) / (other.order - toward), scale)
     else:
