@@ -89,9 +89,7 @@ class CoverageTracker:
                 return Coverage.intact(grid.rows, grid.cols, reliable=False)
             gap = gap_after and number == last_lane
             expected = layout.expected(starts)
-            clean = (
-                not gap and starts and not any(s.damaged or s.gap_before or s.index is None for s in segments)
-            )
+            clean = not gap and starts and not any(s.damaged or s.gap_before or s.index is None for s in segments)
             if clean and starts[0] == 0 and (expected is None or len(expected) == len(starts)):
                 layout.learn(tuple(starts), grid.cols)
                 continue

@@ -83,9 +83,7 @@ class FrameNumGaps:
         return pocs
 
 
-def _matching_run(
-    history: list[_Seen], start: int, before: _Seen, now: _Seen, count: int
-) -> list[int] | None:
+def _matching_run(history: list[_Seen], start: int, before: _Seen, now: _Seen, count: int) -> list[int] | None:
     """POC differences to history[start] of the `count` reference pictures after it, if what surrounds
     them looks like (before, now)."""
     origin = history[start]

@@ -266,9 +266,7 @@ def _scaling_lists(r: BitReader) -> ScalingLists:
     return tuple(sizes)
 
 
-def parse_short_term_rps(
-    r: BitReader, sets: Sequence[ShortTermRps], in_slice_header: bool = False
-) -> ShortTermRps:
+def parse_short_term_rps(r: BitReader, sets: Sequence[ShortTermRps], in_slice_header: bool = False) -> ShortTermRps:
     """st_ref_pic_set (7.3.7, 7.4.8) after `sets`; raises BitstreamError."""
     if sets and r.flag():
         back = 1 + r.ue_max(len(sets) - 1, "delta_idx_minus1") if in_slice_header else 1
@@ -431,7 +429,6 @@ def _pps_range(r: BitReader, pps: Pps) -> None:
         pps.diff_cu_chroma_qp_offset_depth = r.ue_max(3, "diff_cu_chroma_qp_offset_depth")
         count = 1 + r.ue_max(5, "chroma_qp_offset_list_len_minus1")
         pps.chroma_qp_offset_lists = tuple(
-            (r.se_within(-12, 12, "cb_qp_offset_list"), r.se_within(-12, 12, "cr_qp_offset_list"))
-            for _ in range(count)
+            (r.se_within(-12, 12, "cb_qp_offset_list"), r.se_within(-12, 12, "cr_qp_offset_list")) for _ in range(count)
         )
     pps.log2_sao_offset_scale = (r.ue_max(8, "luma"), r.ue_max(8, "chroma"))

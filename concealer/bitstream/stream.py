@@ -80,9 +80,7 @@ class StreamParser:
             done += self._assembler.push(nal, gap_before, stamp)
         return done + self._assembler.flush()
 
-    def _push_sample(
-        self, payload: bytes, stamp: Stamp, gaps: Sequence[int], truncated: bool
-    ) -> list[AccessUnit]:
+    def _push_sample(self, payload: bytes, stamp: Stamp, gaps: Sequence[int], truncated: bool) -> list[AccessUnit]:
         bad_length = False
         if self.length_size:
             nals, bad_length = split_length_prefixed(payload, self.length_size)

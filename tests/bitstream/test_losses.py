@@ -34,9 +34,7 @@ def truth(au: AccessUnit, drop: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize(("codec", "options"), LAYOUTS, ids=lambda value: str(value))
 @pytest.mark.parametrize("complete", [True, False])
-def test_dropped_slices_are_exactly_the_lost_ones(
-    codec: Codec, options: dict[str, object], complete: bool
-) -> None:
+def test_dropped_slices_are_exactly_the_lost_ones(codec: Codec, options: dict[str, object], complete: bool) -> None:
     whole = parsed(codec, encoded(codec, **options))  # type: ignore[arg-type]
     rng = random.Random(7)
     parser = StreamParser(codec)

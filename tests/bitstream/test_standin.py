@@ -82,9 +82,7 @@ def test_first_slice_standin_keeps_the_picture(lost: tuple[int, ...]) -> None:
     # Loop filters reach at most 8 rows into what arrived.
     arrived = 64 * (whole[7].slices[lost[-1] + 1].first or 0) // 3 + 8
     np.testing.assert_array_equal(frames[7][arrived:208], reference[7][arrived:208])
-    assert len(decode("hevc", [payload(au, lost if n == 7 else ()) for n, au in enumerate(whole)])) < len(
-        whole
-    )
+    assert len(decode("hevc", [payload(au, lost if n == 7 else ()) for n, au in enumerate(whole)])) < len(whole)
 
 
 def test_standins_that_cannot_be_made() -> None:

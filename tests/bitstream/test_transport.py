@@ -101,11 +101,7 @@ def packetised(codec: Codec, aus: list[AccessUnit], size: int) -> list[bytes]:
             stamp = (0xFFFFFF00 + number * 3600) & 0xFFFFFFFF
             sequence = (65530 + len(out)) & 0xFFFF
             out.append(
-                bytes((0x80, marker | 96))
-                + sequence.to_bytes(2, "big")
-                + stamp.to_bytes(4, "big")
-                + b"ssrc"
-                + body
+                bytes((0x80, marker | 96)) + sequence.to_bytes(2, "big") + stamp.to_bytes(4, "big") + b"ssrc" + body
             )
     return out
 
