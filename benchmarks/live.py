@@ -302,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="6 s instead of 60, fewer rounds")
     parser.add_argument("--only", choices=("loopback", "throughput"), help="one measure only")
-    parser.add_argument("--deadline-ms", type=float, default=20.0, help="deadline of repair (default: 20)")
+    parser.add_argument("--deadline-ms", type=float, default=28.0, help="the element's deadline-ms (default: 28)")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips")
     parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/live.json)")
     options = parser.parse_args(arguments)

@@ -37,6 +37,8 @@ _KEYFRAME_PAUSE = 0.5
 """Seconds between two force-key-unit events."""
 _LONG_GAP = Gst.SECOND
 """A longer GAP event is a pause, not a loss."""
+_HURRIED_MS = 10.0
+"""Deadline while downstream reports that pictures come late."""
 _LATENCY_STEP_MS = 5.0
 """A change of the processing time below this is not worth a new latency."""
 
@@ -266,7 +268,7 @@ class ConcealDec(Gst.Element):
             decoder.repair.method = self._options.method  # type: ignore[assignment]
             pictures = list(decoder.decode(feed, deadline))
             milliseconds = (time.perf_counter() - started) * 1e3
-            self._statistics.access_unit(milliseconds, decoder.repair.spent_ms, deadline)
+            self._statistics.access_unit(milliseconds, deadline)
             self._push(pictures)
             self._watch_latency(decoder)
             if self._flow != Gst.FlowReturn.OK:
@@ -288,11 +290,11 @@ class ConcealDec(Gst.Element):
         return self._decoder
 
     def _deadline(self) -> float | None:
-        """Milliseconds that the next access unit may spend on repair."""
+        """Milliseconds that the next access unit may take, repair included."""
         deadline = self._options.deadline_ms or None
         late = self._options.qos and self._earliest >= 0 and self._last_running_time() < self._earliest
         if late:
-            return min(deadline or 8.0, 8.0) / 4
+            return min(deadline or _HURRIED_MS, _HURRIED_MS)
         return deadline
 
     def _last_running_time(self) -> int:

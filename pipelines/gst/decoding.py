@@ -27,36 +27,32 @@ DEFAULT_INTERVAL = 33_333_333
 
 
 class PacedRepair:
-    """A `Repairer` whose pictures share one deadline per access unit.
+    """A `Repairer` with one deadline per access unit, counted from its arrival.
 
-    One access unit may bring several repairs: its own, and those of whole pictures missing before it.
+    Decoding takes its part of that time, and one access unit may bring several repairs: its own, and those of whole
+    pictures missing before it.
     """
 
     def __init__(self) -> None:
         self._repairers: dict[Method, Repairer] = {}
         self.method: Method = "auto"
         self.deadline_ms: float | None = None
-        self.spent_ms = 0.0
-        self.hurried = 0
-        """Repairs that had less time than the whole deadline."""
+        self._began = 0.0
 
     def begin(self, deadline_ms: float | None) -> None:
-        """An access unit comes next; `deadline_ms` may be spent on repairs until the next call."""
+        """An access unit comes next; all of it is to take `deadline_ms`."""
         self.deadline_ms = deadline_ms
-        self.spent_ms = 0.0
+        self._began = time.perf_counter()
 
     def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
         """Repair in what is left of the time; see `Repairer`."""
         repairer = self._repairers.setdefault(self.method, Repairer(self.method))
-        if self.deadline_ms is not None:
-            repairer.deadline_ms = max(self.deadline_ms - self.spent_ms, _LEAST_MS)
-            self.hurried += self.spent_ms > 0
-        else:
+        if self.deadline_ms is None:
             repairer.deadline_ms = None
-        started = time.perf_counter()
-        outcome = repairer(picture, damage, references)
-        self.spent_ms += (time.perf_counter() - started) * 1e3
-        return outcome
+        else:
+            left = self.deadline_ms - (time.perf_counter() - self._began) * 1e3
+            repairer.deadline_ms = max(left, _LEAST_MS)
+        return repairer(picture, damage, references)
 
 
 @dataclass(frozen=True, slots=True)

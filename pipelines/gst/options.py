@@ -16,7 +16,7 @@ class Options:
     """Values of the properties, under their names with underscores."""
 
     method: str = "auto"
-    deadline_ms: float = 20.0
+    deadline_ms: float = 28.0
     max_threads: int = 0
     mark_corrupted: str = "unrepaired"
     keyframe_request_share: float = 0.5
@@ -51,8 +51,9 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
     "deadline-ms": (
         float,
         "Deadline",
-        "Milliseconds of repair that one access unit may cost (0 = no bound). Where the richest way would take longer "
-        "a cheaper one is taken; no picture is dropped. Part of the latency that the element reports.",
+        "Milliseconds from an access unit's arrival to the end of its repair (0 = no bound). What decoding leaves "
+        "of it is for repair: where the richest way would take longer a cheaper one is taken; no picture is dropped. Part of "
+        "the latency that the element reports.",
         0.0,
         10_000.0,
         _DEFAULT.deadline_ms,
@@ -133,7 +134,7 @@ STATS: tuple[Any, ...] = (
     Gst.Structure,
     "Statistics",
     "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them); "
-    "blocks of 16x16 lost, broken, tainted; RTP packets lost; keyframe requests; access units whose repair "
+    "blocks of 16x16 lost, broken, tainted; RTP packets lost; keyframe requests; access units that "
     "missed the deadline; repairs by method; milliseconds of repair, of processing an access unit, and from an "
     "access unit's arrival to its picture (latency), over the latest 900 pictures.",
     GObject.ParamFlags.READABLE,

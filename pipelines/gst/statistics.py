@@ -43,10 +43,10 @@ class Statistics:
             self.methods[picture.outcome.method] += 1
             self._repair.append(picture.outcome.milliseconds)
 
-    def access_unit(self, milliseconds: float, repair_ms: float, deadline_ms: float | None) -> None:
+    def access_unit(self, milliseconds: float, deadline_ms: float | None) -> None:
         """An access unit took so long, all its pictures included."""
         self._processing.append(milliseconds)
-        self.deadline_missed += deadline_ms is not None and repair_ms > deadline_ms
+        self.deadline_missed += deadline_ms is not None and milliseconds > deadline_ms
 
     @property
     def processing_p95_ms(self) -> float:

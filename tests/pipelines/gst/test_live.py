@@ -155,7 +155,7 @@ def test_gst_inspect_finds_the_elements(tmp_path: Path) -> None:
         pytest.skip("GStreamer cannot load Python plugins: apt-get install gstreamer1.0-python3-plugin-loader")
     decoder = told("concealdec")
     assert decoder.returncode == 0, decoder.stderr
-    for expected in ("deadline-ms", "overlay", "video/x-h265", "rtph264depay ! concealdec", "Default: 20"):
+    for expected in ("deadline-ms", "overlay", "video/x-h265", "rtph264depay ! concealdec", "Default: 28"):
         assert expected in " ".join(decoder.stdout.split())
     assert told("conceallossprobe").returncode == 0
     assert "jitterbuffer" in told("concealbin").stdout
