@@ -52,8 +52,8 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
         float,
         "Deadline",
         "Milliseconds from an access unit's arrival to the end of its repair (0 = no bound). What decoding leaves "
-        "of it is for repair: where the richest way would take longer a cheaper one is taken; no picture is dropped. Part of "
-        "the latency that the element reports.",
+        "of it is for repair: where the richest way would take longer a cheaper one is taken; no picture is "
+        "dropped. Part of the latency that the element reports.",
         0.0,
         10_000.0,
         _DEFAULT.deadline_ms,
