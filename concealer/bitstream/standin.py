@@ -21,6 +21,8 @@ from .standin_error import UnsupportedStandInError
 log = logging.getLogger(__name__)
 
 _JUNK_BYTES = 256
+_TAIL_BYTES = 1 << 15
+_NO_ZERO = bytes([1, *range(1, 256)])
 
 
 def first_slice_standin(au: AccessUnit) -> NalUnit | None:
@@ -81,15 +83,13 @@ def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[
 def junk_tail(nal: NalUnit, damaged_at: int, seed: int) -> NalUnit:
     """The unit with the bytes from `damaged_at` on replaced by junk: the same for the same seed.
 
-    At least 64 bytes are junk, so that a unit cut short is told apart by seed as well. Slice headers are
-    not touched: two bytes of NAL header are the least that is kept.
+    The tail is long enough that a decoder finds junk up to the slice's last block, and not whatever lay in its memory.
+    Slice headers are not touched: two bytes of NAL header are the least that is kept.
     """
     keep = max(damaged_at, 2)
-    kept = nal.data[:keep]
-    return NalUnit(kept + _junk(max(len(nal.data) - keep, 64), seed), nal.offset, damaged_at)
+    return NalUnit(nal.data[:keep] + _junk(max(len(nal.data) - keep, _TAIL_BYTES), seed), nal.offset, damaged_at)
 
 
 def _junk(count: int, seed: int) -> bytes:
     """Random bytes without zeros, so that no start code or emulation prevention can arise."""
-    rng = random.Random(seed)
-    return bytes(1 + byte % 255 for byte in rng.randbytes(count))
+    return random.Random(seed).randbytes(count).translate(_NO_ZERO)
