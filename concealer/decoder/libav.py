@@ -76,13 +76,16 @@ class Libav:
         return pointer
 
     def get_buffer2_slot(self, context_pointer: int) -> int:
-        """Address of AVCodecContext.get_buffer2: the single slot that holds the default's address."""
+        """Address of AVCodecContext.get_buffer2: the first slot that holds the default's address.
+
+        More may follow behind the structure's end, where a freed context lay once.
+        """
         words = read_memory(context_pointer, _CONTEXT_SCAN_BYTES)
         target = struct.pack("<Q", self.default_get_buffer2_address)
-        places = [o for o in range(0, len(words) - 7, 8) if words[o : o + 8] == target]
-        if len(places) != 1:
-            raise HookUnavailableError(f"found {len(places)} places for get_buffer2, expected exactly 1")
-        return context_pointer + places[0]
+        place = next((o for o in range(0, len(words) - 7, 8) if words[o : o + 8] == target), None)
+        if place is None:
+            raise HookUnavailableError("get_buffer2 is not in the AVCodecContext where it should be")
+        return context_pointer + place
 
     def free_frame(self, frame: int) -> None:
         pointer = ctypes.c_void_p(frame)

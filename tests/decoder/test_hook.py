@@ -17,6 +17,16 @@ def test_structures_are_where_the_hook_expects_them() -> None:
     assert pointer < libav().get_buffer2_slot(pointer) < pointer + 1200
 
 
+def test_every_context_has_its_slot_at_the_same_place() -> None:
+    """Also where the memory behind a context still holds an older one."""
+    places = set()
+    for _ in range(300):
+        contexts = [av.CodecContext.create("h264", "r") for _ in range(3)]
+        pointers = [libav().context_pointer(context) for context in contexts]
+        places |= {libav().get_buffer2_slot(pointer) - pointer for pointer in pointers}
+    assert len(places) == 1
+
+
 def test_wrong_object_is_refused() -> None:
     with pytest.raises(HookUnavailableError):
         libav().context_pointer(object())  # type: ignore[arg-type]
