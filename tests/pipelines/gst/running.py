@@ -138,7 +138,7 @@ def run(
     description: str,
     feed: Callable[[Any], None] | None = None,
     *,
-    seconds: float = 20.0,
+    seconds: float = 60.0,
     decoder: str = "dec",
     prepare: Callable[[Any], None] | None = None,
 ) -> Outcome:
