@@ -18,4 +18,5 @@ class RepairOutcome:
     """Number of 16x16 blocks in the hole."""
     detail: dict[str, float] = field(default_factory=dict)
     """Shares of the hole per method ("share_motion" ...), mean weight per candidate ("weight_acc" ...),
-    rim misfit ("rim_error", mean absolute luma difference on an 8-bit scale) and "level" (richness used)."""
+    rim misfit ("rim_error", mean absolute luma difference on an 8-bit scale) and, where it was looked at,
+    "misfit" (that of motion in units of a spatial fill's)."""
