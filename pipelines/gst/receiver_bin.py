@@ -89,14 +89,19 @@ class ConcealBin(Gst.Bin):
             old.set_state(Gst.State.NULL)
         try:
             self._depayloader = _make(name, "depayloader")
+            self.add(self._depayloader)
+            _link(self._depayloader, self._decoder)
+            self._depayloader.sync_state_with_parent()
+            _link(self._probe, self._depayloader)
         except RuntimeError as error:
-            missing = GLib.Error.new_literal(Gst.CoreError.quark(), str(error), Gst.CoreError.MISSING_PLUGIN)
-            self.post_message(Gst.Message.new_error(self, missing, str(error)))
-            return
-        self.add(self._depayloader)
-        self._depayloader.link(self._decoder)
-        self._depayloader.sync_state_with_parent()
-        self._probe.link(self._depayloader)
+            failure = GLib.Error.new_literal(Gst.CoreError.quark(), str(error), Gst.CoreError.MISSING_PLUGIN)
+            self.post_message(Gst.Message.new_error(self, failure, str(error)))
+
+
+def _link(upstream: Gst.Element, downstream: Gst.Element) -> None:
+    """Link without asking for caps: the source may have gone on to another codec than the one that arrives here."""
+    if not upstream.link_pads_full("src", downstream, "sink", Gst.PadLinkCheck.NOTHING):
+        raise RuntimeError(f"{upstream.get_name()} cannot be linked to {downstream.get_name()}")
 
 
 def _on_event(pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import get_args
@@ -82,6 +83,17 @@ def test_codec_change_inside_the_bin() -> None:
     from concealer.bitstream.nal import split_annexb
     from pipelines.gst.bindings import Gst
 
+    fed = threading.Event()
+
+    def hold(pipeline: object) -> None:
+        # The source then already speaks of its last codec's caps while packets of the first arrive at the bin.
+        def wait(pad: object, info: object) -> object:
+            fed.wait(30)
+            return Gst.PadProbeReturn.OK
+
+        pad = pipeline.get_by_name("in").get_static_pad("src")  # type: ignore[attr-defined]
+        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, wait)
+
     def feed(pipeline: object) -> None:
         source = pipeline.get_by_name("in")  # type: ignore[attr-defined]
         sequence, position = 0, 0
@@ -97,8 +109,9 @@ def test_codec_change_inside_the_bin() -> None:
                     sequence += 1
             position += 8
         source.emit("end-of-stream")
+        fed.set()
 
-    result = run("appsrc name=in format=time ! concealbin name=dec latency=0 ! appsink name=out", feed)
+    result = run("appsrc name=in format=time ! concealbin name=dec latency=0 ! appsink name=out", feed, prepare=hold)
     assert not result.errors
     assert _from_first(result) == list(range(16))
 
