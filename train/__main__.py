@@ -19,7 +19,9 @@ def main() -> int:
     parser.add_argument("recipe", nargs="?", help="one of --list")
     parser.add_argument("--list", action="store_true", help="list the recipes")
     parser.add_argument("--shards", type=Path, default=Path("shards"), help="packed faces (default: ./shards)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="a folder per recipe goes here (default: ./runs)")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="a folder per recipe goes here (default: ./runs)"
+    )
     parser.add_argument("--steps", type=int, help="stop at this many steps in all (default: the recipe's)")
     parser.add_argument("--minutes", type=float, help="stop after this time; the next call goes on")
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
@@ -40,7 +42,9 @@ def main() -> int:
             print(f"{recipe.name:24} {recipe.steps:6} steps  {recipe.about}{needs}")
         return 0
     if arguments.recipe not in RECIPES:
-        parser.error(f"unknown recipe {arguments.recipe!r}: see --list" if arguments.recipe else "name a recipe, or --list")
+        parser.error(
+            f"unknown recipe {arguments.recipe!r}: see --list" if arguments.recipe else "name a recipe, or --list"
+        )
     recipe = RECIPES[arguments.recipe]
     if arguments.threads > 0:
         torch.set_num_threads(arguments.threads)

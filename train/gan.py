@@ -6,7 +6,6 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +16,11 @@ from concealer.networks.weights import build
 from train.augment import augment
 from train.data.batches import Faces
 from train.losses import fool_loss, gradient_penalty, judge_loss, uniform_distance
+from train.prior import generate, judged, one_hot
+from train.recipe_types import Spec
 from train.run import Part, Trainer
 from train.sheet import write_sheet
-
-Spec = tuple[str, dict[str, Any]]
-"""Class name and arguments of a network."""
+from train.take_over import take_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,7 @@ class GanTrainer(Trainer):
             networks["encoder"] = (self.encoder, settings.encoder)
         for name, network in (start or {}).items():
             take_over(networks["generator-live" if name == "generator" else name][0], network)
+        self.classes: int = settings.generator[1].get("classes", 0)
         self.kept = copy.deepcopy(self.generator)
         self.parts = {name: Part(n, spec[1], name != "generator-live") for name, (n, spec) in networks.items()}
         self.parts["generator"] = Part(self.kept, settings.generator[1])
@@ -102,6 +102,7 @@ class GanTrainer(Trainer):
         batch = self.faces.draw(self.settings.batch, rng)
         real = batch.images
         structure = batch.structure if self.generator.structure_channels else None
+        label = one_hot(batch.labels, self.classes)
         z = self.generator.sample_z(len(real), chance).to(real.device)
         losses: dict[str, float] = {}
         fools = number >= self.settings.warm_up
@@ -109,9 +110,9 @@ class GanTrainer(Trainer):
         if self.encoder is not None:
             blank = real.new_zeros(again, 1, *real.shape[2:])
             z = torch.cat([torch.tanh(self.encoder.features(real[:again], blank)), z[again:]])  # type: ignore[operator]
-        fake = self.generator(z, structure)
+        fake = generate(self.generator, z, structure, label)
         if fools:
-            losses |= self._train_judge(real, fake.detach(), structure, chance, number)
+            losses |= self._train_judge(real, fake.detach(), structure, label, chance, number)
         loss = real.new_zeros(())
         if self.encoder is not None:
             error = (fake[:again] - real[:again]).abs().mean()
@@ -123,7 +124,7 @@ class GanTrainer(Trainer):
         if fools:
             self.judge.requires_grad_(False)
             seen, moved = augment(fake, structure, chance) if self.settings.augment else (fake, structure)
-            fool = fool_loss(self.judge(seen, moved))
+            fool = fool_loss(judged(self.judge, seen, moved, label))
             loss = loss + (fool if self.encoder is None else _FOOL_WEIGHT * fool)
             if self.encoder is not None:
                 loss = loss + _FEATURE_WEIGHT * self._feature_error(real[:again], fake[:again], structure)
@@ -137,16 +138,22 @@ class GanTrainer(Trainer):
         return losses
 
     def _train_judge(
-        self, real: Tensor, fake: Tensor, structure: Tensor | None, chance: torch.Generator, number: int
+        self,
+        real: Tensor,
+        fake: Tensor,
+        structure: Tensor | None,
+        label: Tensor | None,
+        chance: torch.Generator,
+        number: int,
     ) -> dict[str, float]:
         a, b, at_a, at_b = real, fake, structure, structure
         if self.settings.augment:
             a, at_a = augment(real, structure, chance)
             b, at_b = augment(fake, structure, chance)
-        loss = judge_loss(self.judge(a, at_a), self.judge(b, at_b))
+        loss = judge_loss(judged(self.judge, a, at_a, label), judged(self.judge, b, at_b, label))
         total = loss
         if self.settings.penalty and number % PENALTY_EVERY == 0:
-            penalty = gradient_penalty(self.judge, a, at_a, None)
+            penalty = gradient_penalty(self.judge, a, at_a, label)
             total = total + self.settings.penalty / 2 * PENALTY_EVERY * penalty
         optimizer = self.optimizers["judge"]
         optimizer.zero_grad(set_to_none=True)
@@ -159,7 +166,9 @@ class GanTrainer(Trainer):
         with torch.no_grad():
             wanted = self.judge.features(real, at)  # type: ignore[operator]
         got = self.judge.features(fake, at)  # type: ignore[operator]
-        return torch.stack([(a - b).abs().mean() / (a.abs().mean() + 1e-6) for a, b in zip(wanted, got, strict=True)]).mean()
+        return torch.stack(
+            [(a - b).abs().mean() / (a.abs().mean() + 1e-6) for a, b in zip(wanted, got, strict=True)]
+        ).mean()
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -173,13 +182,14 @@ class GanTrainer(Trainer):
         """Held-out pictures, their reconstructions (with an encoder), samples on their structure."""
         batch = self.held_out.take(np.arange(min(count, len(self.held_out))))
         structure = batch.structure if self.generator.structure_channels else None
+        label = one_hot(batch.labels, self.classes)
         kept = self.kept.eval()
         z = kept.sample_z(len(batch.images), torch.Generator().manual_seed(1)).to(self.faces.device)
         again = None
         if self.encoder is not None:
             blank = batch.images[:, :1] * 0
-            again = kept(self.encoder(batch.images, blank), structure)
-        return batch.images, again, kept(z, structure)
+            again = generate(kept, self.encoder(batch.images, blank), structure, label)
+        return batch.images, again, generate(kept, z, structure, label)
 
     def validate(self) -> dict[str, float]:
         real, again, _ = self._show(64)
@@ -190,11 +200,3 @@ class GanTrainer(Trainer):
     def picture(self, path: Path) -> None:
         real, again, samples = self._show(16)
         write_sheet(path, [real, *([] if again is None else [again]), samples])
-
-
-def take_over(network: nn.Module, source: nn.Module) -> int:
-    """Copy the weights whose name and shape agree. Returns how many tensors were copied."""
-    own, theirs = network.state_dict(), source.state_dict()
-    fitting = {key: value for key, value in theirs.items() if key in own and own[key].shape == value.shape}
-    network.load_state_dict({**own, **fitting})
-    return len(fitting)

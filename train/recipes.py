@@ -16,14 +16,23 @@ from torch import nn
 from concealer.networks.semantic_map import CHANNELS
 from concealer.networks.weights import build, load_weights
 from train.data.batches import Faces
+from train.data.codec_masks import codec_mask, load_holes
+from train.data.labels import CLASSES
+from train.data.masks import MASKS, Maker
 from train.data.shards import read_shards
 from train.data.synthetic import synthetic_faces
-from train.gan import GanSettings, GanTrainer, Spec
+from train.gan import GanSettings, GanTrainer
+from train.landmarks import DetectorTrainer, RefinerTrainer
+from train.prior import GroupedTrainer, LabelTrainer, PriorTrainer
+from train.recipe_types import Spec
 from train.run import Trainer
 
 SIZES = (64, 128, 256)
 _CAPACITY = {64: (1024, 128), 128: (2048, 160), 256: (4096, 192)}
 """Capacity and most feature maps of the style-modulated networks and priors."""
+CODEC_MASKS = "codec-masks.safetensors"
+WINDOW = 6
+"""W: pictures in a group."""
 _SMOKE = {"capacity": 512, "most": 16, "width": 4, "hidden": 16}
 """Sizes of networks in a smoke run, where a network has them."""
 
@@ -47,6 +56,17 @@ class Context:
             packed = synthetic_faces(12, size, clips=2) if self.smoke else read_shards(self.shards, name, size)
             self._faces[name, size] = Faces(packed, self.device)
         return self._faces[name, size]
+
+    def makers(self) -> list[Maker]:
+        """All masks of the papers, and holes as codecs make them as often as those together.
+
+        Raises ValueError if the holes have not been packed.
+        """
+        papers = list(MASKS.values())
+        path = self.shards / CODEC_MASKS
+        if self.smoke and not path.exists():
+            return papers
+        return papers + len(papers) * [codec_mask(load_holes(path))]
 
     def spec(self, name: str, **arguments: Any) -> Spec:
         """A network's class name and arguments, made small in a smoke run."""
@@ -83,7 +103,13 @@ def style_specs(context: Context, size: int, structure: int, classes: int = 0) -
     capacity, most = _CAPACITY[size]
     labels = {"classes": classes} if classes else {}
     generator = context.spec(
-        "StyleGenerator", resolution=size, z_size=128, structure_channels=structure, capacity=capacity, most=most, **labels
+        "StyleGenerator",
+        resolution=size,
+        z_size=128,
+        structure_channels=structure,
+        capacity=capacity,
+        most=most,
+        **labels,
     )
     judge = context.spec(
         "StyleDiscriminator",
@@ -93,12 +119,14 @@ def style_specs(context: Context, size: int, structure: int, classes: int = 0) -
         most=most * 3 // 4,
         **labels,
     )
-    encoder = context.spec("NoisePrior", resolution=size, z_size=128, structure_channels=0, capacity=capacity, most=most)
+    encoder = context.spec(
+        "NoisePrior", resolution=size, z_size=128, structure_channels=0, capacity=capacity, most=most
+    )
     return generator, judge, encoder
 
 
-def _style(context: Context, size: int, structure: int, start: str | None) -> Trainer:
-    generator, judge, encoder = style_specs(context, size, structure)
+def _style(context: Context, size: int, structure: int, start: str | None, classes: int = 0) -> Trainer:
+    generator, judge, encoder = style_specs(context, size, structure, classes)
     settings = GanSettings(
         generator,
         judge,
@@ -132,8 +160,76 @@ def _paper_gan(context: Context, size: int, conditioned: bool) -> Trainer:
         else context.spec("DcganGenerator", resolution=size, width=width)
     )
     judge = context.spec("DcganDiscriminator", resolution=size, width=width, structure_channels=structure)
-    settings = GanSettings(generator, judge, batch=8 if context.smoke else 64, betas=(0.5, 0.5 if conditioned else 0.999))
+    settings = GanSettings(
+        generator, judge, batch=8 if context.smoke else 64, betas=(0.5, 0.5 if conditioned else 0.999)
+    )
     return GanTrainer(settings, *_stills(context, size), context.seed)
+
+
+def _detector(context: Context, size: int) -> Trainer:
+    capacity, most = _CAPACITY[size]
+    spec = context.spec("LandmarkDetector", resolution=size, size=128, capacity=capacity, most=most)
+    train, held_out = _stills(context, size)
+    faces = [train, context.faces("clips-train", size)]
+    return DetectorTrainer(spec, faces, held_out, 8 if context.smoke else 32, 5e-4, context.seed)
+
+
+def _refiner(context: Context, size: int) -> Trainer:
+    spec = context.spec("LandmarkRefiner", hidden=512)
+    train, held_out = _stills(context, size)
+    faces = [train, context.faces("clips-train", size)]
+    return RefinerTrainer(spec, faces, held_out, 16 if context.smoke else 128, 3e-4, context.seed)
+
+
+def _frozen(context: Context, size: int, recipe: str, structure: int, classes: int = 0) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator of a GAN recipe."""
+    generator, judge, _ = style_specs(context, size, structure, classes)
+    return context.trained(recipe, "generator", generator), context.trained(recipe, "judge", judge)
+
+
+def _prior_arguments(size: int, structure: int) -> dict[str, Any]:
+    capacity, most = _CAPACITY[size]
+    return {"resolution": size, "z_size": 128, "structure_channels": structure, "capacity": capacity, "most": most}
+
+
+def _prior(context: Context, size: int, structure: int, gan: str, classes: int = 0) -> Trainer:
+    generator, judge = _frozen(context, size, gan, structure, classes)
+    encoder = context.trained(gan, "encoder", style_specs(context, size, 0)[2])
+    return PriorTrainer(
+        context.spec("NoisePrior", **_prior_arguments(size, structure)),
+        generator,
+        judge,
+        encoder,
+        *_stills(context, size),
+        context.makers(),
+        4 if context.smoke else 16,
+        5e-4,
+        context.seed,
+        classes,
+    )
+
+
+def _grouped(context: Context, size: int, structure: int, gan: str, prior: str) -> Trainer:
+    arguments = _prior_arguments(size, structure)
+    return GroupedTrainer(
+        context.spec("GroupedPrior", **arguments, hidden=192),
+        *_frozen(context, size, gan, structure),
+        context.trained(prior, "prior", context.spec("NoisePrior", **arguments)),
+        context.faces("stills-train", size),
+        context.faces("clips-train", size),
+        context.makers(),
+        2 if context.smoke else 4,
+        2 if context.smoke else WINDOW,
+        3e-4,
+        context.seed,
+    )
+
+
+def _labels(context: Context, size: int) -> Trainer:
+    capacity, most = _CAPACITY[size]
+    spec = context.spec("LabelPredictor", resolution=size, classes=len(CLASSES), capacity=capacity, most=most)
+    batch = 8 if context.smoke else 32
+    return LabelTrainer(spec, *_stills(context, size), context.makers(), batch, 5e-4, context.seed)
 
 
 def _stills(context: Context, size: int) -> tuple[Faces, Faces]:
@@ -153,6 +249,51 @@ def _recipes_at(size: int) -> list[Recipe]:
         ),
         Recipe(f"dcgan-{size}", 25_000, lambda c: _paper_gan(c, size, False), "DCGAN of iterative inference"),
         Recipe(f"sg-gan-{size}", 25_000, lambda c: _paper_gan(c, size, True), "conditioned conv-deconv GAN of SG-GAN"),
+        Recipe(f"detector-{size}", 20_000, lambda c: _detector(c, size), "landmarks from damaged crops"),
+        Recipe(f"refiner-{size}", 20_000, lambda c: _refiner(c, size), "landmarks from those outside the hole"),
+        Recipe(
+            f"prior-{size}",
+            20_000,
+            lambda c: _prior(c, size, 0, f"style-{size}"),
+            "M_z: one-pass noise prior",
+            (f"style-{size}",),
+        ),
+        Recipe(
+            f"prior-structure-{size}",
+            20_000,
+            lambda c: _prior(c, size, CHANNELS, f"style-structure-{size}"),
+            "M_z+S: the same with structure",
+            (f"style-structure-{size}",),
+        ),
+        Recipe(
+            f"grouped-{size}",
+            10_000,
+            lambda c: _grouped(c, size, 0, f"style-{size}", f"prior-{size}"),
+            "M_z+L: LSTM over the pictures of a sequence",
+            (f"style-{size}", f"prior-{size}"),
+        ),
+        Recipe(
+            f"grouped-structure-{size}",
+            10_000,
+            lambda c: _grouped(c, size, CHANNELS, f"style-structure-{size}", f"prior-structure-{size}"),
+            "M_z+S+L: the same with structure",
+            (f"style-structure-{size}", f"prior-structure-{size}"),
+        ),
+        Recipe(
+            f"style-labels-{size}",
+            steps // 2,
+            lambda c: _style(c, size, 0, f"style-{size}", len(CLASSES)),
+            "class-conditional GAN, from the weights of the plain one",
+            (f"style-{size}",),
+        ),
+        Recipe(f"labels-{size}", 10_000, lambda c: _labels(c, size), "class of a damaged picture"),
+        Recipe(
+            f"prior-labels-{size}",
+            20_000,
+            lambda c: _prior(c, size, 0, f"style-labels-{size}", len(CLASSES)),
+            "one-pass prior of the class-conditional generator",
+            (f"style-labels-{size}",),
+        ),
     ]
 
 

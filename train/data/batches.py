@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from concealer.networks import semantic_map
+from train.data.labels import labels_of, mirrored
 from train.data.masks import Maker, Mask
 from train.data.shards import FaceSet
 
@@ -23,7 +24,9 @@ class Batch:
     structure: Tensor
     """(N, 3, S, S) in [-1, 1]."""
     landmarks: Tensor
-    """(N, LANDMARKS, 2) in [0, 1]."""
+    """(N, LANDMARKS, 2) in [0, 1], of the pictures before mirroring."""
+    labels: Tensor
+    """(N,) int64 classes, see `labels`."""
 
 
 class Faces:
@@ -38,6 +41,7 @@ class Faces:
         self.device = device
         self.size = faces.size
         self.landmarks = torch.from_numpy(faces.landmarks[known])
+        self.labels = labels_of(self.landmarks)
         self._images = torch.from_numpy(faces.images[known])
         self._maps = torch.from_numpy(np.ascontiguousarray(maps.transpose(0, 3, 1, 2)))
         place = np.full(len(faces), -1)
@@ -53,10 +57,17 @@ class Faces:
         """The pictures at `places`; those that `flips` (bool) names are mirrored, landmarks aside."""
         index = torch.as_tensor(places)
         images, maps = self._images[index], self._maps[index]
+        labels = self.labels[index]
         if flips is not None:
+            labels = torch.where(flips, mirrored(labels), labels)
             images = torch.where(flips[:, None, None, None], images.flip(-1), images)
             maps = torch.where(flips[:, None, None, None], maps.flip(-1), maps)
-        return Batch(_signed(images).to(self.device), _signed(maps).to(self.device), self.landmarks[index])
+        return Batch(
+            _signed(images).to(self.device),
+            _signed(maps).to(self.device),
+            self.landmarks[index],
+            labels.to(self.device),
+        )
 
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
         """`count` random pictures, half of them mirrored."""

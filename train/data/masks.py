@@ -71,7 +71,7 @@ def freehand(size: int, rng: np.random.Generator, share: float = 0.25) -> Mask:
 
 def pattern(size: int, rng: np.random.Generator) -> Mask:
     """A blotchy pattern over a quarter of the picture (Pathak et al. 2016; Yeh et al. 2017, section 4.1)."""
-    noise = cv2.GaussianBlur(rng.standard_normal((size, size)), (0, 0), size / 24, borderType=cv2.BORDER_WRAP)
+    noise = cv2.GaussianBlur(rng.standard_normal((size, size)), (0, 0), size / 24)
     return noise > np.quantile(noise, 0.75)
 
 

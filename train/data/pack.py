@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from concealer.networks.semantic_map import LANDMARKS
 from train.data.clips import Finder, cut_face, read_pictures
+from train.data.codec_masks import holes_from_channel, save_holes
 from train.data.face_mesh import FaceMesh
 from train.data.masks import freehand
 from train.data.shards import shard_path, write_shards
@@ -47,6 +48,8 @@ EVAL_CLIPS = (
 )
 """Clips of `eval_video` that show one talking head."""
 MASKED_SHARE = 0.5
+_CODED_PICTURES = 100
+"""Pictures of the clip that is sent through the lossy channel for holes."""
 
 
 def main() -> int:
@@ -72,7 +75,9 @@ def pack(data: Path, shards: Path, size: int) -> None:
         "stills-val": lambda: _stills(data / "faces_train", size, least, lambda s: held_out(s.identity)),
         "stills-eval": lambda: _stills(data / "eval_video", size, least, lambda s: True),
         "masked-eval": lambda: _masked(data / "eval_video", size, least),
-        "clips-train": lambda: _clips(data, sorted(p.name for p in (data / "video_train").iterdir()), "video_train", size),
+        "clips-train": lambda: _clips(
+            data, sorted(p.name for p in (data / "video_train").iterdir()), "video_train", size
+        ),
         "clips-eval": lambda: _clips(data, EVAL_CLIPS, "eval_video", size),
     }
     for name, sources in sets.items():
@@ -81,6 +86,10 @@ def pack(data: Path, shards: Path, size: int) -> None:
             continue
         for path in write_shards(shards, name, size, sources()):
             log.info("%s: %.1f MiB", path, path.stat().st_size / 2**20)
+    masks = shards / "codec-masks.safetensors"
+    if not masks.exists():
+        save_holes(holes_from_channel(_CODED_PICTURES, seed=0), masks)
+        log.info("%s", masks)
 
 
 def _fit(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

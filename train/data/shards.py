@@ -58,7 +58,10 @@ def shard_path(folder: Path, name: str, size: int, number: int) -> Path:
 
 
 def write_shards(
-    folder: Path, name: str, size: int, sources: Iterable[tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]]
+    folder: Path,
+    name: str,
+    size: int,
+    sources: Iterable[tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]],
 ) -> list[Path]:
     """Write (name, licence, images (T, S, S, 3), landmarks (T, L, 2)) to shards under 60 MiB. Returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,9 +79,7 @@ def write_shards(
     return written
 
 
-def _write(
-    path: Path, sources: list[tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]]
-) -> Path:
+def _write(path: Path, sources: list[tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]]) -> Path:
     lengths = [len(images) for _, _, images, _ in sources]
     tensors = {
         "images": np.ascontiguousarray(np.concatenate([images for _, _, images, _ in sources]).transpose(0, 3, 1, 2)),
