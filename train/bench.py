@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -133,7 +134,7 @@ class Bench:
         for path in (self._weights(key) if key in SYSTEMS else []) + paths:
             digest.update(path.read_bytes())
         stamp = digest.hexdigest()[:16]
-        path = self.folder / f"{name}.json"
+        path = self._path(name)
         if path.exists():
             known = json.loads(path.read_text(encoding="utf-8"))
             if known.get("weights") == stamp and known.get("pictures") == count:
@@ -143,8 +144,11 @@ class Bench:
         log.info("%s: %s (%.0f s)", name, json.dumps(values)[:160], time.perf_counter() - started)
         self._write(name, {"weights": stamp, "pictures": count} | values)
 
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{slug(name)}.json"
+
     def _write(self, name: str, values: dict[str, Any]) -> None:
-        path = self.folder / f"{name}.json"
+        path = self._path(name)
         path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
     def _count(self, system: System) -> int:
@@ -176,24 +180,19 @@ class Bench:
             for maps_from in ("damaged", "clean") if system.structured else ("none",):
                 for name in STILL_MASKS:
                     count = self._count(system)
-                    title = f"stills-{key}-{maps_from}-{name}".replace(" ", "_").replace("%", "percent")
-                    self._cell(
-                        title, key, count, lambda s=system, n=name, c=count, m=maps_from: self._still(s, n, c, m)
-                    )
+                    title = f"stills-{key}-{maps_from}-{name}"
+                    self._cell(title, key, count, partial(self._still, system, name, count, maps_from))
         for name in STILL_MASKS:
             count = len(self.stills)
-            title = f"stills-navier-stokes-none-{name}".replace(" ", "_").replace("%", "percent")
-            self._cell(title, "navier-stokes", count, lambda n=name, c=count: self._still(None, n, c, "none"))
+            title = f"stills-navier-stokes-none-{name}"
+            self._cell(title, "navier-stokes", count, partial(self._still, None, name, count, "none"))
 
     def _still(self, system: System | None, mask: str, count: int, maps_from: str) -> dict[str, Any]:
         batch = self._take(count)
         masks = self._masks(self.codec if mask == "codec" else MASKS[mask], count)
         damaged = damage(batch.images, masks)
         maps = self.structure.maps(damaged, masks) if maps_from == "damaged" else batch.structure
-        if system is None:
-            generated = navier_stokes(damaged, masks)
-        else:
-            generated = self._run(system, damaged, masks, maps)
+        generated = self._run(system, damaged, masks, maps) if system else navier_stokes(damaged, masks)
         repaired = overlay(generated, damaged, masks).clamp(-1, 1)
         values = self._quality(repaired, batch, masks)
         if system is not None:
@@ -219,8 +218,8 @@ class Bench:
             system = self.system(key)
             count = min(self._count(system), max(2, self.search_count // 2) if system.searches else len(self.stills))
             for name in CONSISTENCY_MASKS:
-                title = f"consistency-{key}-{name}".replace(" ", "_")
-                self._cell(title, key, count, lambda s=system, n=name, c=count: self._consistency(s, n, c))
+                title = f"consistency-{key}-{name}"
+                self._cell(title, key, count, partial(self._consistency, system, name, count))
 
     def _consistency(self, system: System, mask: str, count: int) -> dict[str, Any]:
         """Eq. 7 on whole generated pictures G(z), as printed, with the map of the clean picture."""
@@ -238,7 +237,7 @@ class Bench:
             for kind in ("moving", "codec"):
                 lengths = self._lengths(system)
                 title = f"video-{key}-{kind}"
-                self._cell(title, key, sum(lengths), lambda s=system, k=kind, n=lengths: self._video(s, k, n))
+                self._cell(title, key, sum(lengths), partial(self._video, system, kind, lengths))
 
     def _lengths(self, system: System) -> list[int]:
         lengths = [min(_CLIP_PICTURES, len(clip)) for clip in self.clips.clips]
@@ -274,7 +273,7 @@ class Bench:
 
     def _measure_speed(self) -> None:
         for key in self._systems:
-            self._cell(f"speed-{key}", key, 1, lambda k=key: self._speed(k))
+            self._cell(f"speed-{key}", key, 1, partial(self._speed, key))
 
     def _speed(self, key: str) -> dict[str, Any]:
         """Milliseconds for one picture at a time: map from the damaged picture included where one is used."""
@@ -347,6 +346,11 @@ class Bench:
                 rows.append(overlay(self._run(self.system(key), damaged, masks, maps), damaged, masks))
             write_sheet(self.folder / f"{name}.png", rows)
             log.info("%s: rows original, damaged, %s", self.folder / f"{name}.png", ", ".join(self._systems))
+
+
+def slug(text: str) -> str:
+    """A cell's name as a file name."""
+    return text.replace(",", "").replace(" ", "_").replace("%", "percent")
 
 
 def navier_stokes(damaged: Tensor, masks: Tensor) -> Tensor:

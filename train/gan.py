@@ -174,8 +174,8 @@ class GanTrainer(Trainer):
     def _average(self) -> None:
         for kept, live in zip(self.kept.parameters(), self.generator.parameters(), strict=True):
             kept.lerp_(live, 1 - self.settings.average)
-        for kept, live in zip(self.kept.buffers(), self.generator.buffers(), strict=True):
-            kept.copy_(live)
+        for mine, other in zip(self.kept.buffers(), self.generator.buffers(), strict=True):
+            mine.copy_(other)
 
     @torch.no_grad()
     def _show(self, count: int) -> tuple[Tensor, Tensor | None, Tensor]:

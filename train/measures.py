@@ -87,7 +87,7 @@ def temporal_error(
     `repaired`, `clean`: (T, S, S, 3) RGB; `masks`: (T, S, S). Counted are pixels missing in a picture or, at the
     place they moved from, in the one before, and only where the clean pictures agree along the motion.
     """
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in clean]
     side = clean.shape[1]
     ys, xs = np.indices((side, side), np.float32)

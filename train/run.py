@@ -53,7 +53,7 @@ class Trainer(ABC):
         """Measures on held-out identities."""
         return {}
 
-    def picture(self, path: Path) -> None:
+    def picture(self, path: Path) -> None:  # noqa: B027 (not every recipe has something to show)
         """A contact sheet that shows how far training got."""
 
 

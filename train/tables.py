@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from train.bench import CONSISTENCY_MASKS, STILL_MASKS, SYSTEMS
+from train.bench import CONSISTENCY_MASKS, STILL_MASKS, SYSTEMS, slug
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The latent-search systems, measured
@@ -95,16 +95,10 @@ def _variants(cells: Results, kind: str) -> list[tuple[str, str, str]]:
     variants = []
     for key in (*SYSTEMS, "navier-stokes"):
         for maps in ("none", "damaged", "clean"):
-            if any(
-                f"{kind}-{key}-{maps}-{_slug(mask)}" in {c.replace(" ", "_") for c in cells} for mask in STILL_MASKS
-            ) or any(f"{kind}-{_slug(key)}-{maps}-{_slug(mask)}" in cells for mask in STILL_MASKS):
+            if any(slug(f"{kind}-{key}-{maps}-{mask}") in cells for mask in STILL_MASKS):
                 title = SYSTEMS[key][0] if key in SYSTEMS else "Navier-Stokes (OpenCV)"
                 variants.append((key, maps, title + ("" if maps == "none" else f", {maps} map")))
     return variants
-
-
-def _slug(text: str) -> str:
-    return text.replace(" ", "_").replace("%", "percent")
 
 
 def _stills(cells: Results) -> str:
@@ -114,7 +108,7 @@ def _stills(cells: Results) -> str:
         for mask in STILL_MASKS:
             row = [mask]
             for key, maps, _ in _variants(cells, "stills"):
-                cell = cells.get(f"stills-{_slug(key)}-{maps}-{_slug(mask)}", {})
+                cell = cells.get(slug(f"stills-{key}-{maps}-{mask}"), {})
                 row.append(f"{cell[measure]:.2f}" if measure in cell else "")
             rows.append([*row, _PAPERS_STILLS.get(mask, "") if measure == "PSNR" else ""])
         titles = [title for *_, title in _variants(cells, "stills")]
@@ -125,7 +119,7 @@ def _stills(cells: Results) -> str:
         parts.append(f"### PSNR {where}, dB, mean over pictures\n\n" + _table(head, rows))
     counts = []
     for key, maps, title in _variants(cells, "stills"):
-        cell = cells.get(f"stills-{_slug(key)}-{maps}-central", {})
+        cell = cells.get(slug(f"stills-{key}-{maps}-central"), {})
         if "pictures" in cell:
             counts.append(f"{title} {cell['pictures']}")
     return "\n".join(parts) + "\nPictures measured per mask: " + ", ".join(counts) + ".\n"
@@ -136,7 +130,7 @@ def _one_measure(cells: Results) -> str:
     rows = []
     for mask in ("central", "40 %", "codec"):
         for key, maps, title in _variants(cells, "stills"):
-            cell = cells.get(f"stills-{_slug(key)}-{maps}-{_slug(mask)}", {})
+            cell = cells.get(slug(f"stills-{key}-{maps}-{mask}"), {})
             if not cell:
                 continue
             names = ("hole SSIM", "SSIM", "Frechet", "landmark error", "blended hole PSNR")
@@ -149,7 +143,7 @@ def _one_measure(cells: Results) -> str:
 def _consistency(cells: Results) -> str:
     rows = []
     for key, (title, _) in SYSTEMS.items():
-        found = [cells.get(f"consistency-{_slug(key)}-{_slug(mask)}", {}) for mask in CONSISTENCY_MASKS]
+        found = [cells.get(slug(f"consistency-{key}-{mask}"), {}) for mask in CONSISTENCY_MASKS]
         if any(found):
             pictures = str(next(cell["pictures"] for cell in found if cell))
             rows.append([title, pictures, *(f"{c['consistency']:.2f}" if c else "" for c in found)])
@@ -164,16 +158,16 @@ def _video(cells: Results) -> str:
     rows = []
     for key, (title, _) in SYSTEMS.items():
         for kind in ("moving", "codec"):
-            cell = cells.get(f"video-{key}-{kind}".replace(" ", "_")) or cells.get(f"video-{key}-{kind}")
+            cell = cells.get(slug(f"video-{key}-{kind}"))
             if cell:
                 names = ("hole PSNR", "hole SSIM", "temporal error", "landmark error")
                 holes = "rectangle" if kind == "moving" else "codec"
                 rows.append([holes, title, str(cell["pictures"]), *(f"{cell[name]:.3f}" for name in names)])
     rows.sort(key=lambda row: (row[0] != "rectangle", -int(row[2])))
     text = (
-        "Every picture has a hole of its own: a rectangle of 0.35 to 0.5 of the side, or a codec's. Maps from the damaged "
-        "picture. Temporal error: mean squared change of a repaired pixel along the clean pictures' motion, 8-bit steps; "
-        "compare only rows with the same number of pictures. Hole PSNR is pooled over all pictures."
+        "Every picture has a hole of its own: a rectangle of 0.35 to 0.5 of the side, or a codec's. Maps from the "
+        "damaged picture. Temporal error: mean squared change of a repaired pixel along the clean pictures' motion, "
+        "8-bit steps; compare only rows with as many pictures. PSNR is pooled over all pictures."
     )
     head = [
         "hole",
@@ -188,10 +182,13 @@ def _video(cells: Results) -> str:
 
 
 def _speed(cells: Results) -> str:
-    times = {key: cells[f"speed-{key}"]["ms"] for key in SYSTEMS if f"speed-{key}" in cells}
+    times = {key: cells[slug(f"speed-{key}")]["ms"] for key in SYSTEMS if slug(f"speed-{key}") in cells}
     slow = times.get("iterative")
     rows = [[SYSTEMS[key][0], f"{ms:.2f}", f"{slow / ms:.0f}" if slow else ""] for key, ms in times.items()]
-    text = "One picture at a time, map from the damaged picture included where one is used (papers: 2175 ms against 2.7, 780 times)."
+    text = (
+        "One picture at a time, map from the damaged picture included where one is used "
+        "(papers: 2175 ms against 2.7, 780 times)."
+    )
     return "### Speed\n\n" + text + "\n\n" + _table(["system", "ms a picture", "times iterative inference"], rows)
 
 

@@ -69,7 +69,7 @@ def cut_face(name: str, pictures: list[Rgb], find: Finder, size: int) -> Clip | 
     known = [t for t, landmarks in enumerate(found) if landmarks is not None]
     if len(known) < _LEAST_FOUND * len(pictures):
         return None
-    scale = np.float32([width, height])
+    scale = np.array([width, height], np.float32)
     points = np.stack([landmarks * scale for landmarks in found if landmarks is not None])
     points = _over_time(points, known, len(pictures))
     right, left = eye_centres(points)

@@ -1,4 +1,4 @@
-"""Holes as a codec makes them: a made-up clip encoded in slices, sent through the lossy channel, read off its record."""
+"""Holes as a codec makes them: a made-up clip in slices, sent through the lossy channel, read off its record."""
 
 from __future__ import annotations
 

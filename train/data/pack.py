@@ -26,12 +26,11 @@ from train.data.clips import Finder, cut_face, read_pictures
 from train.data.codec_masks import holes_from_channel, save_holes
 from train.data.face_mesh import FaceMesh
 from train.data.masks import freehand
-from train.data.shards import shard_path, write_shards
+from train.data.shards import Source, shard_path, write_shards
 from train.data.stills import Still, held_out, read_stills
 
 log = logging.getLogger("train.data.pack")
 
-Source = tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 MOST_PICTURES = 300
 """Pictures taken of one clip."""
 _LEAST_SIZE = {64: 64, 128: 96, 256: 192}
@@ -68,7 +67,7 @@ def main() -> int:
 
 
 def pack(data: Path, shards: Path, size: int) -> None:
-    """Write every set that is not there yet. Raises ValueError or OSError for bad data, ImportError without MediaPipe."""
+    """Write every set that is not there yet. Raises ValueError or OSError for bad data, ImportError for no MediaPipe."""
     least = _LEAST_SIZE[size]
     sets: dict[str, Callable[[], Iterator[Source]]] = {
         "stills-train": lambda: _stills(data / "faces_train", size, least, lambda s: not held_out(s.identity)),

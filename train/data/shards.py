@@ -12,6 +12,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+Source = tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+"""Name, licence, images (T, S, S, 3) and landmarks (T, LANDMARKS, 2) of one still or clip."""
 MOST_BYTES = 56 << 20
 """Size of a shard stays below 60 MiB."""
 
@@ -61,12 +63,12 @@ def write_shards(
     folder: Path,
     name: str,
     size: int,
-    sources: Iterable[tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]],
+    sources: Iterable[Source],
 ) -> list[Path]:
-    """Write (name, licence, images (T, S, S, 3), landmarks (T, L, 2)) to shards under 60 MiB. Returns their paths."""
+    """Write stills or clips to shards under 60 MiB. Returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    pending: list[tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]] = []
+    pending: list[Source] = []
     held = 0
     for source in sources:
         if pending and held + source[2].nbytes > MOST_BYTES:
@@ -79,7 +81,7 @@ def write_shards(
     return written
 
 
-def _write(path: Path, sources: list[tuple[str, str, npt.NDArray[np.uint8], npt.NDArray[np.float32]]]) -> Path:
+def _write(path: Path, sources: list[Source]) -> Path:
     lengths = [len(images) for _, _, images, _ in sources]
     tensors = {
         "images": np.ascontiguousarray(np.concatenate([images for _, _, images, _ in sources]).transpose(0, 3, 1, 2)),

@@ -42,7 +42,7 @@ def synthetic_faces(count: int, size: int, *, clips: int = 0, length: int = 8, s
         base, colours = synthetic_landmarks(rng), rng.uniform(0.2, 1, (2, 3))
         pictures = 1 if number < count else length
         for t in range(pictures):
-            points = base + np.float32([0.03 * np.sin(t), 0.0])
+            points = base + np.array([0.03 * np.sin(t), 0.0], np.float32)
             drawn = semantic_map.draw(points, size).astype(np.float32)
             picture = np.where(drawn.any(2, keepdims=True), drawn * colours[0], 255 * colours[1])
             images.append(cv2.GaussianBlur(picture, (0, 0), size / 64).clip(0, 255).astype(np.uint8))
