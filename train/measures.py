@@ -28,7 +28,8 @@ def psnr(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
 def ssim_map(found: Tensor, true: Tensor) -> Tensor:
     """SSIM of Wang et al. 2004 around every pixel, (N, 3, S, S): Gaussian window of 11, sigma 1.5."""
     side = 11
-    line = torch.exp(-0.5 * ((torch.arange(side, device=found.device) - side // 2) / 1.5) ** 2)
+    found, true = found.double(), true.double()  # variances are small differences of squares
+    line = torch.exp(-0.5 * ((torch.arange(side, device=found.device).double() - side // 2) / 1.5) ** 2)
     kernel = torch.outer(line, line)
     kernel = (kernel / kernel.sum()).expand(3, 1, side, side)
 
@@ -41,7 +42,7 @@ def ssim_map(found: Tensor, true: Tensor) -> Tensor:
     both = blur(a * b) - mean_a * mean_b
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
     mean_part = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return mean_part * (2 * both + c2) / (var_a + var_b + c2)
+    return (mean_part * (2 * both + c2) / (var_a + var_b + c2)).float()
 
 
 def ssim(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -93,7 +94,7 @@ def temporal_error(
     ys, xs = np.indices((side, side), np.float32)
     total, count = 0.0, 0
     for t in range(1, len(clean)):
-        back = flow.calc(grey[t], grey[t - 1], None)
+        back = flow.calc(grey[t], grey[t - 1], np.zeros((side, side, 2), np.float32))
         at = (xs + back[..., 0], ys + back[..., 1])
 
         def warp(picture: npt.NDArray[np.generic], at: tuple[np.ndarray, np.ndarray] = at) -> np.ndarray:

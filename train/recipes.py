@@ -81,6 +81,7 @@ class Context:
         """
         path = self.runs / recipe / f"{part}.safetensors"
         if self.smoke and not path.exists():
+            torch.manual_seed(self.seed)
             return build(*otherwise).to(self.device)
         if not path.exists():
             raise ValueError(f"{path} is missing: train {recipe} first")
