@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from concealer.networks.noise_prior import NoisePrior
-from concealer.networks.style_gan import StyleGenerator
+from concealer.networks.style_gan import StyleBlock, StyleGenerator
 from train.data.batches import Faces
 
 _MOST = 6000
@@ -43,7 +44,8 @@ def start_from_eigenfaces(generator: StyleGenerator, encoder: NoisePrior | None,
     spread, basis = values[:count] / math.sqrt(len(pixels)) + 1e-4, vectors[:, :count]  # (D, count)
     generator.coarse.weight[:, :count] = (basis * spread * _SLOPE).to(generator.coarse.weight)
     generator.coarse.bias.copy_(mean)
-    for layer in (generator.rgb, *(block.rgb for block in generator.blocks)):
+    blocks = [cast(StyleBlock, block) for block in generator.blocks]
+    for layer in (generator.rgb, *(block.rgb for block in blocks)):
         layer.weight.mul_(_FAINT)
         layer.bias.zero_()
     if encoder is None:

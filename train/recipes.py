@@ -206,7 +206,8 @@ def _prior(context: Context, size: int, structure: int, gan: str, classes: int =
         4 if context.smoke else 16,
         5e-4,
         context.seed,
-        classes,
+        taught=1 if context.smoke else 400,
+        classes=classes,
     )
 
 

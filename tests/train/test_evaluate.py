@@ -69,7 +69,7 @@ def test_every_system_is_measured(measured: Path) -> None:
     cells = {path.stem for path in (measured / "results" / "64").glob("*.json")}
     for key in SYSTEMS:
         assert slug(f"speed-{key}") in cells and slug(f"video-{key}-moving") in cells
-        assert any(slug(f"stills-{key}-{maps}-central") in cells for maps in ("none", "damaged"))
+        assert any(slug(f"stills-{key}-{maps}-central") in cells for maps in ("none", "clean"))
     for mask in MASKS:
         cell = json.loads((measured / "results/64" / f"{slug(f'stills-navier-stokes-none-{mask}')}.json").read_text())
         assert 5 < cell["hole PSNR"] < cell["PSNR"] < 60
