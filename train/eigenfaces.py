@@ -47,7 +47,8 @@ def start_from_eigenfaces(generator: StyleGenerator, encoder: NoisePrior | None,
     blocks = [cast(StyleBlock, block) for block in generator.blocks]
     for layer in (generator.rgb, *(block.rgb for block in blocks)):
         layer.weight.mul_(_FAINT)
-        layer.bias.zero_()
+        if layer.bias is not None:
+            layer.bias.zero_()
     if encoder is None:
         return
     codes = (pixels - mean) @ basis / spread * _SPREAD
