@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from train.bench import SYSTEMS, Bench, slug
+from train.card import card
 from train.data.codec_masks import save_holes
 from train.data.shards import write_shards
 from train.data.synthetic import synthetic_faces
@@ -85,6 +86,20 @@ def test_tables_hold_every_system_and_need_results(measured: Path, tmp_path: Pat
     assert "not** FID" in text and "a test" in text
     with pytest.raises(ValueError, match="no results in"):
         write_papers(tmp_path / "none", tmp_path)
+
+
+def test_cards_tell_data_training_and_measures(measured: Path) -> None:
+    folders = (measured / "shards", measured / "runs", measured / "results")
+    with pytest.raises(ValueError, match="no shards stills-train"):
+        card("z", 64, *folders)
+    faces = synthetic_faces(2, 64)
+    for name in ("stills-train", "clips-train"):
+        write_shards(
+            measured / "shards", name, 64, [("a", "CC BY", faces.images.transpose(0, 2, 3, 1), faces.landmarks)]
+        )
+    text = card("z", 64, *folders)
+    assert "# M_z, 64 px faces" in text and "CC BY: 4 pictures" in text and "central holes: PSNR" in text
+    assert "mean error" in card("refiner", 64, *folders)
 
 
 def test_cells_are_kept_until_weights_change(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
