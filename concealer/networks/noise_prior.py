@@ -1,0 +1,52 @@
+"""The one-pass noise prior predictor P (Lahiri et al. 2020, section 4.1): M_z, and M_z+S with structure."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .generator import channels_at, check_resolution
+
+
+class NoisePrior(nn.Module):
+    """Strided convolutions from a damaged picture, its mask and, if given, its structure map to a latent z.
+
+    The paper feeds the damaged picture alone; the mask tells black from missing.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        z_size: int = 128,
+        structure_channels: int = 0,
+        capacity: int = 1536,
+        most: int = 160,
+    ) -> None:
+        """`capacity`, `most`: feature maps at side r are min(most, capacity / r)."""
+        super().__init__()
+        check_resolution(resolution)
+        self.resolution = resolution
+        self.z_size = z_size
+        self.structure_channels = structure_channels
+        widths = [channels_at(4 << k, capacity, most) for k in reversed(range(resolution.bit_length() - 3))]
+        layers: list[nn.Module] = []
+        for before, after in zip([4 + structure_channels, *widths[:-1]], widths, strict=True):
+            # Group norm, not batch norm: masks differ within a batch, and one picture must do alone.
+            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.GroupNorm(after // 8, after), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(widths[-1], widths[-1], 3, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers)
+        self.last = nn.Linear(widths[-1] * 16, z_size)
+
+    def features(self, damaged: Tensor, mask: Tensor, structure: Tensor | None = None) -> Tensor:
+        """z before the tanh, (N, z_size): the intermediate representation that the grouped prior takes."""
+        parts = [damaged, mask]
+        if self.structure_channels:
+            if structure is None:
+                raise ValueError(f"this prior needs a structure map of {self.structure_channels} channels")
+            parts.append(structure)
+        z: Tensor = self.last(self.layers(torch.cat(parts, 1)).flatten(1))
+        return z
+
+    def forward(self, damaged: Tensor, mask: Tensor, structure: Tensor | None = None) -> Tensor:
+        """z in [-1, 1], (N, z_size), of a damaged picture (0 where mask is 1)."""
+        return torch.tanh(self.features(damaged, mask, structure))

@@ -1,0 +1,105 @@
+"""Facial landmarks and the colour map drawn from them (Lahiri et al. 2017, section 4.1). Needs no torch.
+
+Landmarks are the part of MediaPipe's Face Mesh (468 points) that outlines something, grouped by meaning; each
+group is filled with one colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One outline of a face."""
+
+    name: str
+    colour: tuple[int, int, int]
+    """RGB, 0..255."""
+    mesh: tuple[int, ...]
+    """Points of the Face Mesh along the outline, in order. Left and right are the face's own."""
+
+
+REGIONS = (
+    Region(
+        "skin",
+        (120, 80, 60),
+        (10, 109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148)
+        + (152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 356, 389, 251, 284, 332, 297, 338),
+    ),
+    Region("right brow", (255, 255, 0), (46, 53, 52, 65, 55, 107, 66, 105, 63, 70)),
+    Region("left brow", (255, 255, 0), (276, 283, 282, 295, 285, 336, 296, 334, 293, 300)),
+    Region("right eye", (0, 255, 255), (7, 33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163)),
+    Region("left eye", (0, 255, 255), (249, 263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390)),
+    Region(
+        "nose",
+        (0, 255, 0),
+        (168, 193, 122, 196, 236, 198, 209, 49, 48, 64, 98, 97)
+        + (2, 326, 327, 294, 278, 279, 429, 420, 456, 419, 351, 417),
+    ),
+    Region(
+        "lips",
+        (255, 0, 0),
+        (0, 37, 39, 40, 185, 61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267),
+    ),
+    Region(
+        "mouth",
+        (255, 0, 255),
+        (13, 82, 81, 80, 191, 78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312),
+    ),
+)
+"""In the order they are drawn: later ones cover earlier ones."""
+MESH_POINTS = tuple(index for region in REGIONS for index in region.mesh)
+"""Face Mesh index of every landmark."""
+LANDMARKS = len(MESH_POINTS)
+CHANNELS = 3
+_FRACTION_BITS = 8
+
+
+def _slice_of(name: str) -> slice:
+    start = 0
+    for region in REGIONS:
+        if region.name == name:
+            return slice(start, start + len(region.mesh))
+        start += len(region.mesh)
+    raise KeyError(name)
+
+
+RIGHT_EYE, LEFT_EYE = _slice_of("right eye"), _slice_of("left eye")
+
+
+def draw(landmarks: Points, size: int) -> npt.NDArray[np.uint8]:
+    """The semantic map, (size, size, 3) uint8 RGB, of landmarks (LANDMARKS, 2) in [0, 1] of the crop (x, y).
+
+    Raises ValueError for landmarks of another shape.
+    """
+    if landmarks.shape != (LANDMARKS, 2):
+        raise ValueError(f"landmarks must be ({LANDMARKS}, 2), got {landmarks.shape}")
+    # Pixel centres lie at whole numbers: a crop of `size` pixels spans -0.5 .. size - 0.5.
+    fixed = np.rint((np.clip(landmarks, -2, 3) * size - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
+    canvas = np.zeros((size, size, 3), np.uint8)
+    start = 0
+    for region in REGIONS:
+        outline = fixed[start : start + len(region.mesh)]
+        cv2.fillPoly(canvas, [outline], region.colour, lineType=cv2.LINE_AA, shift=_FRACTION_BITS)
+        start += len(region.mesh)
+    return canvas
+
+
+def eye_centres(landmarks: Points) -> tuple[Points, Points]:
+    """Mean of the right and of the left eye's outline, each (..., 2), of landmarks (..., LANDMARKS, 2)."""
+    return landmarks[..., RIGHT_EYE, :].mean(-2), landmarks[..., LEFT_EYE, :].mean(-2)
+
+
+def relative_error(found: Points, true: Points) -> npt.NDArray[np.floating]:
+    """Distance of every landmark from its true place as a share of the inter-ocular distance, (..., LANDMARKS)."""
+    right, left = eye_centres(true)
+    between = np.linalg.norm(left - right, axis=-1)[..., None]
+    error: npt.NDArray[np.floating] = np.linalg.norm(found - true, axis=-1) / between
+    return error
