@@ -18,5 +18,7 @@ class BackendError(EngineError):
 def one_line(error: BaseException) -> str:
     """The first line that says something of any exception's message, at most 300 characters."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    text = next((line for line in lines if line), "") or type(error).__name__
+    # OpenVINO begins with the places in its sources.
+    told = [line for line in lines if line and not line.startswith("Exception from ")]
+    text = next(iter(told), "") or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from engines.cache import file_sha256, sha256
+from engines.cache import file_sha256
 from engines.errors import ModelError
 from engines.tensors import TensorSpec
 
@@ -21,9 +21,7 @@ class Model:
 
     name: str
     graphs: Mapping[str, Path]
-    """ONNX files by the precision they compute in; "fp32" at least, unless there is only a `module`."""
-    weights: Path | None = None
-    """File that the graphs' tensors lie in, if not in the graphs themselves."""
+    """ONNX files, weights inside, by the precision they compute in; "fp32" unless there is only a `module`."""
     module: Callable[[], Any] | None = None
     """Makes the `torch.nn.Module` whose positional arguments and results are `inputs` and `outputs`."""
     inputs: tuple[TensorSpec, ...] = ()
@@ -42,18 +40,18 @@ class Model:
         return path
 
     def digest(self, precision: str) -> str:
-        """SHA-256 over the graph and the weights: changes when any of it does. Raises ModelError."""
+        """SHA-256 of that graph. Raises ModelError."""
         if precision not in self._digests:
+            path = self.graph(precision)
             try:
-                parts = [file_sha256(path) for path in (self.graph(precision), self.weights) if path is not None]
+                self._digests[precision] = file_sha256(path)
             except OSError as error:
-                raise ModelError(f"cannot read {error.filename}: {error.strerror}") from error
-            self._digests[precision] = sha256("".join(parts).encode())
+                raise ModelError(f"cannot read {path}: {error.strerror}") from error
         return self._digests[precision]
 
 
 def from_onnx(path: Path | str, **others: Path | str) -> Model:
-    """A model of one ONNX file with its tensors inside; others: further precisions by name. Raises ModelError."""
+    """A model of one ONNX file ; others: further precisions by name. Raises ModelError."""
     graphs = {"fp32": Path(path)} | {name: Path(other) for name, other in others.items()}
     for graph in graphs.values():
         if not graph.is_file():

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from engines.cache import BlobCache
 from engines.errors import BackendError, one_line
 from engines.model import Model
 from engines.session import Options
@@ -60,7 +57,10 @@ class _Compiled:
 
 
 class OpenVinoSession:
-    """A network on the CPU, one static shape per bucket: the plug-in plans memory and kernels better for those."""
+    """A network on the CPU, one static shape per bucket: the plug-in plans memory and kernels better for those.
+
+    Compiling takes about half a second per bucket; keeping the result on disk would save half of that.
+    """
 
     backend = NAME
     pads = False
@@ -70,8 +70,6 @@ class OpenVinoSession:
         self.precision = self._choose(options.precision)
         self.device = str(self._core.get_property("CPU", "FULL_DEVICE_NAME")).strip()
         self._threads = options.threads or len(os.sched_getaffinity(0))
-        self._cache = BlobCache("openvino", ".blob", options.cache)
-        self._digest = model.digest("fp32")
         path = model.graph("fp32")
         try:
             # Half precision is a hint to the plug-in, so the fp32 graph serves all.
