@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 
 from engines.cache import file_sha256
 from engines.errors import ModelError
-from engines.tensors import TensorSpec
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -21,12 +20,9 @@ class Model:
 
     name: str
     graphs: Mapping[str, Path]
-    """ONNX files, weights inside, by the precision they compute in; "fp32" unless there is only a `module`."""
-    module: Callable[[], Any] | None = None
-    """Makes the `torch.nn.Module` whose positional arguments and results are `inputs` and `outputs`."""
-    inputs: tuple[TensorSpec, ...] = ()
-    outputs: tuple[TensorSpec, ...] = ()
-    """Of `module`; the graphs name their own."""
+    """ONNX files, weights inside, by the precision they compute in; "fp32" unless there is only a `definition`."""
+    definition: Callable[[], Any] | None = None
+    """Makes PyTorch's form of it, an `engines.definitions.Definition`; None where there are only graphs."""
     _digests: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def graph(self, precision: str) -> Path:
@@ -51,7 +47,7 @@ class Model:
 
 
 def from_onnx(path: Path | str, **others: Path | str) -> Model:
-    """A model of one ONNX file ; others: further precisions by name. Raises ModelError."""
+    """A model of one ONNX file; others: further precisions by name. Raises ModelError."""
     graphs = {"fp32": Path(path)} | {name: Path(other) for name, other in others.items()}
     for graph in graphs.values():
         if not graph.is_file():

@@ -58,7 +58,7 @@ def open_engine(
         reasons.append(str(reason))
         if candidate in wanted or not missing:
             worth_saying.append(str(reason))
-    raise EngineError(f"nothing here runs {model.name}: {'; '.join(reasons)}")
+    raise EngineError(reasons[0] if len(reasons) == 1 else f"nothing here runs {model.name}: {'; '.join(reasons)}")
 
 
 def _open(

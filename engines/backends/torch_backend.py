@@ -19,7 +19,10 @@ MODES = ("eager", "compiled", "graph")
 
 def unavailable() -> str | None:
     """Why it cannot be used here, None if it can."""
-    return None if importlib.util.find_spec("torch") else f"PyTorch is not installed: {INSTALL}"
+    for name, package in (("torch", "PyTorch"), ("safetensors", "safetensors")):
+        if not importlib.util.find_spec(name):
+            return f"{package} is not installed: {INSTALL}"
+    return None
 
 
 def open_session(model: Model, options: Options) -> TorchSession:
@@ -37,7 +40,7 @@ class TorchSession:
             import torch
         except Exception as error:
             raise BackendError(f"PyTorch does not load ({one_line(error)}): {INSTALL}") from error
-        if model.module is None:
+        if model.definition is None:
             raise BackendError(f"{model.name} has no PyTorch definition, only a graph: use another backend")
         if options.mode not in MODES:
             raise ValueError(f"mode must be {', '.join(MODES)}, got {options.mode!r}")
@@ -55,8 +58,9 @@ class TorchSession:
         if options.threads and not cuda:
             torch.set_num_threads(options.threads)
         self._mode = options.mode
-        self.inputs, self.outputs = model.inputs, model.outputs
-        module = model.module().eval().to(self._place, self._type)
+        definition = model.definition()
+        self.inputs, self.outputs = definition.inputs, definition.outputs
+        module = definition.module.eval().to(self._place, self._type)
         # Dynamic shapes would compile slower code; every bucket is compiled for itself.
         self._call = torch.compile(module, dynamic=False) if options.mode == "compiled" else module
         self._feeds: dict[int, dict[str, Array]] = {}
