@@ -15,6 +15,7 @@ from torch import nn
 from .dcgan import DcganDiscriminator, DcganGenerator
 from .grouped_prior import GroupedPrior
 from .label_predictor import LabelPredictor
+from .landmark_detector import LandmarkDetector
 from .landmark_refiner import LandmarkRefiner
 from .noise_prior import NoisePrior
 from .semantic_gan import SemanticGenerator
@@ -27,6 +28,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
         DcganGenerator,
         GroupedPrior,
         LabelPredictor,
+        LandmarkDetector,
         LandmarkRefiner,
         NoisePrior,
         SemanticGenerator,

@@ -1,0 +1,1 @@
+"""Faces and talking heads: from archives and clips to shards, masks, pseudo sequences."""

@@ -1,0 +1,202 @@
+"""Training the generators: as the papers do, and with an encoder beside the GAN for small data sets."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from concealer.networks.generator import Generator
+from concealer.networks.weights import build
+from train.augment import augment
+from train.data.batches import Faces
+from train.losses import fool_loss, gradient_penalty, judge_loss, uniform_distance
+from train.prior import generate, judged, one_hot
+from train.recipe_types import Spec
+from train.run import Part, Trainer
+from train.sheet import write_sheet
+from train.take_over import take_over
+
+
+@dataclass(frozen=True, slots=True)
+class GanSettings:
+    """What tells one GAN recipe from another."""
+
+    generator: Spec
+    judge: Spec
+    encoder: Spec | None = None
+    """A `NoisePrior` trained beside the GAN to invert it, for recipes that reconstruct."""
+    batch: int = 32
+    rate: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    augment: bool = False
+    """Differentiable augmentation of what the discriminator sees."""
+    penalty: float = 0.0
+    """Weight of the R1 gradient penalty, applied every `PENALTY_EVERY` steps."""
+    average: float = 0.0
+    """Decay of the moving average of the generator's weights that is kept; 0 keeps the weights themselves."""
+    warm_up: int = 0
+    """Steps at the start that only reconstruct."""
+
+
+PENALTY_EVERY = 16
+_PRIOR_WEIGHT = 4.0
+_FOOL_WEIGHT = 0.1
+_FEATURE_WEIGHT = 0.5
+_DIRECTIONS = 64
+
+
+class GanTrainer(Trainer):
+    """Generator against discriminator, with what the settings add.
+
+    With an encoder E, half of each batch of generated pictures are reconstructions G(E(x)): they are compared with
+    x by absolute difference and by the discriminator's features, and the distribution of E(x) is drawn to the
+    prior by a sliced Wasserstein distance. A GAN alone sees each of a few thousand faces too seldom to learn to
+    reach them all; the reconstructions make it.
+    """
+
+    def __init__(
+        self,
+        settings: GanSettings,
+        faces: Faces,
+        held_out: Faces,
+        seed: int,
+        start: Mapping[str, nn.Module] | None = None,
+    ) -> None:
+        """`start`: networks to take weights from, by part name, as far as names and shapes agree."""
+        torch.manual_seed(seed)
+        self.settings, self.faces, self.held_out, self.seed = settings, faces, held_out, seed
+        device = faces.device
+        generator = build(*settings.generator)
+        if not isinstance(generator, Generator):
+            raise ValueError(f"{settings.generator[0]} is no generator")
+        self.generator = generator.to(device)
+        self.judge = build(*settings.judge).to(device)
+        self.encoder = build(*settings.encoder).to(device) if settings.encoder else None
+        networks: dict[str, tuple[nn.Module, Spec]] = {
+            "generator-live": (self.generator, settings.generator),
+            "judge": (self.judge, settings.judge),
+        }
+        if self.encoder is not None and settings.encoder is not None:
+            networks["encoder"] = (self.encoder, settings.encoder)
+        for name, network in (start or {}).items():
+            take_over(networks["generator-live" if name == "generator" else name][0], network)
+        self.classes: int = settings.generator[1].get("classes", 0)
+        self.kept = copy.deepcopy(self.generator)
+        self.parts = {name: Part(n, spec[1], name != "generator-live") for name, (n, spec) in networks.items()}
+        self.parts["generator"] = Part(self.kept, settings.generator[1])
+        makes = [*self.generator.parameters(), *(self.encoder.parameters() if self.encoder is not None else ())]
+        self.optimizers = {
+            "generator": torch.optim.Adam(makes, settings.rate, settings.betas),
+            "judge": torch.optim.Adam(self.judge.parameters(), settings.rate, settings.betas),
+        }
+
+    def step(self, number: int) -> dict[str, float]:
+        rng = np.random.default_rng((self.seed, number))
+        chance = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+        batch = self.faces.draw(self.settings.batch, rng)
+        real = batch.images
+        structure = batch.structure if self.generator.structure_channels else None
+        label = one_hot(batch.labels, self.classes)
+        z = self.generator.sample_z(len(real), chance).to(real.device)
+        losses: dict[str, float] = {}
+        fools = number >= self.settings.warm_up
+        again = len(real) // (2 if fools else 1) if self.encoder is not None else 0
+        if self.encoder is not None:
+            blank = real.new_zeros(again, 1, *real.shape[2:])
+            z = torch.cat([torch.tanh(self.encoder.features(real[:again], blank)), z[again:]])  # type: ignore[operator]
+        fake = generate(self.generator, z, structure, label)
+        if fools:
+            losses |= self._train_judge(real, fake.detach(), structure, label, chance, number)
+        loss = real.new_zeros(())
+        if self.encoder is not None:
+            error = (fake[:again] - real[:again]).abs().mean()
+            reference = self.generator.sample_z(again, chance).to(real.device)
+            directions = torch.nn.functional.normalize(torch.randn(_DIRECTIONS, z.shape[1], generator=chance))
+            apart = uniform_distance(z[:again], reference, directions.to(real.device))
+            loss = loss + error + _PRIOR_WEIGHT * apart
+            losses |= {"reconstruct": error.item(), "prior": apart.item()}
+        if fools:
+            self.judge.requires_grad_(False)
+            seen, moved = augment(fake, structure, chance) if self.settings.augment else (fake, structure)
+            fool = fool_loss(judged(self.judge, seen, moved, label))
+            loss = loss + (fool if self.encoder is None else _FOOL_WEIGHT * fool)
+            if self.encoder is not None:
+                loss = loss + _FEATURE_WEIGHT * self._feature_error(real[:again], fake[:again], structure)
+            self.judge.requires_grad_(True)
+            losses["fool"] = fool.item()
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        self._average()
+        return losses
+
+    def _train_judge(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        structure: Tensor | None,
+        label: Tensor | None,
+        chance: torch.Generator,
+        number: int,
+    ) -> dict[str, float]:
+        a, b, at_a, at_b = real, fake, structure, structure
+        if self.settings.augment:
+            a, at_a = augment(real, structure, chance)
+            b, at_b = augment(fake, structure, chance)
+        loss = judge_loss(judged(self.judge, a, at_a, label), judged(self.judge, b, at_b, label))
+        total = loss
+        if self.settings.penalty and number % PENALTY_EVERY == 0:
+            penalty = gradient_penalty(self.judge, a, at_a, label)
+            total = total + self.settings.penalty / 2 * PENALTY_EVERY * penalty
+        optimizer = self.optimizers["judge"]
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        optimizer.step()
+        return {"judge": loss.item()}
+
+    def _feature_error(self, real: Tensor, fake: Tensor, structure: Tensor | None) -> Tensor:
+        at = None if structure is None else structure[: len(real)]
+        with torch.no_grad():
+            wanted = self.judge.features(real, at)  # type: ignore[operator]
+        got = self.judge.features(fake, at)  # type: ignore[operator]
+        return torch.stack(
+            [(a - b).abs().mean() / (a.abs().mean() + 1e-6) for a, b in zip(wanted, got, strict=True)]
+        ).mean()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        for kept, live in zip(self.kept.parameters(), self.generator.parameters(), strict=True):
+            kept.lerp_(live, 1 - self.settings.average)
+        for mine, other in zip(self.kept.buffers(), self.generator.buffers(), strict=True):
+            mine.copy_(other)
+
+    @torch.no_grad()
+    def _show(self, count: int) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Held-out pictures, their reconstructions (with an encoder), samples on their structure."""
+        batch = self.held_out.take(np.arange(min(count, len(self.held_out))))
+        structure = batch.structure if self.generator.structure_channels else None
+        label = one_hot(batch.labels, self.classes)
+        kept = self.kept.eval()
+        z = kept.sample_z(len(batch.images), torch.Generator().manual_seed(1)).to(self.faces.device)
+        again = None
+        if self.encoder is not None:
+            blank = batch.images[:, :1] * 0
+            again = generate(kept, self.encoder(batch.images, blank), structure, label)
+        return batch.images, again, generate(kept, z, structure, label)
+
+    def validate(self) -> dict[str, float]:
+        real, again, _ = self._show(64)
+        if again is None:
+            return {}
+        return {"held-out PSNR": (-10 * ((again - real) / 2).square().mean((1, 2, 3)).log10()).mean().item()}
+
+    def picture(self, path: Path) -> None:
+        real, again, samples = self._show(16)
+        write_sheet(path, [real, *([] if again is None else [again]), samples])

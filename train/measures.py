@@ -1,0 +1,107 @@
+"""Measures of repaired pictures and sequences. Images are (N, 3, S, S) in [-1, 1] unless said; PSNR has peak 2."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BEST = 60.0
+"""PSNR of identical pictures, dB."""
+_LIT = 10.0
+"""Pixels whose clean values differ by more than this after warping (8-bit steps) were uncovered, not moved."""
+
+
+def psnr(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
+    """PSNR of each picture, (N,), dB; over missing pixels only if `masks` (N, 1, S, S) is given."""
+    error = (found - true).square()
+    if masks is None:
+        mean = error.mean((1, 2, 3))
+    else:
+        mean = (error * masks).sum((1, 2, 3)) / (3 * masks.sum((1, 2, 3))).clamp(min=1)
+    return (10 * torch.log10(4 / mean.clamp(min=1e-12))).clamp(max=BEST)
+
+
+def ssim_map(found: Tensor, true: Tensor) -> Tensor:
+    """SSIM of Wang et al. 2004 around every pixel, (N, 3, S, S): Gaussian window of 11, sigma 1.5."""
+    side = 11
+    line = torch.exp(-0.5 * ((torch.arange(side, device=found.device) - side // 2) / 1.5) ** 2)
+    kernel = torch.outer(line, line)
+    kernel = (kernel / kernel.sum()).expand(3, 1, side, side)
+
+    def blur(x: Tensor) -> Tensor:
+        return functional.conv2d(functional.pad(x, [side // 2] * 4, mode="reflect"), kernel, groups=3)
+
+    a, b = found, true
+    mean_a, mean_b = blur(a), blur(b)
+    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
+    both = blur(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    mean_part = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return mean_part * (2 * both + c2) / (var_a + var_b + c2)
+
+
+def ssim(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
+    """Mean SSIM of each picture, (N,); over missing pixels only if `masks` is given."""
+    each = ssim_map((found + 1), (true + 1)).mean(1, keepdim=True)
+    if masks is None:
+        return each.mean((1, 2, 3))
+    return (each * masks).sum((1, 2, 3)) / masks.sum((1, 2, 3)).clamp(min=1)
+
+
+def consistency(repaired: Tensor) -> float:
+    """Mean PSNR over all pairs of N repairs of one picture (Lahiri et al. 2017, eq. 7, each pair counted once)."""
+    count = len(repaired)
+    if count < 2:
+        raise ValueError("consistency needs two repairs of a picture or more")
+    first, second = torch.triu_indices(count, count, 1)
+    return float(psnr(repaired[first], repaired[second]).mean())
+
+
+def frechet_distance(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
+    """Frechet distance of normal distributions fitted to two sets of feature vectors, (N, D) and (M, D)."""
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"a distribution needs two vectors or more, got {len(a)} and {len(b)}")
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = _square_root(cov_a)
+    middle = np.linalg.eigvalsh(root @ cov_b @ root).clip(min=0)
+    apart = np.square(a.mean(0) - b.mean(0)).sum()
+    return float(apart + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(middle).sum())
+
+
+def _square_root(matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    values, vectors = np.linalg.eigh(matrix)
+    root: npt.NDArray[np.floating] = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    return root
+
+
+def temporal_error(
+    repaired: npt.NDArray[np.uint8], clean: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]
+) -> float:
+    """Flow-warped temporal error of a sequence: mean squared change, 8-bit steps, of a repaired pixel along the
+    motion of the clean pictures.
+
+    `repaired`, `clean`: (T, S, S, 3) RGB; `masks`: (T, S, S). Counted are pixels missing in a picture or, at the
+    place they moved from, in the one before, and only where the clean pictures agree along the motion.
+    """
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in clean]
+    side = clean.shape[1]
+    ys, xs = np.indices((side, side), np.float32)
+    total, count = 0.0, 0
+    for t in range(1, len(clean)):
+        back = flow.calc(grey[t], grey[t - 1], None)
+        at = (xs + back[..., 0], ys + back[..., 1])
+
+        def warp(picture: npt.NDArray[np.generic], at: tuple[np.ndarray, np.ndarray] = at) -> np.ndarray:
+            return cv2.remap(picture.astype(np.float32), *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+        steady = np.abs(warp(clean[t - 1]) - clean[t]).max(2) < _LIT
+        looked = steady & (masks[t] | (warp(masks[t - 1].astype(np.uint8)) > 0.5))
+        change = np.square(warp(repaired[t - 1]) - repaired[t].astype(np.float32)).mean(2)
+        total += float(change[looked].sum())
+        count += int(looked.sum())
+    return total / max(count, 1)

@@ -1,0 +1,31 @@
+"""Contact sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+_LEAST = 96
+"""Smaller pictures are enlarged by a whole number, so that one sees something."""
+
+
+def write_sheet(path: Path, rows: Sequence[Tensor]) -> None:
+    """One row of pictures (N, 3, S, S) in [-1, 1] per tensor, as PNG. Raises OSError if it cannot be written."""
+    lines = [np.concatenate(list(_bytes(row)), 1) for row in rows]
+    width = max(line.shape[1] for line in lines)
+    sheet = np.concatenate([np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0))) for line in lines])
+    side = rows[0].shape[-1]
+    if side < _LEAST:
+        times = -(-_LEAST // side)
+        sheet = sheet.repeat(times, 0).repeat(times, 1)
+    if not cv2.imwrite(str(path), np.ascontiguousarray(sheet[:, :, ::-1])):
+        raise OSError(f"cannot write {path}")
+
+
+def _bytes(row: Tensor) -> np.ndarray:
+    pixels = ((row.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().numpy().astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
