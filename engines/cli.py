@@ -116,10 +116,10 @@ def _list(zoo: Zoo, names: list[str], args: argparse.Namespace) -> tuple[dict[st
         rows.append({"name": name, "does": entry.does, "domain": entry.domain, "graphs": precisions, "state": state})
         size = f"{sum(file.bytes for file in files) / 1e6:.1f} MB"
         lines.append((name, entry.domain, precisions, size, state, entry.does))
-    text = _table(("network", "pictures", "graphs", "size", "files", "what it is"), lines) if lines else "no network yet"
-    text += "\n\n" + _table(
-        ("backend", "here"), [(name, reason or "can be used") for name, reason in backends.items()]
+    text = (
+        _table(("network", "pictures", "graphs", "size", "files", "what it is"), lines) if lines else "no network yet"
     )
+    text += "\n\n" + _table(("backend", "here"), [(name, reason or "can be used") for name, reason in backends.items()])
     out = {"zoo": str(zoo.folder), "networks": rows, "backends": backends, "cache": str(cache_folder())}
     return out, text, all(row["state"] == "ok" for row in rows)
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a network and the machine that runs it. Every message is one line, fit to show to a user."""
+"""What can go wrong between a network and its machine. Every message is one line, fit to show to a user."""
 
 from __future__ import annotations
 

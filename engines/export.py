@@ -70,6 +70,8 @@ class _Affine(nn.Module):
         shape = (1, -1, 1, 1) if isinstance(norm, nn.BatchNorm2d) else (1, -1)
         scale = torch.rsqrt(norm.running_var + norm.eps) * (1.0 if norm.weight is None else norm.weight)
         shift = (0.0 if norm.bias is None else norm.bias) - norm.running_mean * scale
+        self.scale: Tensor
+        self.shift: Tensor
         self.register_buffer("scale", scale.detach().view(shape))
         self.register_buffer("shift", shift.detach().view(shape))
 

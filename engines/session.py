@@ -54,7 +54,7 @@ class Session(Protocol):
         """The prepared bucket's input buffers, to be written before `run`."""
 
     def run(self, bucket: int) -> dict[str, Array]:
-        """Run what `feeds` holds. The outputs are the session's memory, valid until its next run. Raises EngineError."""
+        """Run what `feeds` holds. The outputs are the session's, valid until its next run. Raises EngineError."""
 
     def close(self) -> None:
         """Give back memory."""

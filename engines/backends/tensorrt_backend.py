@@ -62,9 +62,7 @@ class TensorRtSession:
     backend = NAME
     pads = True
 
-    def __init__(
-        self, trt: Any, cuda: Cuda, model: Model, options: Options, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, trt: Any, cuda: Cuda, model: Model, options: Options, progress: Progress | None = None) -> None:
         self._trt, self._cuda = trt, cuda
         self.device = cuda.device
         self.precision: str = options.precision
@@ -100,9 +98,8 @@ class TensorRtSession:
         log.info("building a TensorRT plan of %s for %s", model.name, self.device)
         timings = BlobCache("tensorrt", ".timings", options.cache)
         graph = model.graph(graph_precision)
-        plan = build_plan(
-            self._trt, self._logger, graph, self.precision, self._sizes, timings, machine | {"kind": "timings"}, progress
-        )
+        timing_key = machine | {"kind": "timings"}
+        plan = build_plan(self._trt, self._logger, graph, self.precision, self._sizes, timings, timing_key, progress)
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise BackendError(f"TensorRT cannot load what it built: {self._logger.last_error or 'no reason given'}")
@@ -110,7 +107,8 @@ class TensorRtSession:
         return engine
 
     def _ports(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        inputs, outputs = [], []
+        inputs: list[TensorSpec] = []
+        outputs: list[TensorSpec] = []
         for index in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(index)
             if self._engine.get_tensor_dtype(name) != self._trt.DataType.FLOAT:

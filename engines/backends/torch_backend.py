@@ -77,7 +77,9 @@ class TorchSession:
             try:
                 self._capture(bucket)
             except Exception as error:
-                raise BackendError(f"PyTorch cannot capture a CUDA graph for batch {bucket}: {one_line(error)}") from error
+                raise BackendError(
+                    f"PyTorch cannot capture a CUDA graph for batch {bucket}: {one_line(error)}"
+                ) from error
         self._feeds[bucket] = {spec.name: tensor.numpy() for spec, tensor in zip(self.inputs, pinned, strict=True)}
 
     def _capture(self, bucket: int) -> None:

@@ -100,9 +100,7 @@ class Signature:
         if set(values) & set(named):
             return False
         values |= named
-        return all(
-            _fits(values[name], kind) if name in values else optional for name, kind, optional in self.arguments
-        )
+        return all(_fits(values[name], kind) if name in values else optional for name, kind, optional in self.arguments)
 
 
 def signatures(function: Any) -> list[Signature]:

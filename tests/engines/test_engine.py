@@ -221,9 +221,7 @@ def test_a_broken_backend_is_replaced(monkeypatch: pytest.MonkeyPatch, caplog: p
     fake(monkeypatch, "openvino", open_session=fail)
     with caplog.at_level(logging.WARNING), open_engine(FILL, "auto", SMALL) as engine:
         assert engine.backend == "onnxruntime"
-    assert [r.getMessage() for r in caplog.records] == [
-        "openvino: no such instruction; onnxruntime is used instead"
-    ]
+    assert [r.getMessage() for r in caplog.records] == ["openvino: no such instruction; onnxruntime is used instead"]
 
 
 def test_a_backend_that_makes_nonsense_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

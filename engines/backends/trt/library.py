@@ -48,7 +48,7 @@ def make_logger(trt: Any) -> Any:
         trt.ILogger.Severity.VERBOSE: logging.NOTSET,
     }
 
-    class Logger(trt.ILogger):  # type: ignore[misc]
+    class Logger(trt.ILogger):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.last_error = ""
