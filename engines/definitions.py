@@ -10,9 +10,11 @@ from concealer.networks.dcgan import DcganDiscriminator
 from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.label_predictor import LabelPredictor
+from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
+from concealer.networks.semantic_map import LANDMARKS
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from engines.tensors import NEXT, STATE, TensorSpec
 
@@ -79,6 +81,8 @@ def define(network: nn.Module) -> Definition:
         return Definition(network, (z, *structure_input), _image(side))
     if isinstance(network, LabelPredictor):
         return Definition(network, _pictures(network.resolution, 0), (TensorSpec("logits", (network.classes,)),))
+    if isinstance(network, LandmarkDetector):
+        return Definition(network, _pictures(network.resolution, 0), (TensorSpec("landmarks", (LANDMARKS, 2)),))
     if isinstance(network, LandmarkRefiner):
         points = network.points
         inputs = (TensorSpec("keypoints", (points, 2)), TensorSpec("switch", (points,)))
@@ -88,6 +92,15 @@ def define(network: nn.Module) -> Definition:
         inputs = (TensorSpec("image", (3, side, side)), *_structure(side, network.structure_channels))
         return Definition(network, inputs, (TensorSpec("logit", (1,)),))
     raise ValueError(f"{type(network).__name__} is not a network that can be exported")
+
+
+def task_of(definition: Definition) -> str:
+    """What a network is good for in the stream: "inpaint", "landmarks" or "other"."""
+    inputs = {spec.name for spec in definition.inputs}
+    if not {"damaged", "mask"} <= inputs:
+        return "other"
+    made = definition.outputs[0].name
+    return {"image": "inpaint", "landmarks": "landmarks"}.get(made, "other")
 
 
 def _structure(side: int, channels: int) -> tuple[TensorSpec, ...]:

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
 Method = Literal["auto", "motion", "generative", "spatial", "copy"]
 METHODS: tuple[Method, ...] = get_args(Method)
+MOTION_METHODS: tuple[Method, ...] = ("auto", "motion", "generative")
+"""Those that lost slices are written with predicted motion for."""
 
 THREADS = 1
 """OpenCV threads. Its own threading gains nothing on images this small, and dense inverse search cuts its work by the
@@ -75,7 +77,8 @@ class Repairer:
         self.method = method
         self.deadline_ms = deadline_ms
         self._costs = CostModel()
-        self._generative = generative
+        self.generative = generative
+        """May be given later, between two pictures."""
         self._aside_ms = 0.0
         """Time that the network took in this picture: it has a cost model of its own."""
         keep_freed_memory()
@@ -158,8 +161,8 @@ class Repairer:
         self, site: Site, references: list[Picture], until: float | None, notes: dict[str, float]
     ) -> tuple[str, dict[str, float]]:
         """Repair one region from its own picture, where no reference shows its scene."""
-        if self._generative is not None:
-            self._generative.forget()
+        if self.generative is not None:
+            self.generative.forget()
         luma, chroma = fill_spatially(site)
         luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, "spatial")
         site.write(luma, chroma)
@@ -176,12 +179,12 @@ class Repairer:
         method: str,
     ) -> tuple[Array, Array | None, str]:
         """Take in the network's proposal beside that of `method`; the method that painted most of the hole."""
-        if self._generative is None or self.method not in ("auto", "generative"):
+        if self.generative is None or self.method not in ("auto", "generative"):
             return luma, chroma, method
         began = time.perf_counter()
         allowed = None if until is None else (until - began) * 1e3
         forced = self.method == "generative"
-        made = self._generative.propose(site, luma, chroma, references, allowed, beside=None if forced else method)
+        made = self.generative.propose(site, luma, chroma, references, allowed, beside=None if forced else method)
         self._aside_ms += (time.perf_counter() - began) * 1e3
         notes.update(made.notes)
         share = made.notes.get("share_of_network", 0.0)

@@ -38,6 +38,7 @@ def add(
     Raises EngineError if the graph does not agree with PyTorch, ValueError or OSError for unusable files.
     """
     from concealer.networks.weights import load_weights
+    from engines.definitions import define, task_of
     from engines.export import export
     from engines.zoo.torch_form import assemble
 
@@ -59,7 +60,7 @@ def add(
     }
     text = card.read_bytes()
     write_atomic(zoo / f"{name}.md", text)
-    entry = Entry(name, does, domain, kept, graphs, f"{name}.md")
+    entry = Entry(name, does, task_of(define(network)), domain, kept, graphs, f"{name}.md")
     entries = old | {name: entry}
     rows: list[dict[str, Any]] = [asdict(one) for one in entries.values()]
     write_atomic(zoo / TABLE, (json.dumps({"schema": SCHEMA, "networks": rows}, indent=1) + "\n").encode())

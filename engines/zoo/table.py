@@ -40,6 +40,8 @@ class Entry:
     name: str
     does: str
     """What it is, in one line."""
+    task: str
+    """"inpaint" (damaged, mask -> image), "landmarks" (damaged, mask -> landmarks) or "other"."""
     domain: str
     """What its pictures must show: "face" (aligned face crops) or "any"."""
     weights: dict[str, ZooFile]
@@ -109,7 +111,9 @@ def _read(path: Path) -> dict[str, Entry]:
             files = {
                 group: {part: ZooFile(**file) for part, file in row[group].items()} for group in ("weights", "graphs")
             }
-            entry = Entry(row["name"], row["does"], row["domain"], files["weights"], files["graphs"], row["card"])
+            entry = Entry(
+                row["name"], row["does"], row["task"], row["domain"], files["weights"], files["graphs"], row["card"]
+            )
             if "fp32" not in entry.graphs or entry.name in found:
                 raise ModelError(f"{path}: {entry.name} has no fp32 graph or is there twice")
             found[entry.name] = entry
