@@ -49,8 +49,11 @@ MOST_ERROR = 255.0
 DEVIATIONS = 3.0
 """Mean deviations above the usual time of a call that are reckoned with."""
 
-OVERHEAD_MS = 3.0
-"""Cutting, pasting, judging and mixing, besides the network itself (a hole of 1280 x 80, two cores)."""
+FIRST_MS = 20.0
+"""Time there must be before the first call, of which nothing is known."""
+
+RESERVE_MS = 2.0
+"""Kept for what comes after: writing the samples into the picture."""
 
 
 class Port(Protocol):
@@ -130,6 +133,8 @@ class GenerativeRepair:
         self._tracks = Tracks({name: ports[name] for name in network.states})
         self._costs = CallCosts()
         self._failed = False
+        self._ran = 0
+        """Crops of the proposal being made."""
         self._found: tuple[int, Sequence[Square]] | None = None
         """Squares of the picture of this output order: its regions share them."""
 
@@ -153,6 +158,22 @@ class GenerativeRepair:
         improve stays as it is, bit by bit. The report's figures: "fit_network", its error on the denied samples in
         units of the other's, and "share_of_network", its mean weight in the hole.
         """
+        began = time.perf_counter()
+        self._ran = 0
+        proposal = self._propose(site, luma, chroma, references, allowed_ms, beside)
+        if self._ran:
+            self._costs.learn(self._ran, (time.perf_counter() - began) * 1e3)
+        return proposal
+
+    def _propose(
+        self,
+        site: Site,
+        luma: Array,
+        chroma: Array | None,
+        references: Sequence[Picture],
+        allowed_ms: float | None,
+        beside: str | None,
+    ) -> Proposal:
         error = cv2.absdiff(luma, site.window_luma) if beside == "motion" else None
         filled = self._fill(site, references, allowed_ms, error)
         if filled is None:
@@ -215,9 +236,8 @@ class GenerativeRepair:
         if self._wants_structure:
             assert self._structure is not None
             batch["structure"], use = self._structure(damaged, masks)
-        started = time.perf_counter()
+        self._ran = len(squares)
         made = self._network.run(batch)
-        self._costs.learn(len(squares), (time.perf_counter() - started) * 1e3)
         states = {name: made[after] for name, after in self._network.states.items()}
         if states:
             self._tracks.remember(squares, site.now.order, states)
@@ -241,7 +261,7 @@ class GenerativeRepair:
 
 
 class CallCosts:
-    """What calls of the network have taken, by number of crops."""
+    """What proposals have taken, from cutting to mixing, by number of crops."""
 
     def __init__(self) -> None:
         self._mean: dict[int, float] = {}
@@ -251,13 +271,13 @@ class CallCosts:
         """How many of `wanted` crops can be expected to be done in time; one at most before anything was measured."""
         if allowed_ms is None:
             return wanted
-        left = allowed_ms - OVERHEAD_MS
+        left = allowed_ms - RESERVE_MS
         if not self._mean:
-            return min(wanted, 1) if left > 0 else 0
+            return min(wanted, 1) if left >= FIRST_MS else 0
         return next((count for count in range(wanted, 0, -1) if self.expected(count) <= left), 0)
 
     def expected(self, count: int) -> float:
-        """Milliseconds that a call with so many crops will hardly exceed."""
+        """Milliseconds that so many crops will hardly exceed."""
         if count in self._mean:
             return self._mean[count] + DEVIATIONS * self._spread[count]
         nearest = min(self._mean, key=lambda known: abs(known - count))
@@ -266,7 +286,7 @@ class CallCosts:
         return one * max(1.0, count / nearest)
 
     def learn(self, count: int, milliseconds: float) -> None:
-        """Take in one call."""
+        """Take in one proposal."""
         if count not in self._mean:
             self._mean[count], self._spread[count] = milliseconds, 0.1 * milliseconds
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -28,8 +28,8 @@ def assemble(parts: dict[str, nn.Module]) -> nn.Module:
     if set(parts) == {"network"}:
         return parts["network"].eval()
     if set(parts) == {"prior", "generator"}:
-        prior, generator = parts["prior"], parts["generator"]
-        sequence = isinstance(prior, GroupedPrior)
-        made: nn.Module = SequenceInpainter(prior, generator) if sequence else OnePassInpainter(prior, generator)  # type: ignore[arg-type]
-        return made.eval()
+        prior: Any = parts["prior"]
+        generator: Any = parts["generator"]
+        whole = SequenceInpainter if isinstance(prior, GroupedPrior) else OnePassInpainter
+        return whole(prior, generator).eval()
     raise ValueError(f"a network is one part, or prior and generator; got {', '.join(sorted(parts)) or 'none'}")

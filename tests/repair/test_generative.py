@@ -233,14 +233,14 @@ def test_costs_are_learnt() -> None:
     costs = CallCosts()
     assert costs.affordable(5, None) == 5
     assert costs.affordable(5, 100.0) == 1
-    assert costs.affordable(5, 1.0) == 0
+    assert costs.affordable(5, 10.0) == 0
     for _ in range(50):
         costs.learn(1, 10.0)
         costs.learn(4, 20.0)
-    assert costs.affordable(4, 24.0) == 4
-    assert costs.affordable(8, 45.0) == 8
-    assert costs.affordable(8, 30.0) == 5
-    assert costs.affordable(4, 14.0) == 1
+    assert costs.affordable(4, 23.0) == 4
+    assert costs.affordable(8, 43.0) == 8
+    assert costs.affordable(8, 28.0) == 5
+    assert costs.affordable(4, 13.0) == 1
     assert costs.affordable(4, 5.0) == 0
     steady = costs.expected(1)
     costs.learn(1, 60.0)
