@@ -71,10 +71,25 @@ class Bench:
     """All measurements at one resolution."""
 
     def __init__(
-        self, shards: Path, runs: Path, results: Path, size: int, device: torch.device, search_count: int
+        self,
+        shards: Path,
+        runs: Path,
+        results: Path,
+        size: int,
+        device: torch.device,
+        search_count: int,
+        search_steps: int = STEPS,
+        minutes: float | None = None,
     ) -> None:
-        """Raises ValueError if shards or the landmark networks are missing. Systems without weights are left out."""
-        self.runs, self.size, self.device, self.search_count = runs, size, device, search_count
+        """`search_count`: stills per mask for systems that search, 0 for all; `minutes`: measure nothing new after.
+
+        Raises ValueError if shards or the landmark networks are missing. Systems without weights are left out.
+        """
+        self.runs, self.size, self.device = runs, size, device
+        self.search_count, self.search_steps = search_count, search_steps
+        self._end = None if minutes is None else time.monotonic() + 60 * minutes
+        self.left_out = 0
+        """Cells that were not measured because time was up."""
         self.shards, self.folder = shards, results / str(size)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.stills = Faces(read_shards(shards, "stills-eval", size), device)
@@ -92,7 +107,7 @@ class Bench:
             "hardware": hardware,
             "stills": len(self.stills),
             "clips": len(self.clips.clips),
-            "search steps": STEPS,
+            "search steps": self.search_steps,
             "training": {key: self._training(key) for key in self._systems},
         }
         self._write("about", about)
@@ -119,17 +134,22 @@ class Bench:
         networks = [load(path, self.device) for path in self._weights(key)]
         if key.startswith(("iterative", "sg-gan")):
             objective = YEH if key.startswith("iterative") else SG_GAN
-            return Iterative(cast(Generator, networks[0]), networks[1], objective)
+            return Iterative(cast(Generator, networks[0]), networks[1], objective, self.search_steps)
         if key in ("z+l", "z+s+l"):
             return Grouped(cast(GroupedPrior, networks[0]), cast(Generator, networks[1]))
         labels = cast(LabelPredictor, networks[2]) if len(networks) > 2 else None
         return OnePass(cast(NoisePrior, networks[0]), cast(Generator, networks[1]), labels)
 
+    def _loaded(self, searches: bool | None = None) -> list[tuple[str, System]]:
+        """Systems that have weights; those that search or those that do not, or all of them."""
+        loaded = [(key, self.system(key)) for key in self._systems]
+        return [(key, system) for key, system in loaded if searches is None or system.searches == searches]
+
     # Cells
 
     def _cell(self, name: str, key: str, count: int, make: Callable[[], dict[str, Any]]) -> None:
         """Measure a cell unless it was, with these weights and as many pictures."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(str(self.search_steps).encode())
         paths = [self.runs / f"detector-{self.size}/detector.safetensors"]
         for path in (self._weights(key) if key in SYSTEMS else []) + paths:
             digest.update(path.read_bytes())
@@ -139,6 +159,9 @@ class Bench:
             known = json.loads(path.read_text(encoding="utf-8"))
             if known.get("weights") == stamp and known.get("pictures") == count:
                 return
+        if self._end is not None and time.monotonic() > self._end:
+            self.left_out += 1
+            return
         started = time.perf_counter()
         values = make()
         log.info("%s: %s (%.0f s)", name, json.dumps(values)[:160], time.perf_counter() - started)
@@ -175,17 +198,23 @@ class Bench:
     # Groups
 
     def _measure_stills(self) -> None:
-        for key in self._systems:
-            system = self.system(key)
-            for maps_from in ("damaged", "clean") if system.structured else ("none",):
-                for name in STILL_MASKS:
-                    count = self._count(system)
-                    title = f"stills-{key}-{maps_from}-{name}"
-                    self._cell(title, key, count, partial(self._still, system, name, count, maps_from))
+        for searches in (False, True):
+            for name in STILL_MASKS:
+                for key, system in self._loaded(searches):
+                    self._measure_still(key, system, name)
         for name in STILL_MASKS:
             count = len(self.stills)
             title = f"stills-navier-stokes-none-{name}"
             self._cell(title, "navier-stokes", count, partial(self._still, None, name, count, "none"))
+
+    def _measure_still(self, key: str, system: System, mask: str) -> None:
+        """Systems that search are given the map of the clean picture alone, as SG-GAN assumes it."""
+        for maps_from in (
+            ("none",) if not system.structured else ("clean",) if system.searches else ("damaged", "clean")
+        ):
+            count = self._count(system)
+            title = f"stills-{key}-{maps_from}-{mask}"
+            self._cell(title, key, count, partial(self._still, system, mask, count, maps_from))
 
     def _still(self, system: System | None, mask: str, count: int, maps_from: str) -> dict[str, Any]:
         batch = self._take(count)
@@ -214,12 +243,12 @@ class Bench:
         }
 
     def _measure_consistency(self) -> None:
-        for key in self._systems:
-            system = self.system(key)
-            count = min(self._count(system), max(2, self.search_count // 2) if system.searches else len(self.stills))
-            for name in CONSISTENCY_MASKS:
-                title = f"consistency-{key}-{name}"
-                self._cell(title, key, count, partial(self._consistency, system, name, count))
+        for name in CONSISTENCY_MASKS:
+            for key, system in self._loaded():
+                count = (
+                    min(self._count(system), max(2, self.search_count // 2)) if system.searches else len(self.stills)
+                )
+                self._cell(f"consistency-{key}-{name}", key, count, partial(self._consistency, system, name, count))
 
     def _consistency(self, system: System, mask: str, count: int) -> dict[str, Any]:
         """Eq. 7 on whole generated pictures G(z), as printed, with the map of the clean picture."""
@@ -232,12 +261,11 @@ class Bench:
         return {"consistency": round(float(np.mean([measures.consistency(each) for each in generated])), 3)}
 
     def _measure_video(self) -> None:
-        for key in self._systems:
-            system = self.system(key)
+        for searches in (False, True):
             for kind in ("moving", "codec"):
-                lengths = self._lengths(system)
-                title = f"video-{key}-{kind}"
-                self._cell(title, key, sum(lengths), partial(self._video, system, kind, lengths))
+                for key, system in self._loaded(searches):
+                    lengths = self._lengths(system)
+                    self._cell(f"video-{key}-{kind}", key, sum(lengths), partial(self._video, system, kind, lengths))
 
     def _lengths(self, system: System) -> list[int]:
         lengths = [min(_CLIP_PICTURES, len(clip)) for clip in self.clips.clips]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-GROUPS = ("landmarks", "stills", "video", "consistency", "speed", "sheets")
+GROUPS = ("landmarks", "sheets", "speed", "stills", "video", "consistency")
 
 
 def main() -> int:
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument(
         "--search-count", type=int, default=16, help="pictures per mask for systems that search (0: all)"
     )
+    parser.add_argument("--minutes", type=float, help="measure nothing new after this time; the next call goes on")
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0)
     arguments = parser.parse_args()
@@ -50,11 +51,19 @@ def main() -> int:
         if groups:
             device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
             bench = Bench(
-                arguments.shards, arguments.runs, arguments.results, arguments.size, device, arguments.search_count
+                arguments.shards,
+                arguments.runs,
+                arguments.results,
+                arguments.size,
+                device,
+                arguments.search_count,
+                minutes=arguments.minutes,
             )
             bench.describe(_hardware(torch, device))
             for group in groups:
                 bench.measure(group)
+            if bench.left_out:
+                print(f"time is up: {bench.left_out} measurements are left for the next call")
         write_papers(arguments.results, arguments.docs)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"train.evaluate: {str(error).splitlines()[0]}", file=sys.stderr)

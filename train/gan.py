@@ -6,15 +6,19 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from concealer.networks.generator import Generator
+from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.style_gan import StyleGenerator
 from concealer.networks.weights import build
 from train.augment import augment
 from train.data.batches import Faces
+from train.eigenfaces import start_from_eigenfaces
 from train.losses import fool_loss, gradient_penalty, judge_loss, uniform_distance
 from train.prior import generate, judged, one_hot
 from train.recipe_types import Spec
@@ -45,7 +49,7 @@ class GanSettings:
 
 
 PENALTY_EVERY = 16
-_PRIOR_WEIGHT = 4.0
+_PRIOR_WEIGHT = 0.3
 _FOOL_WEIGHT = 0.1
 _FEATURE_WEIGHT = 0.5
 _DIRECTIONS = 64
@@ -68,7 +72,8 @@ class GanTrainer(Trainer):
         seed: int,
         start: Mapping[str, nn.Module] | None = None,
     ) -> None:
-        """`start`: networks to take weights from, by part name, as far as names and shapes agree."""
+        """`start`: networks to take weights from, by part name, as far as names and shapes agree; without, a style
+        generator starts from eigenfaces."""
         torch.manual_seed(seed)
         self.settings, self.faces, self.held_out, self.seed = settings, faces, held_out, seed
         device = faces.device
@@ -84,6 +89,8 @@ class GanTrainer(Trainer):
         }
         if self.encoder is not None and settings.encoder is not None:
             networks["encoder"] = (self.encoder, settings.encoder)
+        if start is None and isinstance(self.generator, StyleGenerator):
+            start_from_eigenfaces(self.generator, cast(NoisePrior | None, self.encoder), faces)
         for name, network in (start or {}).items():
             take_over(networks["generator-live" if name == "generator" else name][0], network)
         self.classes: int = settings.generator[1].get("classes", 0)

@@ -28,12 +28,13 @@ def psnr(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
 def ssim_map(found: Tensor, true: Tensor) -> Tensor:
     """SSIM of Wang et al. 2004 around every pixel, (N, 3, S, S): Gaussian window of 11, sigma 1.5."""
     side = 11
-    line = torch.exp(-0.5 * ((torch.arange(side, device=found.device) - side // 2) / 1.5) ** 2)
-    kernel = torch.outer(line, line)
-    kernel = (kernel / kernel.sum()).expand(3, 1, side, side)
+    found, true = found.double(), true.double()  # variances are small differences of squares
+    line = torch.exp(-0.5 * ((torch.arange(side, device=found.device).double() - side // 2) / 1.5) ** 2)
+    line = (line / line.sum()).expand(3, 1, 1, side)
 
     def blur(x: Tensor) -> Tensor:
-        return functional.conv2d(functional.pad(x, [side // 2] * 4, mode="reflect"), kernel, groups=3)
+        x = functional.pad(x, [side // 2] * 4, mode="reflect")
+        return functional.conv2d(functional.conv2d(x, line, groups=3), line.transpose(2, 3), groups=3)
 
     a, b = found, true
     mean_a, mean_b = blur(a), blur(b)
@@ -41,7 +42,7 @@ def ssim_map(found: Tensor, true: Tensor) -> Tensor:
     both = blur(a * b) - mean_a * mean_b
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
     mean_part = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return mean_part * (2 * both + c2) / (var_a + var_b + c2)
+    return (mean_part * (2 * both + c2) / (var_a + var_b + c2)).float()
 
 
 def ssim(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -65,17 +66,17 @@ def frechet_distance(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -
     """Frechet distance of normal distributions fitted to two sets of feature vectors, (N, D) and (M, D)."""
     if min(len(a), len(b)) < 2:
         raise ValueError(f"a distribution needs two vectors or more, got {len(a)} and {len(b)}")
-    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    first, second = torch.from_numpy(a).double(), torch.from_numpy(b).double()
+    cov_a, cov_b = first.t().cov(), second.t().cov()
     root = _square_root(cov_a)
-    middle = np.linalg.eigvalsh(root @ cov_b @ root).clip(min=0)
-    apart = np.square(a.mean(0) - b.mean(0)).sum()
-    return float(apart + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(middle).sum())
+    middle = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0)
+    apart = (first.mean(0) - second.mean(0)).square().sum()
+    return float(apart + cov_a.trace() + cov_b.trace() - 2 * middle.sqrt().sum())
 
 
-def _square_root(matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    values, vectors = np.linalg.eigh(matrix)
-    root: npt.NDArray[np.floating] = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    return root
+def _square_root(matrix: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.t()
 
 
 def temporal_error(
@@ -93,7 +94,7 @@ def temporal_error(
     ys, xs = np.indices((side, side), np.float32)
     total, count = 0.0, 0
     for t in range(1, len(clean)):
-        back = flow.calc(grey[t], grey[t - 1], None)
+        back = flow.calc(grey[t], grey[t - 1], np.zeros((side, side, 2), np.float32))
         at = (xs + back[..., 0], ys + back[..., 1])
 
         def warp(picture: npt.NDArray[np.generic], at: tuple[np.ndarray, np.ndarray] = at) -> np.ndarray:

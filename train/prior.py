@@ -46,18 +46,22 @@ class PriorTrainer(Trainer):
         spec: Spec,
         generator: nn.Module,
         judge: nn.Module,
-        start: nn.Module | None,
+        encoder: nn.Module,
         faces: Faces,
         held_out: Faces,
         makers: list[Maker],
         batch: int,
         rate: float,
         seed: int,
+        *,
+        taught: int = 0,
         classes: int = 0,
     ) -> None:
-        """`start`: a prior or encoder to take weights from; `makers`: masks, drawn from at random.
+        """`encoder`: the GAN's encoder of whole pictures, which the prior starts from; `makers`: masks to draw from.
 
-        `classes`: number of labels a class-conditional generator takes; it is given the true ones.
+        `taught`: steps at the start in which the prior learns to say of the damaged picture what the encoder says of
+        the whole one, which needs no generator and so costs little; then follows eq. 7. `classes`: number of labels a
+        class-conditional generator takes; it is given the true ones.
         """
         torch.manual_seed(seed)
         self.faces, self.held_out, self.makers, self.batch, self.seed = faces, held_out, makers, batch, seed
@@ -65,8 +69,8 @@ class PriorTrainer(Trainer):
         self.generator, self.judge = freeze(generator), freeze(judge)
         self.structured, self.classes = cast(Generator, generator).structure_channels > 0, classes
         self.prior = cast(NoisePrior, build(*spec).to(self.device))
-        if start is not None:
-            take_over(self.prior, start)
+        self.encoder, self.taught = cast(NoisePrior, freeze(encoder)), taught
+        take_over(self.prior, encoder)
         self.parts = {"prior": Part(self.prior, spec[1])}
         self.optimizers = {"prior": torch.optim.Adam(self.prior.parameters(), rate)}
 
@@ -76,13 +80,22 @@ class PriorTrainer(Trainer):
         structure = batch.structure if self.structured else None
         masks = draw_masks(self.makers, self.batch, self.faces.size, rng, self.device)
         damaged = damage(batch.images, masks)
+        if number < self.taught:
+            with torch.no_grad():
+                wanted = self.encoder(batch.images, masks * 0)
+            error = (self.prior(damaged, masks, structure) - wanted).square().mean()
+            self._update(error)
+            return {"taught": error.item()}
         label = one_hot(batch.labels, self.classes)
         generated = generate(self.generator, self.prior(damaged, masks, structure), structure, label)
         loss, parts = prior_loss(generated, damaged, masks, judged(self.judge, generated, structure, label))
+        self._update(loss)
+        return parts
+
+    def _update(self, loss: Tensor) -> None:
         self.optimizers["prior"].zero_grad(set_to_none=True)
         loss.backward()
         self.optimizers["prior"].step()
-        return parts
 
     @torch.no_grad()
     def _repair(self, count: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -81,6 +81,7 @@ class Context:
         """
         path = self.runs / recipe / f"{part}.safetensors"
         if self.smoke and not path.exists():
+            torch.manual_seed(self.seed)
             return build(*otherwise).to(self.device)
         if not path.exists():
             raise ValueError(f"{path} is missing: train {recipe} first")
@@ -132,14 +133,14 @@ def _style(context: Context, size: int, structure: int, start: str | None, class
         judge,
         encoder,
         batch=4 if context.smoke else 16,
-        rate=5e-4,
+        rate=3e-4,
         betas=(0.0, 0.99),
         augment=True,
         penalty=1.0,
         average=0.0 if context.smoke else 0.995,
-        warm_up=1 if context.smoke else 2000 if start is None else 0,
+        warm_up=1 if context.smoke else 200 if start is None else 0,
     )
-    parts: dict[str, nn.Module] = {}
+    parts: dict[str, nn.Module] | None = None
     if start is not None:
         plain = style_specs(context, size, 0)
         parts = {
@@ -205,7 +206,8 @@ def _prior(context: Context, size: int, structure: int, gan: str, classes: int =
         4 if context.smoke else 16,
         5e-4,
         context.seed,
-        classes,
+        taught=1 if context.smoke else 400,
+        classes=classes,
     )
 
 

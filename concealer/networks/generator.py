@@ -34,6 +34,11 @@ class Generator(nn.Module):
         return structure
 
 
+def coarse_side(resolution: int) -> int:
+    """Side of the coarse picture that is a linear map of z or the other way round."""
+    return min(32, resolution // 2)
+
+
 def check_resolution(resolution: int) -> None:
     """Raises ValueError if `resolution` is not a power of two of at least 16."""
     if resolution < 16 or resolution & (resolution - 1):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .generator import channels_at, check_resolution
+from .generator import channels_at, check_resolution, coarse_side
 
 
 class NoisePrior(nn.Module):
     """Strided convolutions from a damaged picture, its mask and, if given, its structure map to a latent z.
 
-    The paper feeds the damaged picture alone; the mask tells black from missing.
+    The paper feeds the damaged picture alone; the mask tells black from missing. A linear map from the picture and mask
+    shrunk to at most 32x32 is added to what the convolutions say, and starts at zero.
     """
 
     def __init__(
@@ -36,16 +37,21 @@ class NoisePrior(nn.Module):
         layers += [nn.Conv2d(widths[-1], widths[-1], 3, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.last = nn.Linear(widths[-1] * 16, z_size)
+        self.shrink = nn.AvgPool2d(resolution // coarse_side(resolution))
+        self.direct = nn.Linear(4 * coarse_side(resolution) ** 2, z_size)
+        for parameter in self.direct.parameters():
+            nn.init.zeros_(parameter)
 
     def features(self, damaged: Tensor, mask: Tensor, structure: Tensor | None = None) -> Tensor:
         """z before the tanh, (N, z_size): the intermediate representation that the grouped prior takes."""
         parts = [damaged, mask]
+        direct = self.direct(self.shrink(torch.cat(parts, 1)).flatten(1))
         if self.structure_channels:
             if structure is None:
                 raise ValueError(f"this prior needs a structure map of {self.structure_channels} channels")
             parts.append(structure)
         z: Tensor = self.last(self.layers(torch.cat(parts, 1)).flatten(1))
-        return z
+        return z + direct
 
     def forward(self, damaged: Tensor, mask: Tensor, structure: Tensor | None = None) -> Tensor:
         """z in [-1, 1], (N, z_size), of a damaged picture (0 where mask is 1)."""

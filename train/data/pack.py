@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def pack(data: Path, shards: Path, size: int) -> None:
-    """Write every set that is not there yet. Raises ValueError or OSError for bad data, ImportError for no MediaPipe."""
+    """Write every set that is not there yet. Raises ValueError, OSError for bad data, ImportError without MediaPipe."""
     least = _LEAST_SIZE[size]
     sets: dict[str, Callable[[], Iterator[Source]]] = {
         "stills-train": lambda: _stills(data / "faces_train", size, least, lambda s: not held_out(s.identity)),

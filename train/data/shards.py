@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,3 +122,18 @@ def read_shards(folder: Path, name: str, size: int) -> FaceSet:
     return FaceSet(
         np.concatenate(images), np.concatenate(landmarks), tuple(names), np.concatenate(starts), tuple(licences)
     )
+
+
+def licences(folder: Path, name: str, size: int) -> Counter[str]:
+    """Pictures by licence of a packed set. Raises ValueError if it is not there."""
+    paths = sorted(folder.glob(f"{name}-{size}-[0-9][0-9][0-9].safetensors"))
+    if not paths:
+        raise ValueError(f"no shards {name}-{size}-*.safetensors in {folder}")
+    counts: Counter[str] = Counter()
+    for path in paths:
+        with safe_open(path, framework="numpy") as file:
+            starts = file.get_tensor("starts")
+            names = json.loads((file.metadata() or {})["licences"])
+        for licence, pictures in zip(names, (starts[1:] - starts[:-1]).tolist(), strict=True):
+            counts[licence] += pictures
+    return counts

@@ -28,7 +28,8 @@ def synthetic_landmarks(rng: np.random.Generator) -> np.ndarray:
     shift, stretch, mouth = rng.normal(0, 0.02, 2), rng.uniform(0.85, 1.1, 2), rng.uniform(0.2, 2)
     for region in REGIONS:
         x, y, a, b = _PLACES[region.name]
-        angle = np.linspace(0, 2 * np.pi, len(region.mesh), endpoint=False)
+        # Outlines of the mesh start at the top and go by the left of the picture.
+        angle = -np.pi / 2 - np.linspace(0, 2 * np.pi, len(region.mesh), endpoint=False)
         tall = b * (mouth if region.name == "mouth" else 1)
         rows.append(np.stack([x + a * np.cos(angle), y + tall * np.sin(angle)], 1))
     return ((np.concatenate(rows) - 0.5) * stretch + 0.5 + shift).astype(np.float32)

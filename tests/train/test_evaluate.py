@@ -1,0 +1,150 @@
+"""The evaluation: every system measured on tiny networks, tables written, results reused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from train.bench import SYSTEMS, Bench, slug
+from train.card import card
+from train.data.codec_masks import save_holes
+from train.data.shards import write_shards
+from train.data.synthetic import synthetic_faces
+from train.recipes import CODEC_MASKS, RECIPES, Context, smoke
+from train.run import train
+from train.systems import draw_maps, visible
+from train.tables import write_papers
+
+MASKS = ("central", "codec")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of synthetic faces, and every 64 px recipe after two steps of tiny networks."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name, count, clips in (("stills-eval", 5, 0), ("clips-eval", 0, 2), ("masked-eval", 5, 0)):
+        faces = synthetic_faces(count, 64, clips=clips)
+        sources = [
+            (n, "none", faces.images[faces.clip(i)].transpose(0, 2, 3, 1), faces.landmarks[faces.clip(i)])
+            for i, n in enumerate(faces.names)
+        ]
+        write_shards(folder / "shards", name, 64, sources)
+    rng = np.random.default_rng(0)
+    save_holes(np.repeat(rng.random((8, 24, 1)) < 0.2, 40, 2), folder / "shards" / CODEC_MASKS)
+    context = Context(folder / "none", folder / "runs", torch.device("cpu"), smoke=True)
+    for name, recipe in RECIPES.items():
+        if name.endswith("-64"):
+            train(smoke(recipe).make(context), folder / "runs" / name, 2)
+    return folder
+
+
+def _bench(folder: Path) -> Bench:
+    return Bench(folder / "shards", folder / "runs", folder / "results", 64, torch.device("cpu"), 2, search_steps=2)
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def measured(trained: Path, patch: pytest.MonkeyPatch) -> Path:
+    """The same, two masks measured with a search of two steps."""
+    patch.setattr("train.bench.STILL_MASKS", MASKS)
+    bench = _bench(trained)
+    bench.describe("a test")
+    for group in ("landmarks", "stills", "video", "consistency", "speed", "sheets"):
+        bench.measure(group)
+    return trained
+
+
+def test_every_system_is_measured(measured: Path) -> None:
+    cells = {path.stem for path in (measured / "results" / "64").glob("*.json")}
+    for key in SYSTEMS:
+        assert slug(f"speed-{key}") in cells and slug(f"video-{key}-moving") in cells
+        assert any(slug(f"stills-{key}-{maps}-central") in cells for maps in ("none", "clean"))
+    for mask in MASKS:
+        cell = json.loads((measured / "results/64" / f"{slug(f'stills-navier-stokes-none-{mask}')}.json").read_text())
+        assert 5 < cell["hole PSNR"] < cell["PSNR"] < 60
+    speed = {key: json.loads((measured / "results/64" / f"{slug(f'speed-{key}')}.json").read_text()) for key in SYSTEMS}
+    assert all(cell["ms"] > 0 for cell in speed.values())
+    assert all((measured / "results/64" / f"{name}.png").stat().st_size > 1000 for name in ("central", "codec"))
+
+
+def test_tables_hold_every_system_and_need_results(measured: Path, tmp_path: Path) -> None:
+    text = write_papers(measured / "results", tmp_path).read_text()
+    for title, _ in SYSTEMS.values():
+        assert f"| {title} |" in text
+    assert "not** FID" in text and "a test" in text
+    with pytest.raises(ValueError, match="no results in"):
+        write_papers(tmp_path / "none", tmp_path)
+
+
+def test_cards_tell_data_training_and_measures(measured: Path) -> None:
+    folders = (measured / "shards", measured / "runs", measured / "results")
+    with pytest.raises(ValueError, match="no shards stills-train"):
+        card("z", 64, *folders)
+    faces = synthetic_faces(2, 64)
+    for name in ("stills-train", "clips-train"):
+        write_shards(
+            measured / "shards", name, 64, [("a", "CC BY", faces.images.transpose(0, 2, 3, 1), faces.landmarks)]
+        )
+    text = card("z", 64, *folders)
+    assert "# M_z, 64 px faces" in text and "CC BY: 4 pictures" in text and "central holes: PSNR" in text
+    assert "mean error" in card("refiner", 64, *folders)
+
+
+def test_cells_are_kept_until_weights_change(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bench, "_speed", lambda self, key: {"ms": -1.0, "runs": 0})
+    path = measured / "results/64/speed-z.json"
+    kept = path.read_bytes()
+    _bench(measured).measure("speed")
+    assert path.read_bytes() == kept
+    weights = measured / "runs/prior-64/prior.safetensors"
+    original = weights.read_bytes()
+    try:
+        recipe = RECIPES["prior-64"]
+        context = Context(measured / "none", measured / "runs", torch.device("cpu"), smoke=True)
+        train(recipe.make(context), measured / "runs/prior-64", 3)
+        _bench(measured).measure("speed")
+        assert json.loads(path.read_text())["ms"] == -1.0
+    finally:
+        weights.write_bytes(original)
+        path.write_bytes(kept)
+
+
+def test_switches_follow_the_mask() -> None:
+    masks = torch.zeros(1, 1, 64, 64)
+    masks[..., :32] = 1
+    points = torch.tensor([[[0.25, 0.5], [0.75, 0.5], [1.2, 0.5], [0.49, 0.1], [0.51, 0.1]]])
+    assert visible(points, masks).tolist() == [[0, 1, 0, 0, 1]]
+
+
+def test_maps_are_drawn_in_range() -> None:
+    maps = draw_maps(torch.from_numpy(synthetic_faces(2, 64).landmarks.copy()), 64)
+    assert maps.shape == (2, 3, 64, 64) and maps.min() == -1 and maps.max() == 1
+
+
+def test_command_names_what_is_missing(tmp_path: Path) -> None:
+    arguments = [
+        "--shards",
+        str(tmp_path),
+        "--results",
+        str(tmp_path / "r"),
+        "--docs",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "train.evaluate", "--all", *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1 and "python -m train.data.pack" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,94 @@
+"""`python -m train.card KEY`: the card of a trained system, from its weights' notes, its shards and its results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from safetensors import safe_open
+
+from train.bench import SYSTEMS, slug
+from train.data.shards import licences
+
+LANDMARKS = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m train.card", description=(__doc__ or "").split(":")[0])
+    parser.add_argument("key", choices=[*SYSTEMS, *LANDMARKS])
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--shards", type=Path, default=Path("shards"))
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+    try:
+        print(card(arguments.key, arguments.size, arguments.shards, arguments.runs, arguments.results), end="")
+    except (OSError, ValueError) as error:
+        print(f"train.card: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
+    """Markdown: what it is, data and licences, training, measures, limits. Raises ValueError or OSError."""
+    title, parts = SYSTEMS.get(key, (f"landmark {key}", (LANDMARKS.get(key, ""),)))
+    lines = [f"# {title}, {size} px faces", ""]
+    lines += ["## Data and attribution", "", *_data(shards, size), ""]
+    lines += ["## Training", ""]
+    for part in parts:
+        path = runs / f"{part.format(size)}.safetensors"
+        with safe_open(path, framework="np") as file:
+            note = (file.metadata() or {}).get("note", "")
+        lines.append(f"- {path.stem} of `{path.parent.name}`: `{note}`, {path.stat().st_size / 1e6:.1f} MB, float16")
+    lines += ["", "Cut short by the hardware: see the queue in train/README.md.", ""]
+    lines += ["## Measures", "", *_measures(key, results / str(size)), "", "All: docs/papers.md.", ""]
+    lines += ["## Limits", ""]
+    lines += [
+        "Faces only, seen from the front or nearly, in square crops whose side is 3.6 distances between the eyes, eyes "
+        "level at 0.42 of the height. Most training pictures are official portraits: suits, grey backdrops, few young "
+        "people, adults of two countries' parliaments above all. Fine detail is soft. What it paints is invented: it "
+        "is not evidence of what a person looked like.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(shards: Path, size: int) -> list[str]:
+    counts: Counter[str] = Counter()
+    for name in ("stills-train", "clips-train"):
+        counts.update(licences(shards, name, size))
+    rows = [f"- {licence}: {count} pictures" for licence, count in counts.most_common()]
+    return ["Trained on `stills-train` and, for sequences and landmarks, `clips-train`:", "", *rows]
+
+
+def _measures(key: str, folder: Path) -> list[str]:
+    rows = []
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    if key in LANDMARKS:
+        cell = json.loads((folder / "landmarks.json").read_text(encoding="utf-8"))
+        rows = [
+            f"- {name}: mean error {value['RLE'] * 100:.1f} % of the inter-ocular distance"
+            for name, value in cell.items()
+            if isinstance(value, dict)
+        ]
+        return [f"{about['stills']} evaluation faces, half of the picture missing:", "", *rows]
+    for mask in ("central", "40 %", "codec"):
+        for maps in ("none", "damaged"):
+            path = folder / f"{slug(f'stills-{key}-{maps}-{mask}')}.json"
+            if path.exists():
+                cell = json.loads(path.read_text(encoding="utf-8"))
+                rows.append(
+                    f"- {mask} holes: PSNR {cell['hole PSNR']:.2f} dB in the hole, {cell['PSNR']:.2f} dB over the "
+                    f"picture ({cell['pictures']} evaluation faces)"
+                )
+    path = folder / f"{slug(f'speed-{key}')}.json"
+    if path.exists():
+        cell = json.loads(path.read_text(encoding="utf-8"))
+        rows.append(f"- {cell['ms']:.1f} ms a picture in PyTorch on {about['hardware']}")
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
