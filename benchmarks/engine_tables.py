@@ -8,6 +8,13 @@ from benchmarks.store import Row
 from benchmarks.tables import distinct, markdown, number, select
 
 
+ENGINES_HEAD = """\
+Networks alone: one call with arrays in host memory, copying in and out included; backends take turns, each alone. \
+The difference is the largest one over the largest value. Streams: H.264 IPPP in eight slices, slices lost \
+independently, the first picture spared, access units decoded one at a time; from an access unit's payload to its \
+repaired picture (what an encoder behind it would get). *Whole*: access units without damage."""
+
+
 def engine_tables(rows: Sequence[Row]) -> list[str]:
     """Networks by backend, and streams by method; those that were measured."""
     tables = []
