@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plots
+from benchmarks.engine_tables import ENGINES_HEAD, engine_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
     clips_of,
@@ -67,6 +68,8 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
         parts += ["## Untouched samples", _made_by(results["untouched"]), untouched_table(rows["untouched"])]
     if "latency" in results:
         parts += ["## Cost", _made_by(results["latency"]), *latency_tables(rows["latency"])]
+    if "engines" in results:
+        parts += ["## Networks", _made_by(results["engines"]), ENGINES_HEAD, *engine_tables(rows["engines"])]
     return "\n\n".join(parts) + "\n"
 
 

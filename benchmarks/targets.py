@@ -42,6 +42,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "detection": _detection,
         "untouched": _untouched,
         "latency": _latency,
+        "engines": _engines,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
 
@@ -129,6 +130,31 @@ def _latency(rows: Sequence[Row]) -> Iterator[Verdict]:
         if growth is not None:
             measured = f"{growth:.2f} times at four times the length"
             yield Verdict("peak memory does not grow with length", measured, growth <= _GROWTH)
+
+
+def _engines(rows: Sequence[Row]) -> Iterator[Verdict]:
+    networks = select(rows, measure="network")
+    for kinds, limit in ((("fp32",), 1e-3), (("fp16", "bf16"), 2e-2)):
+        worst = max((r for r in networks if r["precision"] in kinds), key=lambda row: row["difference"], default=None)
+        if worst is not None:
+            target = f"any backend to PyTorch fp32 in {' or '.join(kinds)}: below {limit:g} relative"
+            where = f"{worst['network']}, {worst['backend']} {worst['precision']}"
+            yield Verdict(target, f"{worst['difference']:.1e} at worst ({where})", worst["difference"] < limit)
+    for network in dict.fromkeys(row["network"] for row in networks):
+        eager = {r["bucket"]: r["p50_ms"] for r in select(networks, network=network, backend="torch", mode="eager")}
+        ours = {r["bucket"]: r["p50_ms"] for r in select(networks, network=network, backend="openvino")}
+        if network.endswith("128") and 1 in eager and 1 in ours:
+            measured = ", ".join(f"{eager[b] / ours[b]:.1f} times (batch {b})" for b in eager if b in ours)
+            target = f"{network}: OpenVINO at least 2 times as fast as PyTorch eager"
+            yield Verdict(target, measured, eager[1] / ours[1] >= 2.0)
+    live = [r for r in select(rows, measure="stream") if r["deadline_ms"] and r["height"] == 720 and r["repairs"]]
+    auto = select(live, method="auto")
+    worst = max(auto, key=lambda row: row["repair_p99_ms"], default=None)
+    if worst is not None:
+        lost = sum(row["pictures_in"] - row["pictures_out"] for row in live)
+        target = "720p, deadline 33 ms, auto: p99 of a picture's repair below 33 ms, no picture lost"
+        measured = f"{worst['repair_p99_ms']:.1f} ms at worst ({100 * worst['rate']:g} % loss); {lost} lost"
+        yield Verdict(target, measured, worst["repair_p99_ms"] < 33.0 and lost == 0)
 
 
 def _growths(memory: Sequence[Row]) -> Iterator[float]:

@@ -14,10 +14,12 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from concealer import __version__
+from concealer.repair import METHODS
 from pipelines.addresses import is_live
 from pipelines.encoder import EncoderSettings
 from pipelines.errors import ConcealError, Interrupted, OutputError, one_line
 from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
+from pipelines.generative import ENGINES
 from pipelines.output_file import STDOUT
 from pipelines.progress import Bar, JsonLines
 
@@ -72,9 +74,15 @@ def build_parser() -> argparse.ArgumentParser:
     video = parser.add_argument_group("repair and encoding")
     video.add_argument(
         "--method",
-        choices=("auto", "motion", "spatial", "copy"),
+        choices=METHODS,
         default="auto",
         help="repair (default: auto, best fit)",
+    )
+    video.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what runs the generative method's network (default: auto, the fastest here)",
     )
     video.add_argument(
         "--encoder",
@@ -108,6 +116,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     return Settings(
         encoder=EncoderSettings(args.encoder, args.crf, args.preset or _live_preset(args)),
         method=args.method,
+        engine=args.engine,
         output_format=args.format,
         input_format=args.input_format,
         overwrite=args.overwrite,

@@ -13,16 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import av
 from av.video.stream import VideoStream
 
-from concealer.repair import Repairer
+from concealer.repair import Method, Repairer
 from pipelines import addresses, output_file
 from pipelines.encoder import EncoderSettings, PictureEncoder
 from pipelines.errors import InputError, Interrupted, UsageError
+from pipelines.generative import check_engine, generative_or_none, open_in_background
 from pipelines.live import LiveSource
 from pipelines.progress import Meter, OnProgress
 from pipelines.report import Report, Totals
@@ -35,7 +37,6 @@ log = logging.getLogger(__name__)
 _LIVE_DEADLINE_MS = 20.0
 """What repair of one picture may cost where pictures keep coming."""
 
-Method = Literal["auto", "motion", "spatial", "copy"]
 Action = Literal["repaired", "encoded", "copied", "analysed"]
 
 
@@ -46,6 +47,8 @@ class Settings:
     encoder: EncoderSettings = EncoderSettings()
     method: Method = "auto"
     """Repair by the method that fits best, or always by one."""
+    engine: str = "auto"
+    """What runs the generative method's network: "auto" or a backend of `engines`."""
     output_format: str | None = None
     """FFmpeg's muxer name; None = by the output's suffix."""
     input_format: str | None = None
@@ -148,6 +151,7 @@ class _Run:
 
     def _check(self, source: str) -> None:
         self._settings.encoder.check()
+        check_engine(self._settings.engine)
         report = self._settings.report
         if report is not None and os.path.realpath(report) in (
             os.path.realpath(name) for name in (source, self._target or "") if name not in ("", "-")
@@ -193,19 +197,26 @@ class _Run:
         self._source.rewind()
 
     def _make_tracks(self, encode: set[int], repair: bool, track_taint: bool) -> None:
+        repairers = self._make_repairers(encode) if repair else {}
         self._tracks = {
-            index: Track(
-                self._source,
-                index,
-                Repairer(self._settings.method, _LIVE_DEADLINE_MS if self._source.live else None) if repair else None,
-                track_taint,
-                self._settings.threads,
-            )
+            index: Track(self._source, index, repairers.get(index), track_taint, self._settings.threads)
             for index in sorted(encode)
         }
         if self._settings.report is not None:
             head = {"input": self._source.label, "output": self._target, "streams": self._describe_tracks()}
             self._report = Report(self._settings.report, head)
+
+    def _make_repairers(self, encode: set[int]) -> dict[int, Repairer]:
+        method, engine = self._settings.method, self._settings.engine
+        if self._source.live and method == "auto":
+            repairers = {index: Repairer(method, _LIVE_DEADLINE_MS) for index in encode}
+            for repairer in repairers.values():
+                # What comes in meanwhile would be lost while a network compiles.
+                open_in_background(engine, partial(setattr, repairer, "generative"))
+            return repairers
+        network = generative_or_none(method, engine) if encode else None
+        deadline = _LIVE_DEADLINE_MS if self._source.live else None
+        return {index: Repairer(method, deadline, network() if network else None) for index in encode}
 
     def _describe_tracks(self) -> dict[str, Any]:
         return {

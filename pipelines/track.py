@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from concealer.decoder import ConcealingDecoder, DecodedPicture
-from concealer.repair import Repairer, predicted_motion
+from concealer.repair import MOTION_METHODS, Repairer, predicted_motion
 from pipelines.report import Totals, is_damaged
 from pipelines.source import Source, VideoPayload
 from pipelines.timing import PictureClock
@@ -36,7 +36,7 @@ class Track:
         self.output_order = array("q")
         """Of an elementary stream: numbers of the payloads in the order in which their pictures come out."""
         self._source = source
-        motion = predicted_motion if repair is not None and repair.method in ("auto", "motion") else None
+        motion = predicted_motion if repair is not None and repair.method in MOTION_METHODS else None
         self._options = {"repair": repair, "motion": motion, "threads": threads, "track_taint": track_taint}
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))

@@ -167,7 +167,7 @@ class StyleDiscriminator(nn.Module):
 
     def judge(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Logits (N, 1) from the coarsest feature map (N, C, 4, 4)."""
-        spread = torch.sqrt(x.var(0, correction=0) + 1e-8).mean().expand(len(x), 1, 4, 4)
+        spread = torch.sqrt(x.var(0, correction=0) + 1e-8).mean().expand(x.shape[0], 1, 4, 4)
         x = functional.leaky_relu(self.last(torch.cat([x, spread], 1)), 0.2).flatten(1)
         logit: Tensor = self.logit(x)
         if self.label is not None and label is not None:

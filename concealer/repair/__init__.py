@@ -2,6 +2,6 @@
 
 from concealer.repair.motion_field import predicted_motion
 from concealer.repair.outcome import RepairOutcome
-from concealer.repair.policy import Repairer
+from concealer.repair.policy import METHODS, MOTION_METHODS, Method, Repairer
 
-__all__ = ["RepairOutcome", "Repairer", "predicted_motion"]
+__all__ = ["METHODS", "MOTION_METHODS", "Method", "RepairOutcome", "Repairer", "predicted_motion"]

@@ -38,9 +38,13 @@ class CostModel:
         if deadline_ms is None:
             return "full"
         for level in LEVELS:
-            if self._pace[level] * _expected(level, areas, two_sided) <= deadline_ms:
+            if self.expected(level, areas, two_sided) <= deadline_ms:
                 return level
         return "copy"
+
+    def expected(self, level: Level, areas: Sequence[int], two_sided: bool) -> float:
+        """Milliseconds that regions of these areas are expected to take."""
+        return self._pace[level] * _expected(level, areas, two_sided)
 
     def learn(self, level: Level, areas: Sequence[int], two_sided: bool, milliseconds: float) -> None:
         """Take in what a repair has taken."""

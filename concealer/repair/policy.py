@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.crop import regions
 from concealer.repair.deadline import CostModel, Level
+from concealer.repair.generative import GenerativeRepair
 from concealer.repair.memory import keep_freed_memory
 from concealer.repair.outcome import RepairOutcome
 from concealer.repair.seam import close_seam
@@ -27,7 +28,10 @@ from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_mi
 log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
-Method = Literal["auto", "motion", "spatial", "copy"]
+Method = Literal["auto", "motion", "generative", "spatial", "copy"]
+METHODS: tuple[Method, ...] = get_args(Method)
+MOTION_METHODS: tuple[Method, ...] = ("auto", "motion", "generative")
+"""Those that lost slices are written with predicted motion for."""
 
 THREADS = 1
 """OpenCV threads. Its own threading gains nothing on images this small, and dense inverse search cuts its work by the
@@ -49,22 +53,34 @@ class Repairer:
     """Paints the lost and broken blocks of one picture after the other, in place.
 
     method: "auto" decides by measured fit; "motion" never judges references unfit, "copy" takes the nearest
-    reference as it is, "spatial" uses none. Without any reference all of them fill spatially. deadline_ms: time
-    one picture may take; the richest way expected to fit is taken. None: always the richest, and results do not
-    depend on the machine's speed.
+    reference as it is, "spatial" uses none, "generative" takes what the network makes wherever it can. Without any
+    reference all others fill spatially. deadline_ms: time one picture may take; the richest way expected to fit is
+    taken. None: always the richest, and results do not depend on the machine's speed. generative: the network that
+    "auto" uses where it fits better, within the time that is left; None: none.
 
     Sets OpenCV's thread count to `THREADS` for the process, and has it keep freed memory. Raises ValueError for an
     unknown method or a deadline that is not positive.
     """
 
-    def __init__(self, method: Method = "auto", deadline_ms: float | None = None) -> None:
-        if method not in ("auto", "motion", "spatial", "copy"):
-            raise ValueError(f"method must be auto, motion, spatial or copy, got {method!r}")
+    def __init__(
+        self,
+        method: Method = "auto",
+        deadline_ms: float | None = None,
+        generative: GenerativeRepair | None = None,
+    ) -> None:
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        if method == "generative" and generative is None:
+            raise ValueError("method generative needs a network")
         if deadline_ms is not None and not deadline_ms > 0:
             raise ValueError(f"deadline must be positive, got {deadline_ms} ms")
         self.method = method
         self.deadline_ms = deadline_ms
         self._costs = CostModel()
+        self.generative = generative
+        """May be given later, between two pictures."""
+        self._aside_ms = 0.0
+        """Time that the network took in this picture: it has a cost model of its own."""
         keep_freed_memory()
 
     def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
@@ -90,30 +106,33 @@ class Repairer:
         level = self._costs.choose(areas, two_sided, self.deadline_ms)
         painted: Counter[str] = Counter()
         detail: Counter[str] = Counter()
-        for region in places:
+        self._aside_ms = 0.0
+        ends = None if self.deadline_ms is None else started + self.deadline_ms / 1e3
+        for index, region in enumerate(places):
             site = Site(picture, damage, region, coarse=level == "light")
             share = float(np.count_nonzero(site.window_hole)) / samples
-            method, notes = self._paint(site, damage.decoder_filled, usable, level)
+            later = self._costs.expected(level, areas[index + 1 :], two_sided) / 1e3
+            until = None if ends is None else ends - later
+            method, notes = self._paint(site, damage.decoder_filled, usable, level, until)
             painted[method] += share  # type: ignore[assignment]
             for name, value in notes.items():
                 detail[name] += value * share  # type: ignore[assignment]
         spent = (time.perf_counter() - started) * 1e3
-        self._costs.learn(level, areas, two_sided, spent)
+        self._costs.learn(level, areas, two_sided, spent - self._aside_ms)
         notes = {f"share_{name}": float(share) for name, share in painted.items()} | dict(detail)
         best = max(painted, key=lambda name: painted[name])
         log.debug("repaired %d blocks by %s (%s) in %.1f ms", blocks, best, level, spent)
         return RepairOutcome(best, spent, blocks, notes)
 
     def _paint(
-        self, site: Site, decoder_filled: bool, references: list[Picture], level: Level
+        self, site: Site, decoder_filled: bool, references: list[Picture], level: Level, until: float | None
     ) -> tuple[str, dict[str, float]]:
-        """Repair one region; returns the method that was kept and its figures."""
+        """Repair one region; returns the method that was kept and its figures. until: clock time the network has."""
         if not references and decoder_filled and self.method != "spatial" and site.picture.kind in ("P", "B"):
             # The decoder predicted this picture from references that were not handed to us.
             return "decoder", {}
         if not references or self.method == "spatial":
-            site.write(*fill_spatially(site))
-            return "spatial", {}
+            return self._paint_without_motion(site, references, until, {})
         if self.method == "copy" or level == "copy":
             nearest = min(references, key=lambda r: (abs(r.order - site.now.order), r.order))
             plain = warp(site, site.layer(nearest), None, "copy")
@@ -127,14 +146,49 @@ class Repairer:
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
         notes["rim_error"] = float(seen.min())
-        if self.method == "auto" and self._misfits(site, luma, references, notes):
-            site.write(*fill_spatially(site))
-            return "spatial", notes
+        if self.method in ("auto", "generative") and self._misfits(site, luma, references, notes):
+            return self._paint_without_motion(site, references, until, notes)
         luma = close_seam(site, luma)
         if decoder_filled and self.method == "auto":
             luma, chroma = join_own(site, luma, chroma)
+        method = "motion"
+        if self.method == "generative" or notes["rim_error"] > GOOD_FIT:
+            luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
         site.write(luma, chroma)
-        return "motion", notes
+        return method, notes
+
+    def _paint_without_motion(
+        self, site: Site, references: list[Picture], until: float | None, notes: dict[str, float]
+    ) -> tuple[str, dict[str, float]]:
+        """Repair one region from its own picture, where no reference shows its scene."""
+        if self.generative is not None:
+            self.generative.forget()
+        luma, chroma = fill_spatially(site)
+        luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, "spatial")
+        site.write(luma, chroma)
+        return method, notes
+
+    def _generate(
+        self,
+        site: Site,
+        luma: Array,
+        chroma: Array | None,
+        references: list[Picture],
+        until: float | None,
+        notes: dict[str, float],
+        method: str,
+    ) -> tuple[Array, Array | None, str]:
+        """Take in the network's proposal beside that of `method`; the method that painted most of the hole."""
+        if self.generative is None or self.method not in ("auto", "generative"):
+            return luma, chroma, method
+        began = time.perf_counter()
+        allowed = None if until is None else (until - began) * 1e3
+        forced = self.method == "generative"
+        made = self.generative.propose(site, luma, chroma, references, allowed, beside=None if forced else method)
+        self._aside_ms += (time.perf_counter() - began) * 1e3
+        notes.update(made.notes)
+        share = made.notes.get("share_of_network", 0.0)
+        return made.luma, made.chroma, "generative" if share > 0.5 else method
 
     def _misfits(self, site: Site, luma: Array, references: list[Picture], notes: dict[str, float]) -> bool:
         """Whether the references show another scene than the received surroundings."""

@@ -286,6 +286,7 @@ class ConcealDec(Gst.Element):
             framed=extradata is not None,
             threads=min(threads, 16),
             track_taint=self._options.track_taint,
+            engine=self._options.engine,
         )
         return self._decoder
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,9 @@ from concealer.bitstream.nal import Codec
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture
 from concealer.picture import Picture
-from concealer.repair import Repairer, RepairOutcome, predicted_motion
-from concealer.repair.policy import Method
+from concealer.repair import MOTION_METHODS, Method, Repairer, RepairOutcome, predicted_motion
+from concealer.repair.generative import GenerativeRepair
+from pipelines.generative import open_in_background
 from pipelines.gst.intake import Feed
 from pipelines.timing import PictureClock
 
@@ -41,8 +43,11 @@ class PacedRepair:
     pictures missing before it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str = "auto") -> None:
+        """engine: what runs the network of the generative method, once damage calls for it."""
         self._repairers: dict[Method, Repairer] = {}
+        self._engine: str | None = engine
+        self.generative: GenerativeRepair | None = None
         self.method: Method = "auto"
         self.deadline_ms: float | None = None
         self._began = 0.0
@@ -55,7 +60,14 @@ class PacedRepair:
 
     def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
         """Repair in what is left of the time; see `Repairer`."""
-        repairer = self._repairers.setdefault(self.method, Repairer(self.method))
+        if self._engine is not None and self.method in ("auto", "generative"):
+            open_in_background(self._engine, partial(setattr, self, "generative"))
+            self._engine = None
+        method = "auto" if self.method == "generative" and self.generative is None else self.method
+        if method not in self._repairers:
+            self._repairers[method] = Repairer(method, generative=self.generative)
+        repairer = self._repairers[method]
+        repairer.generative = self.generative
         left = self._left()
         repairer.deadline_ms = None if left is None else max(left, _LEAST_MS)
         return repairer(picture, damage, references)
@@ -64,7 +76,7 @@ class PacedRepair:
         self, order: int, toward: int, references: Sequence[Picture], top: int, bottom: int
     ) -> npt.NDArray[np.int16] | None:
         """Motion of a lost slice (`predicted_motion`), None where the method or the time left forbids it."""
-        if self.method not in ("auto", "motion") or not references:
+        if self.method not in MOTION_METHODS or not references:
             return None
         samples = (bottom - top) * references[-1].width
         left = self._left()
@@ -96,10 +108,20 @@ class Shown:
 class StreamDecoder:
     """One stream from access units to pictures. Never raises on bad data."""
 
-    def __init__(self, codec: Codec, extradata: bytes | None, *, framed: bool, threads: int, track_taint: bool) -> None:
-        """framed: `extradata` is avcC or hvcC and payloads are samples of it; else Annex B, one access unit each."""
+    def __init__(
+        self,
+        codec: Codec,
+        extradata: bytes | None,
+        *,
+        framed: bool,
+        threads: int,
+        track_taint: bool,
+        engine: str = "auto",
+    ) -> None:
+        """framed: `extradata` is avcC or hvcC and payloads are samples of it; else Annex B, one access unit each.
+        engine: see `PacedRepair`."""
         self.codec = codec
-        self.repair = PacedRepair()
+        self.repair = PacedRepair(engine)
         self.interval = DEFAULT_INTERVAL
         self._framed = framed
         self._decoder = ConcealingDecoder(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from concealer.repair import METHODS
+from pipelines.generative import ENGINES
 from pipelines.gst.bindings import GObject, Gst
 
-METHODS = ("auto", "motion", "spatial", "copy")
 CORRUPTED = ("never", "unrepaired", "damaged")
 
 
@@ -16,6 +17,7 @@ class Options:
     """Values of the properties, under their names with underscores."""
 
     method: str = "auto"
+    engine: str = "auto"
     deadline_ms: float = 28.0
     max_threads: int = 0
     mark_corrupted: str = "unrepaired"
@@ -28,7 +30,7 @@ class Options:
 
     def set(self, name: str, value: Any) -> None:
         """Take over a property. Raises ValueError for a word it does not know."""
-        allowed = {"method": METHODS, "mark_corrupted": CORRUPTED}.get(name)
+        allowed = {"method": METHODS, "engine": ENGINES, "mark_corrupted": CORRUPTED}.get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name.replace('_', '-')} must be one of {', '.join(allowed)}; got {value!r}")
         setattr(self, name, value)
@@ -43,10 +45,19 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
         str,
         "Method",
         "How holes are repaired. auto: what fits the received surroundings best, motion: motion-compensated from "
-        "the pictures before and after, spatial: from the picture's own surroundings, copy: from the same place of "
-        "the picture before. Takes effect with the next access unit.",
+        "the pictures before and after, generative: by a network wherever it can (auto where there is none), spatial: "
+        "from the picture's own surroundings, copy: from the same place of the picture before. Takes effect with the "
+        "next access unit.",
         _DEFAULT.method,
         _PLAYING,
+    ),
+    "engine": (
+        str,
+        "Engine",
+        "What runs the network of the methods auto and generative: auto (the fastest here), openvino, onnxruntime, "
+        "tensorrt or torch. It is compiled while the stream already runs, and used within the deadline.",
+        _DEFAULT.engine,
+        _READY,
     ),
     "deadline-ms": (
         float,

@@ -1,0 +1,256 @@
+"""What networks cost: in every backend of this machine, and in the stream beside the other methods.
+
+python -m benchmarks.engines                                   # about ten minutes on two cores
+python -m benchmarks.engines --quick                           # fewer rounds and clips; results go to the cache folder
+python -m benchmarks.engines --only networks --device cuda     # PyTorch eager, compiled, CUDA graph, TensorRT
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.channel import Damaged, Loss, transmit
+from benchmarks.clips import CLIPS, CUPS_720P, available, to_planes
+from benchmarks.engine_tables import engine_tables
+from benchmarks.methods import by_position
+from benchmarks.metrics import score
+from benchmarks.networks import Subject, subjects
+from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
+from benchmarks.streams import Encoding, Stream, default_cache, encoded
+from concealer.damage import DamageMap
+from concealer.decoder import ConcealingDecoder
+from concealer.picture import Picture
+from concealer.repair import MOTION_METHODS, Method, Repairer, predicted_motion
+from concealer.repair.generative import GenerativeRepair
+from engines import Engine, EngineError, Options, open_engine
+from engines import available as backends_here
+from engines.differences import made_up_batch, relative_difference
+from engines.measure import INCLUDES, run_steps, time_engine
+
+KEY = (
+    "measure",
+    "network",
+    "backend",
+    "mode",
+    "device",
+    "precision",
+    "bucket",
+    "clip",
+    "rate",
+    "method",
+    "deadline_ms",
+)
+BUCKETS = (1, 4, 8)
+DEADLINE_MS = 33.0
+METHODS: tuple[Method, ...] = ("copy", "spatial", "motion", "auto", "generative")
+_SOURCES = ("engines", "concealer/networks", "benchmarks/engines.py", "benchmarks/networks.py")
+
+
+def network_rows(subject: Subject, device: str, buckets: tuple[int, ...], turns: int, rounds: int) -> list[Row]:
+    """Time and difference of one network in every backend that runs here. Backends take turns, each alone."""
+    settings: list[tuple[str, str, str]] = [("torch", "eager", "fp32"), ("openvino", "", "fp32")]
+    settings += [("openvino", "", "auto"), ("onnxruntime", "", "fp32"), ("onnxruntime", "", "fp16")]
+    if device == "cuda":
+        settings = [("torch", mode, kind) for mode in ("eager", "compiled", "graph") for kind in ("fp32", "fp16")]
+        settings += [("tensorrt", "", "fp32"), ("tensorrt", "", "fp16")]
+    reasons = backends_here()
+    timings: dict[tuple[str, str, str], list[list[float]]] = {}
+    rows: dict[tuple[str, str, str], Row] = {}
+    truth: dict[str, Any] | None = None
+    for turn in range(turns):
+        for setting in settings:
+            backend, mode, precision = setting
+            if reasons[backend] is not None or (turn and setting not in rows):
+                continue
+            place = "cpu" if device == "cpu" else "auto"
+            options = Options(precision, buckets, device=place, mode=mode or "eager")  # type: ignore[arg-type]
+            try:
+                with open_engine(subject.model(precision), backend, options, strict=True) as engine:
+                    if truth is None:
+                        truth = _reference(subject, engine)
+                    row = rows.setdefault(setting, _row_of(subject, engine, mode, truth))
+                    if row["precision"] == "fp32" and precision == "auto":
+                        del rows[setting]  # this machine has no better: the row is there already
+                        continue
+                    timed = time_engine(engine, subject.name, mode, rounds=rounds, seconds=2.0)
+                    timings.setdefault(setting, []).append([one.p50_ms for one in timed])
+                    row.setdefault("tails", []).append([(one.p95_ms, one.p99_ms) for one in timed])
+            except EngineError as error:
+                if not turn:
+                    print(f"{subject.name} {backend} {mode} {precision}: {error}")
+    out = []
+    for setting, row in rows.items():
+        tails = np.array(row.pop("tails"))
+        for index, bucket in enumerate(buckets):
+            median = float(np.median([turn[index] for turn in timings[setting]]))
+            p95, p99 = (float(value) for value in np.median(tails[:, index], axis=0))
+            out.append(row | {"bucket": bucket, "p50_ms": median, "p95_ms": p95, "p99_ms": p99, "turns": turns})
+    return out
+
+
+def _reference(subject: Subject, engine: Engine) -> dict[str, Any]:
+    """PyTorch in float32 on the CPU, three steps."""
+    options = Options("fp32", (4,), device="cpu")
+    batch = made_up_batch(engine.inputs, 4)
+    with open_engine(subject.model("fp32"), "torch", options, strict=True) as reference:
+        return {"batch": batch, "made": run_steps(reference, batch, 3)}
+
+
+def _row_of(subject: Subject, engine: Engine, mode: str, truth: dict[str, Any]) -> Row:
+    difference = relative_difference(run_steps(engine, truth["batch"], 3), truth["made"])
+    return {
+        "measure": "network",
+        "network": subject.name,
+        "weights": subject.weights,
+        "backend": engine.backend,
+        "mode": mode,
+        "device": engine.device,
+        "precision": engine.precision,
+        "difference": float(f"{difference:.2e}"),
+        "includes": INCLUDES,
+        "sources": fingerprint(_SOURCES),
+    }
+
+
+def stream_row(
+    stream: Stream, loss: Loss, seed: int, method: Method, deadline: float | None, engine: Engine | None, weights: str
+) -> Row:
+    """Decode a damaged stream, one access unit at a time; milliseconds from its payload to its repaired picture."""
+    generative = GenerativeRepair(engine) if engine is not None and method in ("auto", "generative") else None
+    repair = Repairer(method, deadline, generative)
+    repairs: list[float] = []
+    used: Counter[str] = Counter()
+
+    def timed(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
+        began = time.perf_counter()
+        outcome = repair(picture, damage, references)
+        repairs.append((time.perf_counter() - began) * 1e3)
+        used[outcome.method] += 1
+        return outcome
+
+    damaged: Damaged = transmit(stream, loss, seed)
+    motion = predicted_motion if method in MOTION_METHODS else None
+    decoder = ConcealingDecoder(stream.encoding.codec, repair=timed, motion=motion, container_framed=True)
+    hit: list[float] = []
+    whole: list[float] = []
+    pictures = []
+    try:
+        for sample in damaged.samples:
+            before, began = len(repairs), time.perf_counter()
+            pictures += decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
+            spent = (time.perf_counter() - began) * 1e3
+            (hit if len(repairs) > before else whole).append(spent)
+        pictures += decoder.flush()
+    finally:
+        decoder.close()
+    places = by_position(pictures, len(stream.units))
+    made = [None if place is None else to_planes(place.frame)[0] for place in places]
+    scores = score([planes[0] for planes in stream.clean], made, damaged.holes(stream))
+    return {
+        "measure": "stream",
+        "clip": stream.clip.name,
+        "width": stream.width,
+        "height": stream.height,
+        "codec": stream.encoding.codec,
+        "structure": stream.encoding.structure,
+        "settings": stream.encoding.settings,
+        "pictures": len(stream.units),
+        "encoder": stream.writer,
+        "model": loss.model,
+        "rate": loss.rate,
+        "seed": seed,
+        "method": method,
+        "deadline_ms": deadline,
+        "network": "" if generative is None else weights,
+        "backend": "" if engine is None or generative is None else f"{engine.backend} {engine.precision}",
+        "used": dict(used),
+        "repairs": len(repairs),
+        **_percentiles("repair", repairs),
+        **_percentiles("hit", hit),
+        **_percentiles("whole", whole),
+        "pictures_out": len(pictures),
+        "sources": fingerprint(("concealer", "engines", "benchmarks/engines.py")),
+    } | asdict(scores)
+
+
+def _percentiles(name: str, times: Sequence[float]) -> Row:
+    if not times:
+        return {}
+    values = np.percentile(times, (50, 95, 99))
+    return {f"{name}_{p}_ms": float(v) for p, v in zip(("p50", "p95", "p99"), values, strict=True)}
+
+
+def measure_networks(store: Store, options: argparse.Namespace) -> None:
+    """Rows of every network."""
+    turns, rounds = (1, 10) if options.quick else (3, 40)
+    buckets = (1,) if options.quick else BUCKETS
+    for subject in subjects(options.cache / "networks", options.zoo)[: 1 if options.quick else None]:
+        for row in network_rows(subject, options.device, buckets, turns, rounds):
+            store.add([rounded(row) | {"difference": row["difference"]}])
+            print(f"{row['network']} {row['backend']} {row['precision']} batch {row['bucket']}: {row['p50_ms']:.2f} ms")
+
+
+def measure_streams(store: Store, options: argparse.Namespace) -> None:
+    """Rows of every clip, rate and method, with the deadline and without."""
+    inpainters = [subject for subject in subjects(options.cache / "networks", options.zoo) if subject.for_streams]
+    clips = available([CUPS_720P, *(clip for clip in CLIPS if clip.name in ("foreman", "hdtf"))])
+    rates: tuple[float, ...] = (0.01, 0.03, 0.1)
+    deadlines: tuple[float | None, ...] = (DEADLINE_MS, None)
+    if options.quick:
+        clips, rates, deadlines = clips[-1:], (0.03,), (DEADLINE_MS,)
+    engine, weights = None, ""
+    if inpainters:
+        engine = open_engine(inpainters[0].model("fp32"), options.engine, Options(buckets=(1, 2, 4, 8)))
+        weights = f"{inpainters[0].name}, {inpainters[0].weights}"
+    plan: list[tuple[Stream, float, float | None, Method]] = []
+    for clip in clips:
+        stream = encoded(clip, Encoding("h264", "P", 24 if options.quick else 60, slices=8), options.cache)
+        for deadline in deadlines:
+            for rate in rates if deadline else (0.03,):
+                plan += [(stream, rate, deadline, method) for method in METHODS]
+    for stream, rate, deadline, method in plan:
+        if method == "generative" and engine is None:
+            continue
+        row = stream_row(stream, Loss("slice", rate), options.seed, method, deadline, engine, weights)
+        store.add([rounded(row)])
+        print(f"{row['clip']} {rate:g} {method} {deadline}: hit p99 {row.get('hit_p99_ms', 0):.1f} ms {row['used']}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, networks and clips")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips and graphs")
+    parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/engines.json)")
+    parser.add_argument("--only", choices=("networks", "stream"), help="one measure only")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where networks run")
+    parser.add_argument("--engine", default="auto", help="backend in the stream (default: auto)")
+    parser.add_argument("--zoo", type=Path, help="networks of another zoo than the shipped one")
+    parser.add_argument("--seed", type=int, default=1, help="of the losses")
+    options = parser.parse_args(arguments)
+    out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "engines.json"
+    store = Store(out, command_line("benchmarks.engines"), KEY)
+    measures: dict[str, Callable[[Store, argparse.Namespace], None]] = {
+        "networks": measure_networks,
+        "stream": measure_streams,
+    }
+    try:
+        for name, measure in measures.items():
+            if options.only in (None, name):
+                measure(store, options)
+    except (EngineError, ImportError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    print("\n\n".join(engine_tables(store.rows)))
+    print(f"\n{out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Parts of the TensorRT backend: the library, building plans, CUDA memory, running plans."""

@@ -1,0 +1,124 @@
+"""The table: name -> weights, graphs, card. Every file's size and hash are checked before it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.cache import file_sha256
+from engines.errors import ModelError
+from engines.model import Model
+from engines.zoo.half import halved
+
+SCHEMA = "concealer-zoo/1"
+TABLE = "zoo.json"
+VARIABLE = "CONCEALER_ZOO"
+SHOWN = 8
+"""Hexadecimal digits of a file's SHA-256 in its name."""
+
+
+@dataclass(frozen=True)
+class ZooFile:
+    """One file beside the table."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if Path(self.file).name != self.file or f"-{self.sha256[:SHOWN]}." not in self.file:
+            raise ModelError(f"zoo file {self.file!r} must be a plain name that holds -{self.sha256[:SHOWN]}.")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the table."""
+
+    name: str
+    does: str
+    """What it is, in one line."""
+    task: str
+    """"inpaint" (damaged, mask -> image), "landmarks" (damaged, mask -> landmarks) or "other"."""
+    domain: str
+    """What its pictures must show: "face" (aligned face crops) or "any"."""
+    weights: dict[str, ZooFile]
+    """Safetensors files by part: "network", or "prior" and "generator" of an inpainter."""
+    graphs: dict[str, ZooFile]
+    """ONNX files by precision, "fp32" at least."""
+    card: str
+
+
+class Zoo:
+    """The networks of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read `folder`/zoo.json. Raises ModelError if it is not such a table."""
+        self.folder = folder
+        self.entries = _read(folder / TABLE)
+
+    def entry(self, name: str) -> Entry:
+        """Raises ModelError for an unknown name."""
+        if name not in self.entries:
+            raise ModelError(f"no network {name!r} in the zoo; there are: {', '.join(self.entries) or 'none'}")
+        return self.entries[name]
+
+    def path(self, file: ZooFile) -> Path:
+        """A file whose size and hash are what the table says. Raises ModelError if not."""
+        path = self.folder / file.file
+        try:
+            size = path.stat().st_size
+            if size != file.bytes or file_sha256(path) != file.sha256:
+                raise ModelError(f"{path} is damaged: it is not the file of the table ({size} of {file.bytes} bytes)")
+        except OSError as error:
+            raise ModelError(f"{path}: {error.strerror}") from error
+        return path
+
+    def model(self, name: str, precision: str = "fp32", cache: Path | None = None) -> Model:
+        """The network for any backend, its graphs checked.
+
+        precision: a half precision has its graph exported for this machine if the zoo has none, which needs torch.
+        Raises ModelError for damaged files, EngineError if the graph cannot be exported.
+        """
+        entry = self.entry(name)
+        graphs = {kind: self.path(file) for kind, file in entry.graphs.items()}
+        if precision in ("fp16", "bf16") and precision not in graphs:
+            graphs[precision] = halved(self, entry, precision, cache)
+        return Model(name, graphs, lambda: self.definition(entry))
+
+    def definition(self, entry: Entry) -> Any:
+        """PyTorch's form, an `engines.definitions.Definition`. Raises ModelError, ImportError without torch."""
+        from engines.definitions import define
+        from engines.zoo.torch_form import load
+
+        return define(load(self, entry))
+
+
+def open_zoo(folder: Path | str | None = None) -> Zoo:
+    """The zoo of `folder`, else of `$CONCEALER_ZOO`, else the shipped one. Raises ModelError."""
+    return Zoo(Path(folder or os.environ.get(VARIABLE) or Path(__file__).resolve().parent))
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    try:
+        table = json.loads(path.read_text())
+        if table["schema"] != SCHEMA:
+            raise ModelError(f"{path} has schema {table['schema']!r}, this version reads {SCHEMA}")
+        found = {}
+        for row in table["networks"]:
+            files = {
+                group: {part: ZooFile(**file) for part, file in row[group].items()} for group in ("weights", "graphs")
+            }
+            entry = Entry(
+                row["name"], row["does"], row["task"], row["domain"], files["weights"], files["graphs"], row["card"]
+            )
+            if "fp32" not in entry.graphs or entry.name in found:
+                raise ModelError(f"{path}: {entry.name} has no fp32 graph or is there twice")
+            found[entry.name] = entry
+        return found
+    except OSError as error:
+        raise ModelError(f"no zoo in {path.parent}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is not a zoo table: {type(error).__name__} {error}") from error

@@ -1,0 +1,150 @@
+"""The generative method's network: found in the zoo, compiled by an engine, handed to the repair."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from concealer.networks.semantic_map import draw
+from concealer.repair.generative import GenerativeRepair, Locate, Structure
+from engines import Engine, EngineError, Options, open_engine
+from engines.backends import BACKENDS
+from engines.zoo import Entry, Zoo, open_zoo
+from pipelines.errors import UsageError, one_line
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", *BACKENDS)
+BUCKETS = (1, 2, 4, 8)
+"""More crops than this at once are more than any deadline leaves time for."""
+
+
+class NoNetworkError(UsageError):
+    """There is no network here that the generative method could use."""
+
+
+def open_generative(engine: str = "auto", zoo: Zoo | None = None) -> Callable[[], GenerativeRepair]:
+    """Compile the first network of the zoo that can be used; what makes a repair of it for each stream.
+
+    engine: a backend of `engines`, or "auto". A network for faces needs MediaPipe to find them (extra `faces`), one
+    with structure a network for landmarks beside it. Raises NoNetworkError if there is none, EngineError if it cannot
+    be compiled.
+    """
+    zoo = zoo or open_zoo()
+    reasons = []
+    for entry in zoo.entries.values():
+        if entry.task != "inpaint":
+            continue
+        try:
+            locate = _locate(entry)
+            compiled = open_engine(zoo.model(entry.name), engine, Options(buckets=BUCKETS))
+        except _NotUsableError as error:
+            reasons.append(f"{entry.name}: {error}")
+            continue
+        structure = None
+        if any(spec.name == "structure" for spec in compiled.inputs):
+            structure = _structure(zoo, engine)
+            if structure is None:
+                compiled.close()
+                reasons.append(f"{entry.name}: the zoo has no network for landmarks")
+                continue
+        log.info("generative repair by %s on %s", entry.name, compiled)
+        return lambda: GenerativeRepair(compiled, locate=locate, structure=structure)
+    raise NoNetworkError(f"no network for generative repair: {'; '.join(reasons) or 'none in the zoo'}")
+
+
+class _NotUsableError(Exception):
+    """This network cannot be used here, another may."""
+
+
+def _locate(entry: Entry) -> Locate | None:
+    if entry.domain != "face":
+        return None
+    try:
+        from pipelines.faces import FaceLocator
+
+        return FaceLocator()
+    except ImportError as error:
+        raise _NotUsableError("faces are found by mediapipe: pip install 'concealer[faces]'") from error
+
+
+def _structure(zoo: Zoo, engine: str) -> Structure | None:
+    """Maps drawn from the landmarks that a network of the zoo finds in damaged crops."""
+    entry = next((one for one in zoo.entries.values() if one.task == "landmarks"), None)
+    if entry is None:
+        return None
+    finder = open_engine(zoo.model(entry.name), engine, Options(buckets=BUCKETS))
+    return landmark_structure(finder)
+
+
+def landmark_structure(finder: Engine) -> Structure:
+    """Structure maps from a network from "damaged" and "mask" to "landmarks"."""
+    side = next(spec.shape[-1] for spec in finder.inputs if spec.name == "mask")
+
+    def structure(
+        pictures: npt.NDArray[Any], masks: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        small_masks = np.stack([_shrunk(mask, side) > 0 for mask in masks]).astype(np.float32)
+        small = np.stack([_shrunk(picture, side) for picture in pictures]) * (1 - small_masks)
+        landmarks = finder.run({"damaged": small, "mask": small_masks})["landmarks"]
+        maps = [draw(one, pictures.shape[-1]).transpose(2, 0, 1) for one in landmarks]
+        return np.stack(maps).astype(np.float32) / 127.5 - 1.0, np.ones(len(pictures), bool)
+
+    return structure
+
+
+def _shrunk(planes: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    """(c, R, R) to (c, side, side)."""
+    return np.stack([cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA) for plane in planes])
+
+
+def check_engine(engine: str) -> None:
+    """Raises UsageError for a name that no backend has."""
+    if engine not in ENGINES:
+        raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+
+
+def generative_or_none(method: str, engine: str) -> Callable[[], GenerativeRepair] | None:
+    """`open_generative` for a method. "auto" goes without a network where there is none, and says why if one is broken.
+
+    Raises UsageError if the method is "generative" and nothing can serve it.
+    """
+    if method not in ("auto", "generative"):
+        return None
+    try:
+        return open_generative(engine)
+    except (EngineError, UsageError) as error:
+        if method == "generative":
+            raise UsageError(one_line(error)) from error
+        level = logging.DEBUG if isinstance(error, NoNetworkError) else logging.WARNING
+        log.log(level, "repair goes on without a generative network: %s", one_line(error))
+        return None
+
+
+@lru_cache(maxsize=len(ENGINES))
+def _shared(engine: str) -> Callable[[], GenerativeRepair]:
+    """One compiled network for all streams of this process; errors are not remembered."""
+    return open_generative(engine)
+
+
+def open_in_background(engine: str, use: Callable[[GenerativeRepair], None]) -> threading.Thread:
+    """Compile the network of a live stream while the stream already runs; `use` is called once it is ready, not at all
+    if there is none. Pictures are repaired without it until then."""
+
+    def work() -> None:
+        try:
+            use(_shared(engine)())
+        except Exception as error:  # nothing must reach the stream
+            level = logging.DEBUG if isinstance(error, NoNetworkError) else logging.WARNING
+            log.log(level, "repair goes on without a generative network: %s", one_line(error))
+
+    thread = threading.Thread(target=work, name="network", daemon=True)
+    thread.start()
+    return thread
