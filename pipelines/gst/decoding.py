@@ -139,6 +139,7 @@ class StreamDecoder:
             container_framed=framed,
             threads=threads,
             track_taint=track_taint,
+            probe_breaks=False,  # the second decoder starts by decoding everything since the last IDR again
         )
         self._clock = PictureClock(self.interval, timed=True)
         self._arrivals: OrderedDict[int, float] = OrderedDict()
