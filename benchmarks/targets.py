@@ -141,12 +141,16 @@ def _engines(rows: Sequence[Row]) -> Iterator[Verdict]:
             where = f"{worst['network']}, {worst['backend']} {worst['precision']}"
             yield Verdict(target, f"{worst['difference']:.1e} at worst ({where})", worst["difference"] < limit)
     for network in dict.fromkeys(row["network"] for row in networks):
-        eager = {r["bucket"]: r["p50_ms"] for r in select(networks, network=network, backend="torch", mode="eager")}
-        ours = {r["bucket"]: r["p50_ms"] for r in select(networks, network=network, backend="openvino")}
-        if network.endswith("128") and 1 in eager and 1 in ours:
-            measured = ", ".join(f"{eager[b] / ours[b]:.1f} times (batch {b})" for b in eager if b in ours)
+        eager = {r["bucket"]: r for r in select(networks, network=network, backend="torch", mode="eager")}
+        ours = {r["bucket"]: r for r in select(networks, network=network, backend="openvino")}
+        if "128" in network and 1 in eager and 1 in ours:
+            ratios = {b: [eager[b][n] / ours[b][n] for n in ("best_ms", "p50_ms")] for b in eager if b in ours}
+            told = [
+                f"batch {b}: {best:.1f} times (best calls), {median:.1f} (medians)"
+                for b, (best, median) in ratios.items()
+            ]
             target = f"{network}: OpenVINO at least 2 times as fast as PyTorch eager"
-            yield Verdict(target, measured, eager[1] / ours[1] >= 2.0)
+            yield Verdict(target, "; ".join(told), min(ratios[1]) >= 2.0)
     live = [r for r in select(rows, measure="stream") if r["deadline_ms"] and r["height"] == 720 and r["repairs"]]
     auto = select(live, method="auto")
     worst = max(auto, key=lambda row: row["repair_p99_ms"], default=None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import os
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,9 +38,14 @@ def open_session(model: Model, options: Options) -> OpenVinoSession:
 
 @lru_cache(maxsize=1)
 def _core() -> Any:
-    import openvino
+    return _library().Core()
 
-    return openvino.Core()
+
+def _library() -> Any:
+    """The module. Its import would report itself to its makers, from a forked process; without that package it cannot."""
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module("openvino")
 
 
 def half_precisions() -> list[str]:
@@ -97,10 +104,9 @@ class OpenVinoSession:
             request = compiled.create_infer_request()
             feeds = {spec.name: spec.empty(bucket) for spec in self.inputs}
             results = {spec.name: spec.empty(bucket) for spec in self.outputs}
-            import openvino
-
+            tensor = _library().Tensor
             for name, array in (feeds | results).items():
-                request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+                request.set_tensor(name, tensor(array, shared_memory=True))
         except Exception as error:
             raise BackendError(f"OpenVINO cannot compile for batch {bucket}: {one_line(error)}") from error
         self._compiled[bucket] = _Compiled(request, feeds, results)

@@ -3,7 +3,11 @@
 Importing it raises ImportError where PyGObject is missing, ValueError where GStreamer's typelibs are.
 """
 
-import gi
+from pipelines.gst.unwinding import prefer_libgcc
+
+prefer_libgcc()
+
+import gi  # noqa: E402
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstBase", "1.0")

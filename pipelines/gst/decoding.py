@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,10 @@ from concealer.repair import MOTION_METHODS, Method, Repairer, RepairOutcome, pr
 from concealer.repair.generative import GenerativeRepair
 from pipelines.generative import open_in_background
 from pipelines.gst.intake import Feed
+from pipelines.gst.unwinding import exceptions_work
 from pipelines.timing import PictureClock
+
+log = logging.getLogger(__name__)
 
 _LEAST_MS = 1.0
 """Shortest deadline given to a repair: the cheapest way is taken then."""
@@ -61,7 +65,10 @@ class PacedRepair:
     def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
         """Repair in what is left of the time; see `Repairer`."""
         if self._engine is not None and self.method in ("auto", "generative"):
-            open_in_background(self._engine, partial(setattr, self, "generative"))
+            if exceptions_work():
+                open_in_background(self._engine, partial(setattr, self, "generative"))
+            else:
+                log.warning("no network: GStreamer was loaded after NumPy; import pipelines.gst.register before both")
             self._engine = None
         method = "auto" if self.method == "generative" and self.generative is None else self.method
         if method not in self._repairers:

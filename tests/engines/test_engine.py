@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -275,3 +276,15 @@ def test_messages_are_cut_to_one_line() -> None:
     assert one_line(ValueError("  a \n b")) == "a"
     assert one_line(KeyError()) == "KeyError"
     assert len(one_line(ValueError("x" * 1000))) == 300
+
+
+def test_openvino_does_not_report_its_use(tmp_path: Path) -> None:
+    """Its package would send an event and leave an identifier in the home folder."""
+    code = (
+        "import sys\nfrom engines import *\n"
+        f"open_engine(from_onnx({str(GRAPHS / 'fill.onnx')!r}), 'openvino', Options(buckets=(1,)))\n"
+        "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    assert not list(tmp_path.iterdir())
