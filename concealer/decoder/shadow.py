@@ -49,6 +49,12 @@ class Painted:
             masks.append(damage.hole_pixels(shift_x, shift_y)[: plane.shape[0], : plane.shape[1]])
         return cls(tuple(masks), tuple(plane[mask] for plane, mask in zip(planes, masks, strict=True)))
 
+    def paint(self, planes: tuple[Plane, ...], flip: int = 0) -> None:
+        """Put the samples where they were taken, in another decoder's picture; `flip`: bits to change in each."""
+        for plane, mask, values in zip(planes, self.masks, self.values, strict=True):
+            if mask.shape == plane.shape:
+                plane[mask] = np.bitwise_xor(values, values.dtype.type(flip))
+
     def size(self) -> int:
         return sum(mask.nbytes + value.nbytes for mask, value in zip(self.masks, self.values, strict=True))
 
@@ -117,10 +123,8 @@ class Shadow:
         if self._buffer is None:
             return
         flip = 0 if self._fill == "same" else 1 << (self._buffer.layout.bit_depth - 1)
-        for plane, mask, values in zip(self._buffer.planes, painted.masks, painted.values, strict=True):
-            if mask.shape == plane.shape:
-                # Flipping the top bit moves every sample by half the range: prediction carries that on undiminished.
-                plane[mask] = np.bitwise_xor(values, values.dtype.type(flip))
+        # Flipping the top bit moves every sample by half the range: prediction carries that on undiminished.
+        painted.paint(self._buffer.planes, flip)
 
     def differences(self, main: Buffer) -> Blocks | None:
         """16x16 grid of luma blocks that differ from the main decoder's picture; None if they can't be compared."""

@@ -31,6 +31,8 @@ class Candidate:
     doubt: Array | None = None
     """(h, w) float32 on the error grid of the window: how far two references disagree about this candidate, as
     mean absolute luma difference; known inside the hole too. None if there is only one reference."""
+    barred: Array | None = None
+    """(h, w) float32 on the error grid of the window, 0..1: share of a cell in which it shows nothing of its own."""
 
 
 def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.damage import DamageMap
+from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.crop import regions
 from concealer.repair.deadline import CostModel, Level
+from concealer.repair.future import look_ahead
 from concealer.repair.outcome import RepairOutcome
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
@@ -65,7 +67,9 @@ class Repairer:
         self.deadline_ms = deadline_ms
         self._costs = CostModel()
 
-    def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
+    ) -> RepairOutcome:
         """Paint the hole of `picture` in place; every sample outside `damage.hole_pixels` stays as it is.
 
         references: already decoded and repaired pictures in any order, past and future told apart by `order`;
@@ -88,7 +92,7 @@ class Repairer:
         for region in regions(damage.hole, picture.width, picture.height):
             site = Site(picture, damage, region, coarse=level == "light")
             share = float(np.count_nonzero(site.window_hole)) / samples
-            method, notes = self._paint(site, damage.decoder_filled, usable, level)
+            method, notes = self._paint(site, damage.decoder_filled, usable, level, outlook)
             painted[method] += share  # type: ignore[assignment]
             for name, value in notes.items():
                 detail[name] += value * share  # type: ignore[assignment]
@@ -100,7 +104,7 @@ class Repairer:
         return RepairOutcome(best, spent, blocks, notes)
 
     def _paint(
-        self, site: Site, decoder_filled: bool, references: list[Picture], level: Level
+        self, site: Site, decoder_filled: bool, references: list[Picture], level: Level, outlook: Outlook | None
     ) -> tuple[str, dict[str, float]]:
         """Repair one region; returns the method that was kept and its figures."""
         if not references and decoder_filled and self.method != "spatial" and site.picture.kind in ("P", "B"):
@@ -116,7 +120,7 @@ class Repairer:
             return "copy", {}
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
-        proposals = propose(site, references, light=level == "light")
+        proposals = propose(site, references, light=level == "light", outlook=outlook)
         errors, seen = expected_errors(site, proposals)
         weights = soft_weights(errors)
         luma, chroma = mix(site, proposals, weights)
@@ -142,14 +146,18 @@ class Repairer:
         return notes["misfit"] > (SAME_SCENE_MISFIT if known else OTHER_SCENE_MISFIT)
 
 
-def propose(site: Site, references: list[Picture], *, light: bool) -> list[Candidate]:
+def propose(
+    site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
+) -> list[Candidate]:
     """Temporal candidates from the nearest references, on both sides in time if there are any."""
     past = sorted((r for r in references if r.order < site.now.order), key=lambda r: -r.order)
     future = sorted((r for r in references if r.order > site.now.order), key=lambda r: r.order)
+    seen_ahead = [] if outlook is None or light else look_ahead(site, past, future, outlook)
     if past and future:
-        return from_both(site, site.layer(past[0]), site.layer(future[0]), light)
+        return from_both(site, site.layer(past[0]), site.layer(future[0]), light) + seen_ahead
     near = past or future
-    return from_past(site, site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None, light)
+    last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
+    return from_past(site, last, older, light) + seen_ahead
 
 
 def join_own(site: Site, luma: Array, chroma: Array | None) -> tuple[Array, Array | None]:
