@@ -14,12 +14,27 @@ TAINT_CELL = 8
 
 
 @dataclass(frozen=True)
+class ReceivedMotion:
+    """The vectors a picture was decoded with, on a grid of 8x8 luma samples; lists 0 and 1."""
+
+    vectors: npt.NDArray[np.int16]
+    """(2, rows, cols, 2): x, y in quarter luma samples, from the picture to its reference."""
+    toward: npt.NDArray[np.int64]
+    """(2, rows, cols): output order of the reference, `NOWHERE` if the list is not used there."""
+
+
+NOWHERE = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
 class Ahead:
     """A picture decoded after the damaged one. Read only; its chroma is false where it is tainted."""
 
     picture: Picture
     tainted: npt.NDArray[np.bool_]
     """(ceil(height / 8), ceil(width / 8)): predicted from a hole, however indirectly, or lost itself."""
+    received: ReceivedMotion | None = None
+    """Its vectors, where the decoder's can be read."""
 
 
 @dataclass(frozen=True)

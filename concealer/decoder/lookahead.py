@@ -1,10 +1,10 @@
 """Looking ahead: access units wait here for their turn while a scout decodes them.
 
 The main decoder cannot look ahead itself, because its reference pictures are repaired in line. The scout is a second
-decoder that is some access units further on. It repairs nothing: a hole shows what the decoder put there (H.264: its
-concealment, HEVC: a stand-in's copy). Instead it paints the hole's chroma in a colour no picture has, and where that
-colour turns up in later pictures they were predicted from the hole. Once the main decoder has repaired a picture, the
-scout gets its samples and vectors, so that both stay in step.
+decoder that keeps step with it and runs ahead of it where there is a hole. It has the luma of its holes repaired as
+well as can be done without knowing what follows, but paints their chroma in a colour that no picture has: where that
+turns up in later pictures, they were predicted from a hole. Once the main decoder has repaired a picture, the scout
+gets its samples and vectors.
 
 The scout starts at the first hole by decoding everything since the last IDR once more and stops when there was none for
 long, so an undamaged stream pays nothing but the wait.
@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ from concealer.damage import Damage, DamageMap
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import Decoded, DecoderCore
 from concealer.decoder.extent import known_damage, mark_slices
+from concealer.decoder.motion_store import Field, open_store
 from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.shadow import History
 from concealer.outlook import TAINT_CELL, Ahead, Outlook
@@ -37,12 +39,19 @@ log = logging.getLogger(__name__)
 
 _IDLE = 300
 """Access units without a hole after which the scout stops."""
+_MOST_AHEAD = 32
+"""Longest look-ahead."""
 _MARK = 24
-"""Excess of Cb over Cr (8-bit scale), beyond what the last picture shows near by, that tells the mark; whole it is 255."""
+"""Excess of Cb over Cr (8-bit scale), beyond what the last picture shows near by, that tells the mark (255)."""
 _NEAR = 5
 """Cells of 8 luma samples around a place that count as near by."""
 
+REFERENCES = 5
+"""Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
+
 Key = AccessUnit | MissingPicture
+PaintFn = Callable[[Picture, DamageMap, list[Picture]], Any]
+TeachFn = Callable[..., Any]
 
 
 @dataclass
@@ -52,14 +61,17 @@ class _Seen:
     key: Key
     order: int
     buffer: Buffer
+    received: Any = None
 
 
 class LookAhead:
     """The waiting access units, and the scout when there is one."""
 
-    def __init__(self, codec: Codec, depth: int) -> None:
-        """depth: access units that wait, 0 or more."""
+    def __init__(self, codec: Codec, depth: int, paint: PaintFn, teach: TeachFn) -> None:
+        """depth: access units that wait, 0 or more. paint, teach: repair a hole, tell a decoder how its blocks moved."""
         self._codec = codec
+        self._paint = paint
+        self._teach = teach
         self._depth = depth
         self._waiting: deque[AccessUnit] = deque()
         self._scout: Scout | None = None
@@ -70,8 +82,6 @@ class LookAhead:
         if not self._depth:
             return au
         self._waiting.append(au)
-        if self._scout is not None:
-            self._scout.decode(au)
         return self._waiting.popleft() if len(self._waiting) > self._depth else None
 
     def drain(self) -> Iterator[AccessUnit]:
@@ -80,12 +90,17 @@ class LookAhead:
             yield self._waiting.popleft()
 
     def outlook(
-        self, key: Key, au: AccessUnit, previous: AccessUnit | None, history: History, last: Picture | None
+        self,
+        key: Key,
+        au: AccessUnit,
+        previous: AccessUnit | None,
+        history: History,
+        references: Sequence[tuple[Picture, Buffer]],
     ) -> Outlook | None:
         """What follows the picture of `key`, in which the main decoder just found a hole; None if nothing is known.
 
         au: the access unit whose turn it is; `key` itself, or the one before which the picture of `key` is missing.
-        previous: the one before it. history: what the main decoder got before `key`. last: its picture before.
+        previous: the one before it. history: what the main decoder got before `key`. references: its latest pictures.
         """
         if not self._waiting:
             return None
@@ -94,17 +109,18 @@ class LookAhead:
             if not history.complete or key is not au:
                 return None
             log.debug("scout starts after %d pictures", len(history))
-            self._scout = Scout(self._codec, history, previous)
+            self._scout = Scout(self._codec, history, previous, references, self._paint, self._teach)
             self._scout.decode(au, late=True)
-            for unit in self._waiting:
-                self._scout.decode(unit)
-        return self._scout.outlook(key, last)
+        for unit in (au, *self._waiting):
+            self._scout.decode(unit)
+        return self._scout.outlook(key, references[-1][0] if references else None)
 
-    def settled(self, key: Key, buffer: Buffer) -> None:
-        """The main decoder's picture of `key` is final."""
+    def settled(self, key: Key, au: AccessUnit, buffer: Buffer, vectors: Field | None) -> None:
+        """The main decoder's picture of `key` is final; `vectors`: its motion field, if that can be read."""
         if self._scout is None:
             return
-        self._scout.follow(key, buffer)
+        self._scout.decode(au)
+        self._scout.follow(key, buffer, vectors)
         self._quiet += 1
         if self._quiet > _IDLE:
             self.close()
@@ -119,17 +135,39 @@ class LookAhead:
 class Scout:
     """The decoder that runs ahead."""
 
-    def __init__(self, codec: Codec, history: History, previous: AccessUnit | None) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        history: History,
+        previous: AccessUnit | None,
+        references: Sequence[tuple[Picture, Buffer]],
+        paint: PaintFn,
+        teach: TeachFn,
+    ) -> None:
+        """Decode `history` once more. references: the pictures it ends with."""
+        self._paint = paint
+        self._teach = teach
+        luma = ((replace(picture, planes=picture.planes[:1]), buffer) for picture, buffer in references)
+        self._references: deque[tuple[Picture, Buffer]] = deque(luma, maxlen=REFERENCES)
         self._core = DecoderCore(codec, seed=2)
+        self._store = open_store(self._core)
         self._previous = previous
+        self._orders = {}
         self._seen: deque[_Seen] = deque()
+        self._decoded: deque[AccessUnit] = deque(maxlen=_MOST_AHEAD + 1)
         for step in history:
             decoded = self._core.decode(step.payload, 0)
             if step.painted is not None and decoded.buffer is not None:
                 step.painted.paint(decoded.buffer.planes)
 
     def decode(self, au: AccessUnit, *, late: bool = False) -> None:
-        """Decode what comes next in the stream, and mark its holes; `late`: pictures missing before it are in already."""
+        """Decode `au` unless that is done already, and mark its holes.
+
+        late: pictures missing before it were decoded before.
+        """
+        if any(done is au for done in self._decoded):
+            return
+        self._decoded.append(au)
         for missing in () if late else au.missing_before:
             stand_in = None if self._previous is None else lost_picture_standin(self._previous, missing)
             if stand_in:
@@ -151,9 +189,9 @@ class Scout:
         if not alike:
             return None
         usual = None if last is None or last.planes[0].shape != now.planes[0].shape else _cells(last.planes, now)
-        return Outlook(now, tuple(Ahead(_picture(seen), _tainted(seen, now, usual)) for seen in alike))
+        return Outlook(now, tuple(Ahead(_picture(seen), _tainted(seen, now, usual), seen.received) for seen in alike))
 
-    def follow(self, key: Key, buffer: Buffer) -> None:
+    def follow(self, key: Key, buffer: Buffer, vectors: Field | None) -> None:
         """Take over the main decoder's picture of `key`; what was seen before it is done with."""
         if not any(seen.key is key for seen in self._seen):
             return
@@ -164,9 +202,12 @@ class Scout:
         if [p.shape for p in seen.buffer.planes] == [p.shape for p in buffer.planes]:
             for own, plane in zip(seen.buffer.planes, buffer.planes, strict=True):
                 np.copyto(own, plane)
+        if vectors is not None and self._store is not None:
+            self._store.copy(seen.buffer, vectors)
 
     def close(self) -> None:
         self._seen.clear()
+        self._references.clear()
         self._core.close()
 
     def _keep(self, key: Key, order: int, decoded: Decoded, prepared: Prepared | None = None) -> None:
@@ -180,13 +221,26 @@ class Scout:
         else:
             known_damage(damage, key, prepared, decoded, all_arrived=False)
             mark_slices(damage, key, (piece for piece in key.slices if piece.nal.damaged_at is not None), "")
+        # Luma alone: chroma carries the mark.
+        picture = Picture(buffer.planes[:1], buffer.layout.bit_depth, order=order)
+        if isinstance(key, AccessUnit):
+            picture.kind, picture.pts = key.kind, key.pts
         if damage.any_hole:
+            damage.decoder_filled = decoded.concealed is not None
+            self._paint(picture, damage, [p for p, _ in self._references])
             _mark(buffer.planes, buffer.layout.bit_depth, damage)
-        self._seen.append(_Seen(key, order, buffer))
+            self._teach(self._store, picture, buffer, damage.hole, key, self._previous, self._references)
+        self._references.append((picture, buffer))
+        rec=None
+        if isinstance(key, AccessUnit):
+            from concealer.decoder.received_motion import read_h264, read_hevc
+            if key.is_reference or True: self._orders[key.frame_num]=order
+            rec = read_h264(self._core, buffer, self._orders) if self._core.codec=='h264' else read_hevc(self._store, buffer, key)
+        self._seen.append(_Seen(key, order, buffer, rec))
 
 
 def _picture(seen: _Seen) -> Picture:
-    return Picture(seen.buffer.planes, seen.buffer.layout.bit_depth, order=seen.order)
+    return Picture(seen.buffer.planes, seen.buffer.layout.bit_depth, order=seen.order, pts=getattr(seen.key, "pts", None))
 
 
 def _mark(planes: tuple[Plane, ...], bit_depth: int, damage: DamageMap) -> None:

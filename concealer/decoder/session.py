@@ -24,10 +24,12 @@ from concealer.decoder.core import Decoded, DecoderCore, PlainCore
 from concealer.decoder.extent import estimate_broken, known_damage, mark_junk
 from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
-from concealer.decoder.lookahead import Key, LookAhead
+from concealer.decoder.lookahead import REFERENCES, Key, LookAhead
+from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.shadow import History, Painted, Shadow, Step
+from concealer.decoder.teaching import MeasureFn, teach_vectors
 from concealer.decoder.timeline import Timeline
 from concealer.outlook import Outlook
 from concealer.picture import Picture
@@ -42,9 +44,6 @@ Where a look-ahead shows what follows, an `Outlook` is passed as fourth argument
 
 MotionFn = Callable[[int, int, Sequence[Picture], int, int], npt.NDArray[np.int16] | None]
 """motion(order, toward, references, top, bottom) of a picture not decoded yet: see `repair.predicted_motion`."""
-
-_REFERENCES = 5
-"""Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
 
 
 class ConcealingDecoder:
@@ -65,6 +64,7 @@ class ConcealingDecoder:
         *,
         repair: RepairFn | None = None,
         motion: MotionFn | None = None,
+        measure: MeasureFn | None = None,
         stand_ins: bool = True,
         container_framed: bool = False,
         threads: int = 1,
@@ -77,6 +77,8 @@ class ConcealingDecoder:
         extradata: the container's avcC/hvcC box or Annex B headers, if it has any.
         repair: paints holes; None only analyses.
         motion: predicts how the blocks of lost HEVC slices moved; None takes them for still.
+        measure: tells how repaired HEVC blocks moved, so that pictures which inherit their vectors inherit good ones;
+            where that can be told to the decoder, `motion` is not needed. None leaves what the stand-ins hold.
         stand_ins: put written slices in place of lost HEVC ones; False leaves their blocks undecoded, for comparison.
         container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
         threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
@@ -96,9 +98,15 @@ class ConcealingDecoder:
         self._stand_ins = stand_ins
         self._track_taint = track_taint
         self._core = _open_core(codec, threads, hook)
-        self._lookahead = LookAhead(codec, lookahead if self.hooked else 0)
+        self._measure = measure
+        self._store = open_store(self._core) if isinstance(self._core, DecoderCore) and stand_ins else None
+        if measure is not None and self._store is not None:
+            self._motion = None
+        self._lookahead = LookAhead(
+            codec, lookahead if self.hooked else 0, self._run_repair, partial(teach_vectors, measure)
+        )
         self._outputs = OutputQueue(self._complete, self._synthesise)
-        self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=_REFERENCES)
+        self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=REFERENCES)
         self._shown: deque[Picture] = deque(maxlen=2)
         self._timeline = Timeline()
         self._history = History()
@@ -260,10 +268,13 @@ class ConcealingDecoder:
         holed = damage.any_hole
         if holed:
             damage.decoder_filled = decoded.concealed is not None
-            last = self._recent[-1][0] if self._recent else None
-            outlook = self._lookahead.outlook(*place, self._previous, self._history, last)
+            outlook = self._lookahead.outlook(*place, self._previous, self._history, self._recent)
             record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent], outlook)
-        self._lookahead.settled(place[0], buffer)
+        hole = damage.hole if holed else None
+        vectors = teach_vectors(
+            self._measure, self._store, picture, buffer, hole, place[0], self._previous, self._recent
+        )
+        self._lookahead.settled(*place, buffer, vectors)
         self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage) if holed else None)
         self._recent.append((picture, buffer))
 

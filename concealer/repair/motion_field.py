@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer.damage import BLOCK
 from concealer.picture import Picture
+from concealer.repair.crop import regions
 from concealer.repair.flow import Array, dense_flow, extrapolate, interpolate, stop_still_places
 
 _MARGIN = 64
@@ -61,9 +63,43 @@ def predicted_motion(
     return _quarter_cells(flow, rows.start, goal, top, bottom)
 
 
+def measured_motion(
+    picture: Picture, hole: npt.NDArray[np.bool_], reference: Picture
+) -> npt.NDArray[np.int16] | None:
+    """Motion of the repaired blocks `hole` ((rows, cols) bool, 16x16 samples) of `picture` to `reference`.
+
+    Returns (rows, cols, 2) int16 vectors (x, y) in quarter luma samples, one a block, zero outside the hole; None if
+    the pictures differ in size. About 5 ms for an eighth of a 720p picture.
+    """
+    if reference.planes[0].shape != picture.planes[0].shape:
+        return None
+    out = np.zeros((*hole.shape, 2), np.int16)
+    scale = 2 if picture.width > _COARSE_WIDTH else 1
+    for region in regions(hole, picture.width, picture.height):
+        now, then = (_reduced(p, region.slices(), scale) for p in (picture, reference))
+        flow = dense_flow(now, then, scale)
+        rows, cols = -(-(region.bottom - region.top) // BLOCK), -(-(region.right - region.left) // BLOCK)
+        side = BLOCK // scale
+        flow = cv2.copyMakeBorder(
+            flow, 0, rows * side - flow.shape[0], 0, cols * side - flow.shape[1], cv2.BORDER_REPLICATE
+        )
+        # The median: encoders choose one vector a block, not the mean of its parts.
+        parts = flow.reshape(rows, side, cols, side, 2).swapaxes(1, 2).reshape(rows, cols, side * side, 2)
+        vectors = np.clip(np.rint(np.median(parts, axis=2) * 4), -_LONGEST, _LONGEST).astype(np.int16)
+        top, left = region.top // BLOCK, region.left // BLOCK
+        inside = hole[top : top + rows, left : left + cols]
+        out[top : top + rows, left : left + cols][inside] = vectors[inside]
+    return out
+
+
 def _luma(picture: Picture, rows: slice, scale: int) -> Array:
     """uint8 luma of `rows`, reduced by `scale`."""
-    luma: Array = picture.planes[0][rows]
+    return _reduced(picture, (rows, slice(None)), scale)
+
+
+def _reduced(picture: Picture, part: tuple[slice, slice], scale: int) -> Array:
+    """uint8 luma of a part, reduced by `scale`."""
+    luma: Array = picture.planes[0][part]
     if picture.bit_depth > 8:
         luma = (luma >> (picture.bit_depth - 8)).astype(np.uint8)
     if scale == 1:

@@ -157,7 +157,8 @@ def propose(
         return from_both(site, site.layer(past[0]), site.layer(future[0]), light) + seen_ahead
     near = past or future
     last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
-    return from_past(site, last, older, light) + seen_ahead
+    from concealer.repair.future import agree
+    return agree(site, from_past(site, last, older, light) + seen_ahead)
 
 
 def join_own(site: Site, luma: Array, chroma: Array | None) -> tuple[Array, Array | None]:

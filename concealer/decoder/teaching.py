@@ -1,0 +1,47 @@
+"""Telling a HEVC decoder how the repaired blocks of a picture moved, for the pictures that inherit their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream.access_unit import AccessUnit, MissingPicture
+from concealer.bitstream.hevc_sets import Sps
+from concealer.decoder.buffers import Buffer
+from concealer.decoder.lost_slices import first_references
+from concealer.decoder.motion_store import Field, MotionStore, write_vectors
+from concealer.picture import Picture
+
+MeasureFn = Callable[[Picture, npt.NDArray[np.bool_], Picture], npt.NDArray[np.int16] | None]
+"""measure(picture, hole, reference): motion of the repaired blocks; see `repair.measured_motion`."""
+
+
+def teach_vectors(
+    measure: MeasureFn | None,
+    store: MotionStore | None,
+    picture: Picture,
+    buffer: Buffer,
+    hole: npt.NDArray[np.bool_] | None,
+    key: AccessUnit | MissingPicture,
+    previous: AccessUnit | None,
+    references: Iterable[tuple[Picture, Buffer]],
+) -> Field | None:
+    """The decoder's motion field of the picture just decoded, the vectors of its `hole` replaced by measured ones.
+
+    key: what was decoded; previous: the access unit before it. None if the field is not to be had.
+    """
+    latest = key if isinstance(key, AccessUnit) else previous
+    sps = None if latest is None else latest.sps
+    field = store.field(buffer, sps) if store is not None and isinstance(sps, Sps) else None
+    if field is None or hole is None or measure is None:
+        return field
+    assert isinstance(sps, Sps)
+    pictures = [one for one, _ in references]
+    for which, toward in enumerate(first_references(key, previous)):
+        reference = next((one for one in pictures if one.order == toward), None)
+        motion = None if reference is None else measure(picture, hole, reference)
+        if motion is not None:
+            write_vectors(field, sps, which, motion, hole)
+    return field
