@@ -31,8 +31,9 @@ from concealer.decoder.core import Decoded, DecoderCore
 from concealer.decoder.extent import known_damage, mark_slices
 from concealer.decoder.motion_store import Field, open_store
 from concealer.decoder.prepare import Prepared, prepare
+from concealer.decoder.received_motion import open_reader
 from concealer.decoder.shadow import History
-from concealer.outlook import TAINT_CELL, Ahead, Outlook
+from concealer.outlook import TAINT_CELL, Ahead, Outlook, ReceivedMotion
 from concealer.picture import Picture, Plane
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,14 @@ class _Seen:
     key: Key
     order: int
     buffer: Buffer
-    received: Any = None
+    received: ReceivedMotion | None
 
 
 class LookAhead:
     """The waiting access units, and the scout when there is one."""
 
     def __init__(self, codec: Codec, depth: int, paint: PaintFn, teach: TeachFn) -> None:
-        """depth: access units that wait, 0 or more. paint, teach: repair a hole, tell a decoder how its blocks moved."""
+        """depth: access units that wait. paint, teach: repair a hole, tell a decoder how its blocks moved."""
         self._codec = codec
         self._paint = paint
         self._teach = teach
@@ -151,8 +152,8 @@ class Scout:
         self._references: deque[tuple[Picture, Buffer]] = deque(luma, maxlen=REFERENCES)
         self._core = DecoderCore(codec, seed=2)
         self._store = open_store(self._core)
+        self._reader = open_reader(self._core, self._store)
         self._previous = previous
-        self._orders = {}
         self._seen: deque[_Seen] = deque()
         self._decoded: deque[AccessUnit] = deque(maxlen=_MOST_AHEAD + 1)
         for step in history:
@@ -189,7 +190,8 @@ class Scout:
         if not alike:
             return None
         usual = None if last is None or last.planes[0].shape != now.planes[0].shape else _cells(last.planes, now)
-        return Outlook(now, tuple(Ahead(_picture(seen), _tainted(seen, now, usual), seen.received) for seen in alike))
+        ahead = (Ahead(_picture(seen), _tainted(seen, now, usual), seen.received) for seen in alike)
+        return Outlook(now, tuple(ahead))
 
     def follow(self, key: Key, buffer: Buffer, vectors: Field | None) -> None:
         """Take over the main decoder's picture of `key`; what was seen before it is done with."""
@@ -231,16 +233,16 @@ class Scout:
             _mark(buffer.planes, buffer.layout.bit_depth, damage)
             self._teach(self._store, picture, buffer, damage.hole, key, self._previous, self._references)
         self._references.append((picture, buffer))
-        rec=None
-        if isinstance(key, AccessUnit):
-            from concealer.decoder.received_motion import read_h264, read_hevc
-            if key.is_reference or True: self._orders[key.frame_num]=order
-            rec = read_h264(self._core, buffer, self._orders) if self._core.codec=='h264' else read_hevc(self._store, buffer, key)
-        self._seen.append(_Seen(key, order, buffer, rec))
+        received = None
+        if self._reader is not None and isinstance(key, AccessUnit):
+            received = self._reader.read(buffer, key)
+        self._seen.append(_Seen(key, order, buffer, received))
 
 
 def _picture(seen: _Seen) -> Picture:
-    return Picture(seen.buffer.planes, seen.buffer.layout.bit_depth, order=seen.order, pts=getattr(seen.key, "pts", None))
+    return Picture(
+        seen.buffer.planes, seen.buffer.layout.bit_depth, order=seen.order, pts=getattr(seen.key, "pts", None)
+    )
 
 
 def _mark(planes: tuple[Plane, ...], bit_depth: int, damage: DamageMap) -> None:

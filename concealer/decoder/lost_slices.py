@@ -69,7 +69,7 @@ def first_references(key: AccessUnit | MissingPicture, previous: AccessUnit | No
     header = inter_header(key)
     if header is None or key.poc is None:
         return []
-    deltas = [first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
+    deltas = [_first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
     return [key.order + delta for delta in deltas if delta is not None]
 
 
@@ -81,7 +81,7 @@ def _motion(
         return None
     wanted = []
     for which in range(2 if header.slice_type == hevc.B else 1):
-        delta = first_reference(header, which)
+        delta = _first_reference(header, which)
         if delta is None:
             return None
         motion = field(au.order + delta, top, bottom)
@@ -91,11 +91,18 @@ def _motion(
     return np.stack(wanted)
 
 
-def first_reference(header: hevc.SliceHeader, which: int) -> int | None:
-    """POC difference of entry 0 of reference list `which` (8.3.4); None if it is a long-term picture."""
+def reference_deltas(header: hevc.SliceHeader, which: int) -> list[int | None]:
+    """POC differences of the entries of reference list `which` (8.3.4); None for a long-term picture."""
     past = [delta for delta, used in header.short_term_rps.negative if used]
     future = [delta for delta, used in header.short_term_rps.positive if used]
     candidates = [*past, *future] if which == 0 else [*future, *past]
-    entries = header.list_modification[which]
-    index = entries[0] if entries else 0
-    return candidates[index] if index < len(candidates) else None
+    if not candidates:
+        return []
+    total = len(candidates) + sum(used for _, used, _ in header.long_term)
+    entries = header.list_modification[which] or tuple(index % total for index in range(header.num_ref_idx[which]))
+    return [candidates[index] if index < len(candidates) else None for index in entries]
+
+
+def _first_reference(header: hevc.SliceHeader, which: int) -> int | None:
+    deltas = reference_deltas(header, which)
+    return deltas[0] if deltas else None

@@ -108,6 +108,21 @@ def open_store(core: DecoderCore) -> MotionStore | None:
         return None
 
 
+def received_vectors(
+    field: Field, sps: Sps, which: int, hole: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
+    """((rows, cols, 2), (rows, cols) bool) on the grid of `hole`: vectors to reference 0 of list `which`, and where
+    there are any outside the hole."""
+    vectors, known = np.zeros((*hole.shape, 2), np.int16), np.zeros(hole.shape, np.bool_)
+    step = _BLOCK >> (sps.log2_min_cb - 1)
+    if step:
+        blocks = field[::step, ::step][: hole.shape[0], : hole.shape[1]]
+        rows, cols = blocks.shape
+        vectors[:rows, :cols] = blocks["mv"][:, :, which]
+        known[:rows, :cols] = ((blocks["pred_flag"] >> which & 1) > 0) & (blocks["ref_idx"][:, :, which] == 0)
+    return vectors, known & ~hole
+
+
 def write_vectors(
     field: Field, sps: Sps, which: int, motion: npt.NDArray[np.int16], hole: npt.NDArray[np.bool_]
 ) -> None:
@@ -131,7 +146,8 @@ def _view(table: int, sps: Sps) -> Field | None:
     if not table or len(read_memory(table + size - 1, 1)) != 1:
         return None
     memory = (ctypes.c_uint8 * size).from_address(table)
-    return np.frombuffer(memory, np.uint8).view(MV_FIELD).reshape(rows, cols)
+    samples: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8)  # type: ignore[call-overload]
+    return samples.view(MV_FIELD).reshape(rows, cols)
 
 
 @functools.cache

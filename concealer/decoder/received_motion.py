@@ -1,43 +1,99 @@
-"""prototype"""
+"""The vectors a scout's picture was decoded with, and which pictures they point to."""
+
 from __future__ import annotations
-import struct
+
+import logging
+from collections import OrderedDict
+from typing import Protocol
+
 import numpy as np
-from concealer.outlook import NOWHERE, ReceivedMotion
+
 from concealer.bitstream import hevc
-from concealer.decoder.libav import read_memory, private_data_pointer
-from concealer.decoder.lost_slices import inter_header
-DPB,STRIDE=1136-760,760
-def read_h264(core, buffer, orders):
-    p=private_data_pointer(core.context_pointer)
-    d=read_memory(p+DPB, STRIDE*40)
-    for at in range(0,len(d)-STRIDE+1,STRIDE):
-        f=int.from_bytes(d[at:at+8],'little')
-        if f and int.from_bytes(read_memory(f,8),'little')==buffer.address:
-            e=d[at:at+STRIDE]; w=struct.unpack('<18Q',e[:144])
-            h,wd=buffer.planes[0].shape; mh,mw=-(-h//16),-(-wd//16)
-            mv=[];to=[]
-            for l in range(2):
-                m=np.frombuffer(read_memory(w[10+l],mh*4*mw*4*4),np.int16).reshape(mh*4,mw*4,2)[::2,::2]
-                r=np.frombuffer(read_memory(w[15+l],mh*mw*4),np.int8).reshape(mh,mw,2,2).swapaxes(1,2).reshape(mh*2,mw*2)
-                poc=np.frombuffer(e[164+128*l:164+128*l+128],np.int32)
-                table=np.array([orders.get(int(x)>>2,NOWHERE) for x in poc]+[NOWHERE],np.int64)
-                to.append(table[np.where(r<0,32,r)]); mv.append(m)
-            return ReceivedMotion(np.stack(mv),np.stack(to))
-    return None
-def read_hevc(store, buffer, au):
-    h=inter_header(au)
-    if h is None or au.sps is None: return None
-    f=store.field(buffer,au.sps)
-    if f is None: return None
-    side=1<<(au.sps.log2_min_cb-1); st=max(1,8//side)
-    f=f[::st,::st]
-    past=[d for d,u in h.short_term_rps.negative if u]; fut=[d for d,u in h.short_term_rps.positive if u]
-    mv=[];to=[]
-    for l in range(2):
-        c=[*past,*fut] if l==0 else [*fut,*past]
-        n=h.num_ref_idx[l]; ent=h.list_modification[l] or range(n)
-        t=[au.order+c[i%len(c)] for i in ent][:16] if c else []
-        table=np.array(t+[NOWHERE]*(17-len(t)),np.int64)
-        r=f['ref_idx'][:,:,l]; used=(f['pred_flag']>>l&1)>0
-        to.append(table[np.where(used&(r>=0)&(r<16),r,16)]); mv.append(f['mv'][:,:,l])
-    return ReceivedMotion(np.stack(mv),np.stack(to))
+from concealer.bitstream.access_unit import AccessUnit
+from concealer.bitstream.hevc_sets import Sps
+from concealer.decoder.buffers import Buffer
+from concealer.decoder.core import DecoderCore
+from concealer.decoder.h264_vectors import H264Vectors
+from concealer.decoder.libav import HookUnavailableError
+from concealer.decoder.lost_slices import inter_header, reference_deltas
+from concealer.decoder.motion_store import MotionStore
+from concealer.outlook import NOWHERE, ReceivedMotion
+
+log = logging.getLogger(__name__)
+
+_CELL = 8
+_REMEMBERED = 64
+_MOST_REFERENCES = 16
+
+
+class VectorReader(Protocol):
+    """Reads the vectors of the picture that was decoded last."""
+
+    def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
+        """None if they cannot be had."""
+
+
+def open_reader(core: DecoderCore, store: MotionStore | None) -> VectorReader | None:
+    """The reader of a decoder; None where libav is not laid out as expected. store: a HEVC decoder's."""
+    if store is not None:
+        return _HevcReader(store)
+    if core.codec != "h264":
+        return None
+    try:
+        return _H264Reader(core)
+    except HookUnavailableError as error:
+        log.debug("vectors cannot be reached: %s", error)
+        return None
+
+
+class _HevcReader:
+    def __init__(self, store: MotionStore) -> None:
+        self._store = store
+
+    def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
+        header = inter_header(au)
+        field = self._store.field(buffer, au.sps) if header is not None and isinstance(au.sps, Sps) else None
+        if field is None or header is None:
+            return None
+        assert isinstance(au.sps, Sps)
+        step = max(1, _CELL >> (au.sps.log2_min_cb - 1))
+        blocks = field[::step, ::step]
+        toward = []
+        for which in range(2):
+            index = blocks["ref_idx"][:, :, which].astype(np.intp)
+            used = ((blocks["pred_flag"] >> which & 1) > 0) & (index >= 0) & (index < _MOST_REFERENCES)
+            toward.append(_orders(header, au.order, which)[np.where(used, index, _MOST_REFERENCES)])
+        return ReceivedMotion(np.moveaxis(blocks["mv"], 2, 0).copy(), np.stack(toward))
+
+
+def _orders(header: hevc.SliceHeader, order: int, which: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Output order of each entry of a reference list; `NOWHERE` behind its end."""
+    table = np.full(_MOST_REFERENCES + 1, NOWHERE, np.int64)
+    for index, delta in enumerate(reference_deltas(header, which)[:_MOST_REFERENCES]):
+        if delta is not None:
+            table[index] = order + delta
+    return table
+
+
+class _H264Reader:
+    def __init__(self, core: DecoderCore) -> None:
+        self._vectors = H264Vectors(core)
+        self._orders: OrderedDict[int, int] = OrderedDict()
+
+    def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
+        if au.is_idr:
+            self._orders.clear()
+        found = self._vectors.read(buffer) if au.interlaced == "progressive" and au.kind in ("P", "B") else None
+        motion = None
+        if found is not None:
+            vectors, numbers = found
+            toward = np.full(numbers.shape, NOWHERE, np.int64)
+            for number, order in self._orders.items():
+                toward[numbers == number] = order
+            motion = ReceivedMotion(vectors, toward)
+        if au.is_reference and au.frame_num is not None:
+            self._orders[au.frame_num] = au.order
+            self._orders.move_to_end(au.frame_num)
+            while len(self._orders) > _REMEMBERED:
+                self._orders.popitem(last=False)
+        return motion

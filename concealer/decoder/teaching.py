@@ -11,11 +11,13 @@ from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.hevc_sets import Sps
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.lost_slices import first_references
-from concealer.decoder.motion_store import Field, MotionStore, write_vectors
+from concealer.decoder.motion_store import Field, MotionStore, received_vectors, write_vectors
 from concealer.picture import Picture
 
-MeasureFn = Callable[[Picture, npt.NDArray[np.bool_], Picture], npt.NDArray[np.int16] | None]
-"""measure(picture, hole, reference): motion of the repaired blocks; see `repair.measured_motion`."""
+Blocks = npt.NDArray[np.bool_]
+Vectors = npt.NDArray[np.int16]
+MeasureFn = Callable[[Picture, Blocks, Picture, Vectors, Blocks], Vectors | None]
+"""measure(picture, hole, reference, received, known): motion of the repaired blocks; see `repair.measured_motion`."""
 
 
 def teach_vectors(
@@ -23,7 +25,7 @@ def teach_vectors(
     store: MotionStore | None,
     picture: Picture,
     buffer: Buffer,
-    hole: npt.NDArray[np.bool_] | None,
+    hole: Blocks | None,
     key: AccessUnit | MissingPicture,
     previous: AccessUnit | None,
     references: Iterable[tuple[Picture, Buffer]],
@@ -41,7 +43,10 @@ def teach_vectors(
     pictures = [one for one, _ in references]
     for which, toward in enumerate(first_references(key, previous)):
         reference = next((one for one in pictures if one.order == toward), None)
-        motion = None if reference is None else measure(picture, hole, reference)
+        if reference is None:
+            continue
+        received, known = received_vectors(field, sps, which, hole)
+        motion = measure(picture, hole, reference, received, known)
         if motion is not None:
             write_vectors(field, sps, which, motion, hole)
     return field

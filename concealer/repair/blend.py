@@ -29,19 +29,7 @@ UNTRIED_MOTION = 2.0
 better than the next one."""
 
 
-BARRED = 3.0
-"""Added to the logarithm of the expected error where a candidate shows nothing of its own."""
-
-
 def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Array]:
-    errors, mean = _expected_errors(site, candidates)
-    for error, candidate in zip(errors, candidates, strict=True):
-        if candidate.barred is not None:
-            error += BARRED * candidate.barred
-    return errors, mean
-
-
-def _expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Array]:
     """Logarithm of each candidate's expected error in the window, (n, h, w) float32 on the error grid, and the
     (n,) mean absolute luma difference to the received rim (8-bit scale).
 

@@ -8,17 +8,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.damage import BLOCK
 from concealer.picture import Picture
-from concealer.repair.crop import regions
 from concealer.repair.flow import Array, dense_flow, extrapolate, interpolate, stop_still_places
 
 _MARGIN = 64
 """Luma rows above and below the wanted ones that flow is computed on: motion reaches over the border."""
-_COARSE_WIDTH = 640
+COARSE_WIDTH = 640
 """Wider pictures are searched at half resolution."""
 _CELL = 8
-_LONGEST = 2**13
+LONGEST = 2**13
 """Quarter samples; HEVC allows 2**15, no real motion between neighbours comes near."""
 
 
@@ -44,7 +42,7 @@ def predicted_motion(
         return None
     other = min(across or behind, key=lambda r: abs(r.order - toward))
     rows = slice(max(0, top - _MARGIN), min(goal.height, bottom + _MARGIN))
-    scale = 2 if goal.width > _COARSE_WIDTH else 1
+    scale = 2 if goal.width > COARSE_WIDTH else 1
     at_goal, at_other = (_luma(picture, rows, scale) for picture in (goal, other))
     seen = dense_flow(at_goal, at_other, scale)
     further = [r for r in behind if abs(r.order - order) > abs(other.order - order)]
@@ -63,41 +61,12 @@ def predicted_motion(
     return _quarter_cells(flow, rows.start, goal, top, bottom)
 
 
-def measured_motion(
-    picture: Picture, hole: npt.NDArray[np.bool_], reference: Picture
-) -> npt.NDArray[np.int16] | None:
-    """Motion of the repaired blocks `hole` ((rows, cols) bool, 16x16 samples) of `picture` to `reference`.
-
-    Returns (rows, cols, 2) int16 vectors (x, y) in quarter luma samples, one a block, zero outside the hole; None if
-    the pictures differ in size. About 5 ms for an eighth of a 720p picture.
-    """
-    if reference.planes[0].shape != picture.planes[0].shape:
-        return None
-    out = np.zeros((*hole.shape, 2), np.int16)
-    scale = 2 if picture.width > _COARSE_WIDTH else 1
-    for region in regions(hole, picture.width, picture.height):
-        now, then = (_reduced(p, region.slices(), scale) for p in (picture, reference))
-        flow = dense_flow(now, then, scale)
-        rows, cols = -(-(region.bottom - region.top) // BLOCK), -(-(region.right - region.left) // BLOCK)
-        side = BLOCK // scale
-        flow = cv2.copyMakeBorder(
-            flow, 0, rows * side - flow.shape[0], 0, cols * side - flow.shape[1], cv2.BORDER_REPLICATE
-        )
-        # The median: encoders choose one vector a block, not the mean of its parts.
-        parts = flow.reshape(rows, side, cols, side, 2).swapaxes(1, 2).reshape(rows, cols, side * side, 2)
-        vectors = np.clip(np.rint(np.median(parts, axis=2) * 4), -_LONGEST, _LONGEST).astype(np.int16)
-        top, left = region.top // BLOCK, region.left // BLOCK
-        inside = hole[top : top + rows, left : left + cols]
-        out[top : top + rows, left : left + cols][inside] = vectors[inside]
-    return out
-
-
 def _luma(picture: Picture, rows: slice, scale: int) -> Array:
     """uint8 luma of `rows`, reduced by `scale`."""
-    return _reduced(picture, (rows, slice(None)), scale)
+    return reduced(picture, (rows, slice(None)), scale)
 
 
-def _reduced(picture: Picture, part: tuple[slice, slice], scale: int) -> Array:
+def reduced(picture: Picture, part: tuple[slice, slice], scale: int) -> Array:
     """uint8 luma of a part, reduced by `scale`."""
     luma: Array = picture.planes[0][part]
     if picture.bit_depth > 8:
@@ -117,5 +86,5 @@ def _quarter_cells(flow: Array, start: int, picture: Picture, top: int, bottom: 
     low, high = ((row * _CELL - start) * per_cell / _CELL for row in (first, last))
     part = flow[int(low) : max(int(np.ceil(high)), int(low) + 1)]
     cells = cv2.resize(part, (field.shape[1], last - first), interpolation=cv2.INTER_AREA)
-    field[first:last] = np.clip(np.rint(cells * 4), -_LONGEST, _LONGEST)
+    field[first:last] = np.clip(np.rint(cells * 4), -LONGEST, LONGEST)
     return field

@@ -19,7 +19,7 @@ from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.crop import regions
 from concealer.repair.deadline import CostModel, Level
-from concealer.repair.future import look_ahead
+from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.outcome import RepairOutcome
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
@@ -146,19 +146,19 @@ class Repairer:
         return notes["misfit"] > (SAME_SCENE_MISFIT if known else OTHER_SCENE_MISFIT)
 
 
-def propose(
-    site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
-) -> list[Candidate]:
+def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None) -> list[Candidate]:
     """Temporal candidates from the nearest references, on both sides in time if there are any."""
     past = sorted((r for r in references if r.order < site.now.order), key=lambda r: -r.order)
     future = sorted((r for r in references if r.order > site.now.order), key=lambda r: r.order)
-    seen_ahead = [] if outlook is None or light else look_ahead(site, past, future, outlook)
     if past and future:
-        return from_both(site, site.layer(past[0]), site.layer(future[0]), light) + seen_ahead
+        return from_both(site, site.layer(past[0]), site.layer(future[0]), light)
     near = past or future
     last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
-    from concealer.repair.future import agree
-    return agree(site, from_past(site, last, older, light) + seen_ahead)
+    if outlook is None or light or future:
+        return from_past(site, last, older, light)
+    candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook))
+    doubt_what_next_refutes(site, candidates)
+    return candidates
 
 
 def join_own(site: Site, luma: Array, chroma: Array | None) -> tuple[Array, Array | None]:
