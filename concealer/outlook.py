@@ -49,3 +49,5 @@ class Outlook:
     """The damaged picture itself; its chroma is false inside the hole."""
     later: tuple[Ahead, ...]
     """In decoding order."""
+    inherited: bool = False
+    """Vectors are inherited from picture to picture (HEVC), so those behind the hole may be wrong with it."""

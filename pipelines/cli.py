@@ -77,6 +77,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="repair (default: auto, best fit)",
     )
     video.add_argument(
+        "--lookahead",
+        type=int,
+        metavar="N",
+        help="access units that repair may look ahead, which come out that much later (default: 2, live 0)",
+    )
+    video.add_argument(
         "--encoder",
         metavar="NAME",
         help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
@@ -108,6 +114,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     return Settings(
         encoder=EncoderSettings(args.encoder, args.crf, args.preset or _live_preset(args)),
         method=args.method,
+        lookahead=args.lookahead,
         output_format=args.format,
         input_format=args.input_format,
         overwrite=args.overwrite,

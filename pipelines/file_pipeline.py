@@ -19,6 +19,7 @@ from typing import Any, Literal
 import av
 from av.video.stream import VideoStream
 
+from concealer.decoder import MOST_AHEAD
 from concealer.repair import Repairer
 from pipelines import addresses, output_file
 from pipelines.encoder import EncoderSettings, PictureEncoder
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 _LIVE_DEADLINE_MS = 20.0
 """What repair of one picture may cost where pictures keep coming."""
+
+_LOOKAHEAD = 2
+"""Access units to look ahead where that delays nobody."""
 
 Method = Literal["auto", "motion", "spatial", "copy"]
 Action = Literal["repaired", "encoded", "copied", "analysed"]
@@ -56,6 +60,8 @@ class Settings:
     """Encode video without damage too."""
     dry_run: bool = False
     """Analyse only: no output."""
+    lookahead: int | None = None
+    """Access units to look ahead in repair; None = 2 for a file or pipe, 0 for a live input."""
     reconnect: bool = False
     """Open a live input again when it ends or falls silent."""
     keep_partial: bool = False
@@ -148,6 +154,9 @@ class _Run:
 
     def _check(self, source: str) -> None:
         self._settings.encoder.check()
+        ahead = self._settings.lookahead
+        if ahead is not None and not 0 <= ahead <= MOST_AHEAD:
+            raise UsageError(f"look-ahead must be 0 to {MOST_AHEAD} access units, got {ahead}")
         report = self._settings.report
         if report is not None and os.path.realpath(report) in (
             os.path.realpath(name) for name in (source, self._target or "") if name not in ("", "-")
@@ -200,12 +209,24 @@ class _Run:
                 Repairer(self._settings.method, _LIVE_DEADLINE_MS if self._source.live else None) if repair else None,
                 track_taint,
                 self._settings.threads,
+                self._lookahead,
             )
             for index in sorted(encode)
         }
         if self._settings.report is not None:
-            head = {"input": self._source.label, "output": self._target, "streams": self._describe_tracks()}
+            head = {
+                "input": self._source.label,
+                "output": self._target,
+                "lookahead": self._lookahead if repair else 0,
+                "streams": self._describe_tracks(),
+            }
             self._report = Report(self._settings.report, head)
+
+    @property
+    def _lookahead(self) -> int:
+        if self._settings.lookahead is not None:
+            return self._settings.lookahead
+        return 0 if self._source.live else _LOOKAHEAD
 
     def _describe_tracks(self) -> dict[str, Any]:
         return {

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 _IDLE = 300
 """Access units without a hole after which the scout stops."""
-_MOST_AHEAD = 32
+MOST_AHEAD = 32
 """Longest look-ahead."""
 _MARK = 24
 """Excess of Cb over Cr (8-bit scale), beyond what the last picture shows near by, that tells the mark (255)."""
@@ -155,7 +155,7 @@ class Scout:
         self._reader = open_reader(self._core, self._store)
         self._previous = previous
         self._seen: deque[_Seen] = deque()
-        self._decoded: deque[AccessUnit] = deque(maxlen=_MOST_AHEAD + 1)
+        self._decoded: deque[AccessUnit] = deque(maxlen=MOST_AHEAD + 1)
         for step in history:
             decoded = self._core.decode(step.payload, 0)
             if step.painted is not None and decoded.buffer is not None:
@@ -191,7 +191,7 @@ class Scout:
             return None
         usual = None if last is None or last.planes[0].shape != now.planes[0].shape else _cells(last.planes, now)
         ahead = (Ahead(_picture(seen), _tainted(seen, now, usual), seen.received) for seen in alike)
-        return Outlook(now, tuple(ahead))
+        return Outlook(now, tuple(ahead), inherited=self._core.codec == "hevc")
 
     def follow(self, key: Key, buffer: Buffer, vectors: Field | None) -> None:
         """Take over the main decoder's picture of `key`; what was seen before it is done with."""

@@ -24,7 +24,7 @@ from concealer.decoder.core import Decoded, DecoderCore, PlainCore
 from concealer.decoder.extent import estimate_broken, known_damage, mark_junk
 from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
-from concealer.decoder.lookahead import REFERENCES, Key, LookAhead
+from concealer.decoder.lookahead import MOST_AHEAD, REFERENCES, Key, LookAhead
 from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
@@ -86,10 +86,10 @@ class ConcealingDecoder:
         hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
         lookahead: access units that wait so that repair sees what follows; pictures come out that much later.
 
-        Raises ValueError for a look-ahead below 0.
+        Raises ValueError for a look-ahead outside 0..`MOST_AHEAD`.
         """
-        if lookahead < 0:
-            raise ValueError(f"lookahead must not be negative, got {lookahead}")
+        if not 0 <= lookahead <= MOST_AHEAD:
+            raise ValueError(f"lookahead must be 0..{MOST_AHEAD}, got {lookahead}")
         self._codec = codec
         self._parser = StreamParser(codec, extradata, container_framed=container_framed)
         self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
@@ -103,7 +103,10 @@ class ConcealingDecoder:
         if measure is not None and self._store is not None:
             self._motion = None
         self._lookahead = LookAhead(
-            codec, lookahead if self.hooked else 0, self._run_repair, partial(teach_vectors, measure)
+            codec,
+            lookahead if self.hooked and repair is not None else 0,
+            self._run_repair,
+            partial(teach_vectors, measure),
         )
         self._outputs = OutputQueue(self._complete, self._synthesise)
         self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=REFERENCES)
