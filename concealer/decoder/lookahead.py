@@ -107,11 +107,11 @@ class LookAhead:
             return None
         self._quiet = 0
         if self._scout is None:
-            if not history.complete or key is not au:
+            if not history.complete:
                 return None
             log.debug("scout starts after %d pictures", len(history))
             self._scout = Scout(self._codec, history, previous, references, self._paint, self._teach)
-            self._scout.decode(au, late=True)
+            self._scout.decode(au, late=key is au)
         for unit in (au, *self._waiting):
             self._scout.decode(unit)
         return self._scout.outlook(key, references[-1][0] if references else None)
@@ -236,6 +236,8 @@ class Scout:
         received = None
         if self._reader is not None and isinstance(key, AccessUnit):
             received = self._reader.read(buffer, key)
+        elif self._reader is not None and isinstance(key, MissingPicture):
+            self._reader.stood_in(key)
         self._seen.append(_Seen(key, order, buffer, received))
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from concealer.bitstream import hevc
-from concealer.bitstream.access_unit import AccessUnit
+from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.hevc_sets import Sps
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import DecoderCore
@@ -28,6 +28,9 @@ _MOST_REFERENCES = 16
 
 class VectorReader(Protocol):
     """Reads the vectors of the picture that was decoded last."""
+
+    def stood_in(self, missing: MissingPicture) -> None:
+        """A lost picture has a stand-in; others may refer to it."""
 
     def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
         """None if they cannot be had."""
@@ -49,6 +52,9 @@ def open_reader(core: DecoderCore, store: MotionStore | None) -> VectorReader | 
 class _HevcReader:
     def __init__(self, store: MotionStore) -> None:
         self._store = store
+
+    def stood_in(self, missing: MissingPicture) -> None:
+        """References are told by POC, whatever stands there."""
 
     def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
         header = inter_header(au)
@@ -91,9 +97,17 @@ class _H264Reader:
             for number, order in self._orders.items():
                 toward[numbers == number] = order
             motion = ReceivedMotion(vectors, toward)
-        if au.is_reference and au.frame_num is not None:
-            self._orders[au.frame_num] = au.order
-            self._orders.move_to_end(au.frame_num)
-            while len(self._orders) > _REMEMBERED:
-                self._orders.popitem(last=False)
+        if au.is_reference:
+            self._remember(au.frame_num, au.order)
         return motion
+
+    def stood_in(self, missing: MissingPicture) -> None:
+        self._remember(missing.frame_num, missing.order)
+
+    def _remember(self, frame_num: int | None, order: int) -> None:
+        if frame_num is None:
+            return
+        self._orders[frame_num] = order
+        self._orders.move_to_end(frame_num)
+        while len(self._orders) > _REMEMBERED:
+            self._orders.popitem(last=False)

@@ -112,6 +112,7 @@ class ConcealingDecoder:
         self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=REFERENCES)
         self._shown: deque[Picture] = deque(maxlen=2)
         self._timeline = Timeline()
+        self._surplus = 0
         self._history = History()
         self._taint_shadow: Shadow | None = None
         self._junk_shadow: Shadow | None = None
@@ -150,13 +151,11 @@ class ConcealingDecoder:
         units = self._parser.push(
             payload, pts=pts, dts=dts, duration=duration, gaps=gaps, truncated=truncated, complete=complete
         )
-        due = (self._lookahead.push(unit) for unit in units)
-        return [picture for unit in due if unit is not None for picture in self._access_unit(unit)]
+        return [picture for unit in units for picture in self._come_in(unit)]
 
     def flush(self) -> list[DecodedPicture]:
         """The pictures still held back; call once at the end of the stream."""
-        due = [self._lookahead.push(unit) for unit in self._parser.flush()]
-        out = [picture for unit in due if unit is not None for picture in self._access_unit(unit)]
+        out = [picture for unit in self._parser.flush() for picture in self._come_in(unit)]
         out += [picture for unit in self._lookahead.drain() for picture in self._access_unit(unit)]
         for frame in self._core.flush():
             out += self._outputs.put(frame)
@@ -191,7 +190,6 @@ class ConcealingDecoder:
             self._hollow.append(record)
             return out
         self._hollow.clear()
-        self._timeline.learn(au.order, au.pts)
         record = self._record(au.order, au.pts, au.duration, au.kind)
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
@@ -202,6 +200,29 @@ class ConcealingDecoder:
         for frame in decoded.frames:
             out += self._outputs.put(frame)
         return out
+
+    def _come_in(self, au: AccessUnit) -> list[DecodedPicture]:
+        """An access unit arrives; the pictures of the one whose turn it is then."""
+        self._place(au)
+        if au.poc is not None:
+            self._timeline.learn(au.order, au.pts)
+        due = self._lookahead.push(au)
+        return [] if due is None else self._access_unit(due)
+
+    def _place(self, au: AccessUnit) -> None:
+        """Take back the pictures missing before `au` that its time leaves no room for, and what they pushed it on by.
+
+        A lost IDR picture begins to count frame_num anew, which looks like many lost pictures.
+        """
+        au.order -= self._surplus
+        missing = [replace(one, order=one.order - self._surplus) for one in au.missing_before]
+        if au.codec == "h264" and len(missing) > 1:
+            step = min(abs(a.order - b.order) for a, b in zip(missing, missing[1:], strict=False))
+            surplus = min(self._timeline.surplus(au.order, au.pts, step), len(missing) - 1)
+            self._surplus += surplus * step
+            au.order -= surplus * step
+            missing = [replace(one, order=one.order - surplus * step) for one in missing[surplus:]]
+        au.missing_before = missing
 
     def _missing_picture(self, missing: MissingPicture, before: AccessUnit) -> list[DecodedPicture]:
         """A reference picture before `before` never arrived: decode a stand-in in its place and repair all of it."""

@@ -32,7 +32,8 @@ def teach_vectors(
 ) -> Field | None:
     """The decoder's motion field of the picture just decoded, the vectors of its `hole` replaced by measured ones.
 
-    key: what was decoded; previous: the access unit before it. None if the field is not to be had.
+    An intra picture that was lost as a whole has none. key: what was decoded; previous: the access unit before it. None
+    if the field is not to be had.
     """
     latest = key if isinstance(key, AccessUnit) else previous
     sps = None if latest is None else latest.sps
@@ -40,6 +41,10 @@ def teach_vectors(
     if field is None or hole is None or measure is None:
         return field
     assert isinstance(sps, Sps)
+    if isinstance(key, MissingPicture) and not key.references:
+        # What refers to nothing before it was an intra picture: from those no vectors are inherited.
+        field["pred_flag"] = 0
+        return field
     pictures = [one for one, _ in references]
     for which, toward in enumerate(first_references(key, previous)):
         reference = next((one for one in pictures if one.order == toward), None)

@@ -42,6 +42,15 @@ class Timeline:
         order = nearest + round((pts - time) / slope)
         return None if order in self._known else order
 
+    def surplus(self, order: int, pts: int | None, step: int) -> int:
+        """How many pictures, `step` apart in order, there are before `order` for which its time leaves no room."""
+        slope = self._slope()
+        if slope is None or pts is None or step <= 0 or order in self._known:
+            return 0
+        nearest, time = max(self._known.items())
+        by_time = nearest + round((pts - time) / slope)
+        return max(0, (order - by_time) // step) if order > nearest and pts > time else 0
+
     def _slope(self) -> float | None:
         """Time per step of order."""
         pairs = sorted(self._known.items())

@@ -29,6 +29,8 @@ class Candidate:
     """(h', w', 2) float32."""
     flow: Array | None = None
     """Flow-grid flow of the window, for candidates that are one warp."""
+    reach: float = 1.0
+    """Time that motion has to go on for, in units of the time it was seen over; at least 1."""
     doubt: Array | None = None
     """(h, w) float32 on the error grid of the window: how far two references disagree about this candidate, as
     mean absolute luma difference; known inside the hole too. None if there is only one reference."""
@@ -144,6 +146,7 @@ def from_past(
         name, flow = named
         candidate = warp(site, last, flow, name)
         if older is not None:
+            candidate.reach = max(1.0, abs(_ratio(site.now.order - last.order, last.order - older.order)))
             candidate.doubt = _doubt_steady(site, last, older, flow)
         return candidate
 
