@@ -160,6 +160,8 @@ class Scout:
             decoded = self._core.decode(step.payload, 0)
             if step.painted is not None and decoded.buffer is not None:
                 step.painted.paint(decoded.buffer.planes)
+                if self._store is not None and step.painted.vectors is not None:
+                    self._store.copy(decoded.buffer, step.painted.vectors)
 
     def decode(self, au: AccessUnit, *, late: bool = False) -> None:
         """Decode `au` unless that is done already, and mark its holes.

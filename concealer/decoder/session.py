@@ -112,7 +112,7 @@ class ConcealingDecoder:
         self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=REFERENCES)
         self._shown: deque[Picture] = deque(maxlen=2)
         self._timeline = Timeline()
-        self._surplus = 0
+        self._leap = 0
         self._history = History()
         self._taint_shadow: Shadow | None = None
         self._junk_shadow: Shadow | None = None
@@ -210,18 +210,20 @@ class ConcealingDecoder:
         return [] if due is None else self._access_unit(due)
 
     def _place(self, au: AccessUnit) -> None:
-        """Take back the pictures missing before `au` that its time leaves no room for, and what they pushed it on by.
+        """Where H.264 pictures are missing before `au`, believe its time rather than what it counts.
 
-        A lost IDR picture begins to count frame_num anew, which looks like many lost pictures.
+        A lost IDR picture begins to count frame_num and POC anew, which looks like many lost pictures and a leap.
         """
-        au.order -= self._surplus
-        missing = [replace(one, order=one.order - self._surplus) for one in au.missing_before]
-        if au.codec == "h264" and len(missing) > 1:
-            step = min(abs(a.order - b.order) for a, b in zip(missing, missing[1:], strict=False))
-            surplus = min(self._timeline.surplus(au.order, au.pts, step), len(missing) - 1)
-            self._surplus += surplus * step
-            au.order -= surplus * step
-            missing = [replace(one, order=one.order - surplus * step) for one in missing[surplus:]]
+        au.order += self._leap
+        missing = [replace(one, order=one.order + self._leap) for one in au.missing_before]
+        place = self._timeline.behind_all(au.pts) if missing and au.codec == "h264" else None
+        if place is not None and place[0] != au.order:
+            order, room, step = place
+            self._leap += order - au.order
+            au.order = order
+            # frame_num counts the reference pictures since the IDR picture, that one among them.
+            missing = missing[-max(1, min(room, au.frame_num or 1)) :]
+            missing = [replace(m, order=order - step * (len(missing) - i)) for i, m in enumerate(missing)]
         au.missing_before = missing
 
     def _missing_picture(self, missing: MissingPicture, before: AccessUnit) -> list[DecodedPicture]:
@@ -299,7 +301,7 @@ class ConcealingDecoder:
             self._measure, self._store, picture, buffer, hole, place[0], self._previous, self._recent
         )
         self._lookahead.settled(*place, buffer, vectors)
-        self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage) if holed else None)
+        self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage, vectors) if holed else None)
         self._recent.append((picture, buffer))
 
     def _find_junk(self, damage: DamageMap, au: AccessUnit, buffer: Buffer, other: bytes) -> None:

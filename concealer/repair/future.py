@@ -75,7 +75,7 @@ def _told_velocity(site: Site, outlook: Outlook) -> Array | None:
     shape = (-(-(region.bottom - region.top) // _CELL), -(-(region.right - region.left) // _CELL))
     total = np.zeros((shape[0] * shape[1], 3))
     for one in outlook.later:
-        if one.received is not None:
+        if one.received is not None and one.picture.order != site.now.order:
             _collect(total, shape, (region.left, region.top), one.received, one.picture.order, site.now.order)
     weight = total[:, 2]
     if not weight.any():
