@@ -22,7 +22,7 @@ from concealer.loss import (
     TransportStreamLoss,
 )
 from concealer.loss import transmit as send
-from concealer.loss.channel import Sent, slice_numbers
+from concealer.loss.channel import Sent, slice_numbers, whole_loss
 
 SLICE = "slice"
 
@@ -32,7 +32,7 @@ class Loss:
     """A loss model and its parameters."""
 
     model: str
-    """"slice", "picture", "rtp", "ts", "bytes" or "flips"."""
+    """"slice", "picture", "idr", "rtp", "ts", "bytes" or "flips"."""
     rate: float = 0.0
     """Share of slices, pictures or packets lost; for flips the probability of a bit to flip."""
     burst: float | None = None
@@ -68,6 +68,7 @@ class Loss:
         makers: dict[str, Callable[[], Channel]] = {
             "slice": lambda: SliceLoss(self.rate, seed=seed, burst=self.burst),
             "picture": lambda: PictureLoss(self.rate, seed=seed, burst=self.burst),
+            "idr": lambda: LostIdr(),
             "rtp": lambda: RtpLoss(self.rate, seed=seed, burst=self.burst),
             "bytes": lambda: ByteRemoval(self.P, self.L, self.S, seed=seed),
             "flips": lambda: BitFlips(self.rate, seed=seed),
@@ -190,6 +191,20 @@ class OneSlice(Channel):
         chosen = slices[self._turn % len(slices)]
         self._turn += 1
         return {chosen: Sent(b"", [(0, len(unit.nals[chosen].data))])}
+
+
+class LostIdr(Channel):
+    """Every IDR (HEVC: IRAP) access unit but the first is lost as a whole."""
+
+    name = "lost IDR"
+
+    def __init__(self) -> None:
+        super().__init__({}, spare_first=True)
+
+    def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
+        if not unit.is_irap:
+            return {}
+        return {number: whole_loss(nal) for number, nal in enumerate(unit.nals)}
 
 
 def drop_one_slice(stream: Stream, every: int, first: int) -> Damaged:

@@ -19,7 +19,7 @@ from benchmarks.streams import Stream, plain_decode
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture, RepairFn
 from concealer.picture import Picture, Plane
-from concealer.repair import Repairer, predicted_motion
+from concealer.repair import Repairer, measured_motion, predicted_motion
 
 _DECODING = ("concealer/bitstream", "concealer/decoder", "concealer/loss", "benchmarks/methods.py")
 _PLAIN = ("concealer/bitstream", "concealer/loss", "benchmarks/streams.py")
@@ -49,20 +49,27 @@ class Method:
 
 
 def decode(
-    stream: Stream, damaged: Damaged, repair: RepairFn | None, *, track_taint: bool = False, stand_ins: bool = True
+    stream: Stream,
+    damaged: Damaged,
+    repair: RepairFn | None,
+    *,
+    track_taint: bool = False,
+    stand_ins: bool = True,
+    lookahead: int = 0,
 ) -> list[DecodedPicture]:
     """Every picture that `ConcealingDecoder` makes of the damaged stream, in output order.
 
-    stand_ins: lost HEVC slices are written anew with predicted motion, as `conceal` does it.
+    stand_ins: lost HEVC slices are written anew and their motion told to the decoder, as `conceal` does it.
+    lookahead: access units that repair may look ahead.
 
     Raises what `repair` raises (the decoder alone would go on without), and RuntimeError without the hook.
     """
     failures: list[Exception] = []
 
-    def watched(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
+    def watched(picture: Picture, damage: DamageMap, references: Sequence[Picture], *outlook: Any) -> Any:
         assert repair is not None
         try:
-            return repair(picture, damage, references)
+            return repair(picture, damage, references, *outlook)
         except Exception as error:
             failures.append(error)
             raise
@@ -71,6 +78,8 @@ def decode(
         stream.encoding.codec,
         repair=None if repair is None else watched,
         motion=predicted_motion if stand_ins else None,
+        measure=measured_motion if stand_ins else None,
+        lookahead=lookahead,
         stand_ins=stand_ins,
         container_framed=damaged.framed,
         track_taint=track_taint,
@@ -113,9 +122,11 @@ def by_position(pictures: Sequence[DecodedPicture], count: int) -> list[DecodedP
     return places
 
 
-def _in_loop(make: Callable[[Stream], RepairFn | None], stand_ins: bool = False) -> Callable[[Stream, Damaged], Played]:
+def _in_loop(
+    make: Callable[[Stream], RepairFn | None], stand_ins: bool = False, lookahead: int = 0
+) -> Callable[[Stream, Damaged], Played]:
     def play(stream: Stream, damaged: Damaged) -> Played:
-        pictures = decode(stream, damaged, make(stream), stand_ins=stand_ins)
+        pictures = decode(stream, damaged, make(stream), stand_ins=stand_ins, lookahead=lookahead)
         places = by_position(pictures, len(stream.units))
         return Played([None if p is None else to_planes(p.frame)[0] for p in places], len(pictures))
 
@@ -237,6 +248,10 @@ METHODS = (
     Method("navier_stokes", "inpainting, Navier-Stokes", _in_loop(_inpaint(cv2.INPAINT_NS)), _DECODING),
     Method("pixels_only", "concealer without stand-in slices", _in_loop(_auto), _ALL, codecs=("hevc",)),
     Method("concealer", "concealer", _in_loop(_auto, stand_ins=True), _ALL),
+    *(
+        Method(f"ahead_{n}", f"concealer, look-ahead {n}", _in_loop(_auto, stand_ins=True, lookahead=n), _ALL)
+        for n in (1, 2, 3)
+    ),
     Method("oracle_motion", "oracle motion", _in_loop(_oracle_motion), _DECODING),
     Method("oracle_pixels", "oracle pixels", _in_loop(_oracle_pixels), _DECODING),
 )

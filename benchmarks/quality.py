@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.channel import MODELS, SLICE, Loss, transmit
@@ -20,11 +20,17 @@ from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, en
 from benchmarks.tables import quality_tables
 from benchmarks.workers import run_all
 
+SETS = ("main", "sweep", "models", "lookahead", "pictures")
 KEY = ("clip", "codec", "structure", "settings", "pictures", "model", "rate", "detail", "seed", "method")
 RATE = 0.03
 SWEEP = (0.005, 0.01, 0.03, 0.05, 0.1, 0.2)
 SWEEP_CLIPS = ("foreman", "hdtf", "cups")
 MODEL_CLIPS = ("foreman", "retalk")
+PICTURES = (Loss("picture", RATE), Loss("idr"))
+"""Losses of whole access units."""
+IDR_EVERY = 20
+WHOLE = ("ffmpeg", "ffmpeg_corrupt", "freeze", "copy", "concealer", "ahead_2")
+AHEAD = ("concealer", "ahead_1", "ahead_2", "ahead_3")
 FEW = ("ffmpeg", "ffmpeg_corrupt", "copy", "concealer")
 
 
@@ -92,7 +98,7 @@ def plan(
     clips: Sequence[Clip], pictures: int, seeds: Sequence[int], sets: Sequence[str], methods: tuple[str, ...]
 ) -> list[Job]:
     """All jobs, those of the main table first."""
-    few = tuple(name for name in FEW if not methods or name in methods)
+    few = _among(FEW, methods)
 
     def jobs(names: Sequence[str], losses: Sequence[Loss], seeds: Sequence[int], methods: tuple[str, ...]) -> list[Job]:
         chosen = [clip for clip in clips if not names or clip.name in names] or list(clips[:1])
@@ -109,7 +115,20 @@ def plan(
         planned += jobs(SWEEP_CLIPS, [Loss(SLICE, rate) for rate in SWEEP], seeds[:2], few)
     if "models" in sets:
         planned += jobs(MODEL_CLIPS, MODELS, seeds[:2], few)
+    if "lookahead" in sets:
+        planned += jobs((), [Loss(SLICE, RATE)], seeds, _among(AHEAD, methods))
+    if "pictures" in sets:
+        lost_pictures, lost_idrs = PICTURES
+        planned += jobs((), [lost_pictures], seeds[:2], _among(WHOLE, methods))
+        planned += [
+            replace(job, encoding=replace(job.encoding, gop=IDR_EVERY))
+            for job in jobs((), [lost_idrs], seeds[:1], _among(WHOLE, methods))
+        ]
     return planned
+
+
+def _among(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not wanted or name in wanted)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -117,7 +136,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two clips, one seed, 24 pictures, few rates and models")
     parser.add_argument("--clips", nargs="*", default=[], help="names of clips (default: all at hand)")
     parser.add_argument("--methods", nargs="*", default=[], help="names of methods (default: all)")
-    parser.add_argument("--sets", nargs="*", default=["main", "sweep", "models"], help="main, sweep, models")
+    parser.add_argument("--sets", nargs="*", default=list(SETS), help=", ".join(SETS))
     parser.add_argument("--seeds", type=int, default=5, help="seeds 1..N (default 5)")
     parser.add_argument("--pictures", type=int, default=60, help="pictures a clip (default 60)")
     parser.add_argument("--processes", type=int, default=2, help="worker processes (default 2)")

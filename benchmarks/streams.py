@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,8 @@ class Encoding:
     pictures: int = 60
     preset: str = "medium"
     crf: int = 23
+    gop: int = field(default=250, repr=False)
+    """Pictures from one IDR or CRA picture to the next at most."""
     slices: int = 0
     """Slices a picture; 0 is the benchmark's own: 8 for x264, 4 for x265."""
 
@@ -59,7 +61,7 @@ class Encoding:
     def parameters(self) -> str:
         """Value of x264-params or x265-params."""
         bframes = 0 if self.structure == "P" else 3
-        common = f"slices={self.slice_count}:bframes={bframes}:keyint=250:scenecut=40"
+        common = f"slices={self.slice_count}:bframes={bframes}:keyint={self.gop}:scenecut=40"
         if self.codec == "h264":
             # Otherwise slice threads decide the number of slices.
             return f"{common}:sliced-threads=0:threads=1"

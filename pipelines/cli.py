@@ -85,6 +85,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="what runs the generative method's network (default: auto, the fastest here)",
     )
     video.add_argument(
+        "--lookahead",
+        type=int,
+        metavar="N",
+        help="access units that repair may look ahead, which come out that much later (default: 2, live 0)",
+    )
+    video.add_argument(
         "--encoder",
         metavar="NAME",
         help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
@@ -117,6 +123,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         encoder=EncoderSettings(args.encoder, args.crf, args.preset or _live_preset(args)),
         method=args.method,
         engine=args.engine,
+        lookahead=args.lookahead,
         output_format=args.format,
         input_format=args.input_format,
         overwrite=args.overwrite,

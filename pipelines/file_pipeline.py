@@ -20,6 +20,7 @@ from typing import Any, Literal
 import av
 from av.video.stream import VideoStream
 
+from concealer.decoder import MOST_AHEAD
 from concealer.repair import Method, Repairer
 from pipelines import addresses, output_file
 from pipelines.encoder import EncoderSettings, PictureEncoder
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 _LIVE_DEADLINE_MS = 20.0
 """What repair of one picture may cost where pictures keep coming."""
+
+_LOOKAHEAD = 2
+"""Access units to look ahead where that delays nobody."""
 
 Action = Literal["repaired", "encoded", "copied", "analysed"]
 
@@ -59,6 +63,8 @@ class Settings:
     """Encode video without damage too."""
     dry_run: bool = False
     """Analyse only: no output."""
+    lookahead: int | None = None
+    """Access units to look ahead in repair; None = 2 for a file or pipe, 0 for a live input."""
     reconnect: bool = False
     """Open a live input again when it ends or falls silent."""
     keep_partial: bool = False
@@ -152,6 +158,9 @@ class _Run:
     def _check(self, source: str) -> None:
         self._settings.encoder.check()
         check_engine(self._settings.engine)
+        ahead = self._settings.lookahead
+        if ahead is not None and not 0 <= ahead <= MOST_AHEAD:
+            raise UsageError(f"look-ahead must be 0 to {MOST_AHEAD} access units, got {ahead}")
         report = self._settings.report
         if report is not None and os.path.realpath(report) in (
             os.path.realpath(name) for name in (source, self._target or "") if name not in ("", "-")
@@ -199,11 +208,18 @@ class _Run:
     def _make_tracks(self, encode: set[int], repair: bool, track_taint: bool) -> None:
         repairers = self._make_repairers(encode) if repair else {}
         self._tracks = {
-            index: Track(self._source, index, repairers.get(index), track_taint, self._settings.threads)
+            index: Track(
+                self._source, index, repairers.get(index), track_taint, self._settings.threads, self._lookahead
+            )
             for index in sorted(encode)
         }
         if self._settings.report is not None:
-            head = {"input": self._source.label, "output": self._target, "streams": self._describe_tracks()}
+            head = {
+                "input": self._source.label,
+                "output": self._target,
+                "lookahead": self._lookahead if repair else 0,
+                "streams": self._describe_tracks(),
+            }
             self._report = Report(self._settings.report, head)
 
     def _make_repairers(self, encode: set[int]) -> dict[int, Repairer]:
@@ -217,6 +233,12 @@ class _Run:
         network = generative_or_none(method, engine) if encode else None
         deadline = _LIVE_DEADLINE_MS if self._source.live else None
         return {index: Repairer(method, deadline, network() if network else None) for index in encode}
+
+    @property
+    def _lookahead(self) -> int:
+        if self._settings.lookahead is not None:
+            return self._settings.lookahead
+        return 0 if self._source.live else _LOOKAHEAD
 
     def _describe_tracks(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from concealer.decoder import ConcealingDecoder, DecodedPicture
-from concealer.repair import MOTION_METHODS, Repairer, predicted_motion
+from concealer.repair import MOTION_METHODS, Repairer, measured_motion, predicted_motion
 from pipelines.report import Totals, is_damaged
 from pipelines.source import Source, VideoPayload
 from pipelines.timing import PictureClock
@@ -25,7 +25,10 @@ class ShownPicture:
 class Track:
     """Decodes one video stream and keeps its counts."""
 
-    def __init__(self, source: Source, index: int, repair: Repairer | None, track_taint: bool, threads: int) -> None:
+    def __init__(
+        self, source: Source, index: int, repair: Repairer | None, track_taint: bool, threads: int, lookahead: int = 0
+    ) -> None:
+        """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks."""
         self.index = index
         self.time_base = source.time_base(index)
         self.rate = source.rate(index)
@@ -36,8 +39,15 @@ class Track:
         self.output_order = array("q")
         """Of an elementary stream: numbers of the payloads in the order in which their pictures come out."""
         self._source = source
-        motion = predicted_motion if repair is not None and repair.method in MOTION_METHODS else None
-        self._options = {"repair": repair, "motion": motion, "threads": threads, "track_taint": track_taint}
+        moves = repair is not None and repair.method in MOTION_METHODS
+        self._options = {
+            "repair": repair,
+            "motion": predicted_motion if moves else None,
+            "measure": measured_motion if moves else None,
+            "lookahead": lookahead if moves else 0,
+            "threads": threads,
+            "track_taint": track_taint,
+        }
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))
         self.interval = max(interval, 1)

@@ -185,12 +185,12 @@ class H264Assembler(PictureAssembler):
         pocs = [poc, *(self._poc.decode(h) for h in pictures[1:])]
         au.poc = min(pocs)
         restart = first.is_idr or any(h.has_mmco5 for h in pictures)
-        if lost and not restart and self._order.precedes_all_recent(poc):
-            # An IDR picture was lost with all that followed it: frame_num counts from it.
+        if (lost or au.is_reference) and not restart and self._order.precedes_all_recent(poc):
+            # An IDR picture was lost with all that followed it: frame_num and POC count from it.
             step = self._order.step
-            lost = [(n, poc - step * (first.frame_num - n)) for n in range(first.frame_num)[-16:]]
+            lost = [(n, max(0, poc - step * (first.frame_num - n)) if n else 0) for n in range(first.frame_num)[-16:]]
             restart = True
-            leading = len(lost)
+            leading = max(len(lost), poc // step)
         else:
             leading = 0
         base = 0 if any(h.has_mmco5 for h in pictures) else au.poc

@@ -32,6 +32,16 @@ def h264_lost_picture_header(like: h264.SliceHeader, frame_num: int, poc: int, i
     return h
 
 
+def hevc_lost_picture_reference(poc: int, references: Collection[int]) -> int | None:
+    """POC of the one reference that `hevc_lost_picture_header` uses; None if there is none."""
+    kept = _by_distance(poc, references)
+    return poc + kept[0] if kept else None
+
+
+def _by_distance(poc: int, references: Collection[int]) -> list[int]:
+    return sorted({other - poc for other in references} - {0}, key=abs)
+
+
 def hevc_lost_picture_header(like: hevc.SliceHeader, poc: int, references: Collection[int]) -> hevc.SliceHeader | None:
     """Header of a P picture (TRAIL_R) that uses one reference, for `hevc_inter_standin`.
 
@@ -39,7 +49,7 @@ def hevc_lost_picture_header(like: hevc.SliceHeader, poc: int, references: Colle
     pictures to keep, of which the nearest to `poc` is used; the farthest are dropped if the decoded picture
     buffer cannot hold them. None if there is none.
     """
-    kept = sorted({other - poc for other in references} - {0}, key=abs)
+    kept = _by_distance(poc, references)
     # The picture itself takes a place too (A.4.2).
     kept = kept[: max(1, like.sps.max_dec_pic_buffering - 1)]
     if not kept:

@@ -1,6 +1,7 @@
 """The decoder hook: picture buffers in decode order, stand-ins, and the damage of each picture."""
 
+from concealer.decoder.lookahead import MOST_AHEAD
 from concealer.decoder.outputs import DecodedPicture
 from concealer.decoder.session import ConcealingDecoder, RepairFn
 
-__all__ = ["ConcealingDecoder", "DecodedPicture", "RepairFn"]
+__all__ = ["MOST_AHEAD", "ConcealingDecoder", "DecodedPicture", "RepairFn"]

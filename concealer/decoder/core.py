@@ -64,7 +64,12 @@ class DecoderCore:
         self._context = open_context(codec, threads)
         self._sentinel = Sentinel(seed) if codec == "hevc" else None
         self._hook = BufferHook(self._context, self._sentinel.write if self._sentinel else None)
-        self._status = ErrorStatus(libav().context_pointer(self._context)) if codec == "h264" else None
+        self._status = ErrorStatus(self.context_pointer) if codec == "h264" else None
+
+    @property
+    def context_pointer(self) -> int:
+        """Address of the AVCodecContext."""
+        return libav().context_pointer(self._context)
 
     @property
     def sample_aspect_ratio(self) -> Fraction | None:

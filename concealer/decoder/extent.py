@@ -10,6 +10,7 @@ import numpy.typing as npt
 from concealer.bitstream.access_unit import AccessUnit, Slice
 from concealer.damage import BLOCK, Damage, DamageMap
 from concealer.decoder.core import Decoded
+from concealer.decoder.prepare import Prepared
 
 Blocks = npt.NDArray[np.bool_]
 _EARLIER = 0.15
@@ -31,6 +32,20 @@ def range_blocks(first: int, end: int, au: AccessUnit, damage: DamageMap) -> Blo
     units = np.zeros(au.rows * au.cols, bool)
     units[max(first, 0) : max(end, 0)] = True
     return to_blocks(units.reshape(au.rows, au.cols), au.unit, damage)
+
+
+def known_damage(damage: DamageMap, au: AccessUnit, prepared: Prepared, decoded: Decoded, all_arrived: bool) -> None:
+    """Mark all that the parser and the decoder tell of the picture of `au`.
+
+    all_arrived: the picture's slices start where those of the picture before did, so none is missing.
+    """
+    # Without its IDR picture the decoder may not have taken over a new size yet: the parser's map does not fit.
+    if (-(-au.width // BLOCK), -(-au.height // BLOCK)) != damage.state.shape[::-1]:
+        damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
+    elif prepared.nals is not au.nals or decoded.undecoded is not None or decoded.concealed is not None:
+        mark_known_losses(damage, au)
+        mark_slices(damage, au, prepared.orphans, "slice unusable")
+        mark_decoder_findings(damage, au, decoded, all_arrived)
 
 
 def mark_known_losses(damage: DamageMap, au: AccessUnit) -> None:

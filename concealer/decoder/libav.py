@@ -118,12 +118,17 @@ def read_memory(address: int, length: int) -> bytes:
         return b""
 
 
-def read_private_data(context_pointer: int) -> tuple[int, bytes]:
-    """(address, bytes) of the decoder's private data, as many bytes as are mapped up to 256 kB.
+def private_data_pointer(context_pointer: int) -> int:
+    """Address of the decoder's private data.
 
     AVCodecContext begins {av_class, log_level_offset + codec_type, codec, codec_id + codec_tag, priv_data}.
     """
-    pointer = int.from_bytes(read_memory(context_pointer + 32, 8), "little")
+    return int.from_bytes(read_memory(context_pointer + 32, 8), "little")
+
+
+def read_private_data(context_pointer: int) -> tuple[int, bytes]:
+    """(address, bytes) of the decoder's private data, as many bytes as are mapped up to 256 kB."""
+    pointer = private_data_pointer(context_pointer)
     pages = []
     for offset in range(0, _PRIVATE_SCAN_BYTES, 4096):
         page = read_memory(pointer + offset, 4096)

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import hevc
-from concealer.bitstream.access_unit import AccessUnit
+from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.bits import BitstreamError
 from concealer.bitstream.hevc_inter_standin import coding_order, hevc_inter_standin
+from concealer.bitstream.lost_picture_header import hevc_lost_picture_reference
 from concealer.bitstream.nal import NalUnit
 
 log = logging.getLogger(__name__)
@@ -33,14 +34,7 @@ def stand_ins(au: AccessUnit, field: FieldFn | None) -> list[tuple[int, NalUnit]
     """
     if au.codec != "hevc" or not au.coverage.reliable or not au.coverage.lost.any():
         return []
-    header = next(
-        (
-            piece.header
-            for piece in au.slices
-            if isinstance(piece.header, hevc.SliceHeader) and piece.header.slice_type != hevc.I
-        ),
-        None,
-    )
+    header = inter_header(au)
     if header is None or header.pps.tiles:
         return []
     order = coding_order(header.sps, header.pps)
@@ -58,6 +52,25 @@ def stand_ins(au: AccessUnit, field: FieldFn | None) -> list[tuple[int, NalUnit]
         log.debug("no stand-in slice: %s", error)
         return []
     return written
+
+
+def inter_header(au: AccessUnit) -> hevc.SliceHeader | None:
+    """Header of the picture's first P or B slice, which the stand-ins take over; None if none arrived."""
+    headers = (piece.header for piece in au.slices)
+    return next((h for h in headers if isinstance(h, hevc.SliceHeader) and h.slice_type != hevc.I), None)
+
+
+def first_references(key: AccessUnit | MissingPicture, previous: AccessUnit | None) -> list[int]:
+    """Output orders of reference 0 of each list that a HEVC picture's stand-ins use; empty where it can't be told."""
+    if isinstance(key, MissingPicture):
+        known = key.references or (() if previous is None or previous.poc is None else (previous.poc,))
+        nearest = hevc_lost_picture_reference(key.poc, known)
+        return [] if nearest is None else [key.order + nearest - key.poc]
+    header = inter_header(key)
+    if header is None or key.poc is None:
+        return []
+    deltas = [_first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
+    return [key.order + delta for delta in deltas if delta is not None]
 
 
 def _motion(
@@ -78,11 +91,18 @@ def _motion(
     return np.stack(wanted)
 
 
-def _first_reference(header: hevc.SliceHeader, which: int) -> int | None:
-    """POC difference of entry 0 of reference list `which` (8.3.4); None if it is a long-term picture."""
+def reference_deltas(header: hevc.SliceHeader, which: int) -> list[int | None]:
+    """POC differences of the entries of reference list `which` (8.3.4); None for a long-term picture."""
     past = [delta for delta, used in header.short_term_rps.negative if used]
     future = [delta for delta, used in header.short_term_rps.positive if used]
     candidates = [*past, *future] if which == 0 else [*future, *past]
-    entries = header.list_modification[which]
-    index = entries[0] if entries else 0
-    return candidates[index] if index < len(candidates) else None
+    if not candidates:
+        return []
+    total = len(candidates) + sum(used for _, used, _ in header.long_term)
+    entries = header.list_modification[which] or tuple(index % total for index in range(header.num_ref_idx[which]))
+    return [candidates[index] if index < len(candidates) else None for index in entries]
+
+
+def _first_reference(header: hevc.SliceHeader, which: int) -> int | None:
+    deltas = reference_deltas(header, which)
+    return deltas[0] if deltas else None

@@ -18,34 +18,32 @@ from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.nal import Codec, NalUnit, join_annexb, parse_extradata
 from concealer.bitstream.standin import lost_picture_standin
 from concealer.bitstream.stream import StreamParser
-from concealer.damage import BLOCK, Damage, DamageMap
+from concealer.damage import Damage, DamageMap
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import Decoded, DecoderCore, PlainCore
-from concealer.decoder.extent import (
-    estimate_broken,
-    mark_decoder_findings,
-    mark_junk,
-    mark_known_losses,
-    mark_slices,
-)
+from concealer.decoder.extent import estimate_broken, known_damage, mark_junk
 from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
+from concealer.decoder.lookahead import MOST_AHEAD, REFERENCES, Key, LookAhead
+from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.shadow import History, Painted, Shadow, Step
+from concealer.decoder.teaching import MeasureFn, teach_vectors
 from concealer.decoder.timeline import Timeline
+from concealer.outlook import Outlook
 from concealer.picture import Picture
 
 log = logging.getLogger(__name__)
 
-RepairFn = Callable[[Picture, DamageMap, Sequence[Picture]], Any]
-"""repair(picture, damage, references) edits `picture.planes` inside the hole; its result is passed on untouched."""
+RepairFn = Callable[..., Any]
+"""repair(picture, damage, references) edits `picture.planes` inside the hole; its result is passed on untouched.
+
+Where a look-ahead shows what follows, an `Outlook` is passed as fourth argument.
+"""
 
 MotionFn = Callable[[int, int, Sequence[Picture], int, int], npt.NDArray[np.int16] | None]
 """motion(order, toward, references, top, bottom) of a picture not decoded yet: see `repair.predicted_motion`."""
-
-_REFERENCES = 5
-"""Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
 
 
 class ConcealingDecoder:
@@ -66,18 +64,22 @@ class ConcealingDecoder:
         *,
         repair: RepairFn | None = None,
         motion: MotionFn | None = None,
+        measure: MeasureFn | None = None,
         stand_ins: bool = True,
         container_framed: bool = False,
         threads: int = 1,
         track_taint: bool = False,
         probe_breaks: bool = True,
         hook: bool = True,
+        lookahead: int = 0,
     ) -> None:
         """
         codec: "h264" or "hevc".
         extradata: the container's avcC/hvcC box or Annex B headers, if it has any.
         repair: paints holes; None only analyses.
         motion: predicts how the blocks of lost HEVC slices moved; None takes them for still.
+        measure: tells how repaired HEVC blocks moved, so that pictures which inherit their vectors inherit good ones;
+            where that can be told to the decoder, `motion` is not needed. None leaves what the stand-ins hold.
         stand_ins: put written slices in place of lost HEVC ones; False leaves their blocks undecoded, for comparison.
         container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
         threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
@@ -86,7 +88,12 @@ class ConcealingDecoder:
             block where they go wrong; False estimates the block from the share of bytes before it: no picture then
             takes longer than its decoding and repair, at about the same quality (within 0.3 dB on ten clips).
         hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
+        lookahead: access units that wait so that repair sees what follows; pictures come out that much later.
+
+        Raises ValueError for a look-ahead outside 0..`MOST_AHEAD`.
         """
+        if not 0 <= lookahead <= MOST_AHEAD:
+            raise ValueError(f"lookahead must be 0..{MOST_AHEAD}, got {lookahead}")
         self._codec = codec
         self._parser = StreamParser(codec, extradata, container_framed=container_framed)
         self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
@@ -96,10 +103,21 @@ class ConcealingDecoder:
         self._track_taint = track_taint
         self._probe_breaks = probe_breaks
         self._core = _open_core(codec, threads, hook)
+        self._measure = measure
+        self._store = open_store(self._core) if isinstance(self._core, DecoderCore) and stand_ins else None
+        if measure is not None and self._store is not None:
+            self._motion = None
+        self._lookahead = LookAhead(
+            codec,
+            lookahead if self.hooked and repair is not None else 0,
+            self._run_repair,
+            partial(teach_vectors, measure),
+        )
         self._outputs = OutputQueue(self._complete, self._synthesise)
-        self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=_REFERENCES)
+        self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=REFERENCES)
         self._shown: deque[Picture] = deque(maxlen=2)
         self._timeline = Timeline()
+        self._leap = 0
         self._history = History()
         self._taint_shadow: Shadow | None = None
         self._junk_shadow: Shadow | None = None
@@ -138,11 +156,12 @@ class ConcealingDecoder:
         units = self._parser.push(
             payload, pts=pts, dts=dts, duration=duration, gaps=gaps, truncated=truncated, complete=complete
         )
-        return [picture for unit in units for picture in self._access_unit(unit)]
+        return [picture for unit in units for picture in self._come_in(unit)]
 
     def flush(self) -> list[DecodedPicture]:
         """The pictures still held back; call once at the end of the stream."""
-        out = [picture for unit in self._parser.flush() for picture in self._access_unit(unit)]
+        out = [picture for unit in self._parser.flush() for picture in self._come_in(unit)]
+        out += [picture for unit in self._lookahead.drain() for picture in self._access_unit(unit)]
         for frame in self._core.flush():
             out += self._outputs.put(frame)
         return out + self._outputs.flush()
@@ -150,6 +169,7 @@ class ConcealingDecoder:
     def close(self) -> None:
         """Free the decoders and our share of their buffers. Pictures already put out stay valid."""
         self._drop_shadows()
+        self._lookahead.close()
         self._recent.clear()
         self._core.close()
 
@@ -158,7 +178,7 @@ class ConcealingDecoder:
     def _access_unit(self, au: AccessUnit) -> list[DecodedPicture]:
         out: list[DecodedPicture] = []
         for missing in au.missing_before:
-            out += self._missing_picture(missing)
+            out += self._missing_picture(missing, au)
         if au.is_idr:
             self._drop_shadows()
             self._history.restart()
@@ -175,20 +195,45 @@ class ConcealingDecoder:
             self._hollow.append(record)
             return out
         self._hollow.clear()
-        self._timeline.learn(au.order, au.pts)
         record = self._record(au.order, au.pts, au.duration, au.kind)
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
         self._headers = []
         decoded = self._core.decode(payload, record.index)
-        self._settle(record, decoded, payload, au, prepared, other)
+        self._settle(record, decoded, payload, (au, au), au, prepared, other)
         self._previous = au
         for frame in decoded.frames:
             out += self._outputs.put(frame)
         return out
 
-    def _missing_picture(self, missing: MissingPicture) -> list[DecodedPicture]:
-        """A reference picture never arrived: decode a stand-in in its place and repair all of it."""
+    def _come_in(self, au: AccessUnit) -> list[DecodedPicture]:
+        """An access unit arrives; the pictures of the one whose turn it is then."""
+        self._place(au)
+        if au.poc is not None:
+            self._timeline.learn(au.order, au.pts)
+        due = self._lookahead.push(au)
+        return [] if due is None else self._access_unit(due)
+
+    def _place(self, au: AccessUnit) -> None:
+        """Where H.264 pictures are missing before `au`, believe its time rather than what it counts.
+
+        A lost IDR picture begins to count frame_num and POC anew, which looks like many lost pictures and a leap.
+        """
+        au.order += self._leap
+        missing = [replace(one, order=one.order + self._leap) for one in au.missing_before]
+        place = self._timeline.behind_all(au.pts) if missing and au.codec == "h264" else None
+        if place is not None and place[0] != au.order:
+            order, room, step = place
+            self._leap += order - au.order
+            au.order = order
+            # frame_num counts the reference pictures since the IDR picture, that one among them.
+            missing = missing[-max(1, min(room, au.frame_num or 1)) :]
+            missing = [replace(m, order=order - step * (len(missing) - i)) for i, m in enumerate(missing)]
+        au.missing_before = missing
+
+    def _missing_picture(self, missing: MissingPicture, before: AccessUnit) -> list[DecodedPicture]:
+        """A reference picture before `before` never arrived: decode a stand-in in its place and repair all of it."""
+        key = missing
         if self._hollow:  # its access unit did arrive, but without a slice
             record = self._hollow.pop(0)
             missing = replace(missing, poc=missing.poc + record.order - missing.order, order=record.order)
@@ -202,7 +247,7 @@ class ConcealingDecoder:
             return []
         payload = join_annexb(stand_in)
         decoded = self._core.decode(payload, record.index)
-        self._settle(record, decoded, payload)
+        self._settle(record, decoded, payload, (key, before))
         return [picture for frame in decoded.frames for picture in self._outputs.put(frame)]
 
     def _settle(
@@ -210,11 +255,15 @@ class ConcealingDecoder:
         record: Record,
         decoded: Decoded,
         payload: bytes,
+        place: tuple[Key, AccessUnit],
         au: AccessUnit | None = None,
         prepared: Prepared | None = None,
         other: bytes | None = None,
     ) -> None:
-        """Find the damage of the picture just decoded, have it repaired, keep the shadows in step."""
+        """Find the damage of the picture just decoded, have it repaired, keep the other decoders in step.
+
+        place: what the look-ahead knows the picture by, and the access unit whose turn it is.
+        """
         buffer = decoded.buffer
         if buffer is None and self.hooked:
             record.damage = _all_lost(*self._last_size())
@@ -233,13 +282,7 @@ class ConcealingDecoder:
         if au is None or prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
         else:
-            # Without its IDR picture the decoder may not have taken over a new size yet: the parser's map does not fit.
-            if (-(-au.width // BLOCK), -(-au.height // BLOCK)) != damage.state.shape[::-1]:
-                damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
-            elif prepared.nals is not au.nals or decoded.undecoded is not None or decoded.concealed is not None:
-                mark_known_losses(damage, au)
-                mark_slices(damage, au, prepared.orphans, "slice unusable")
-                mark_decoder_findings(damage, au, decoded, self._same_starts(au))
+            known_damage(damage, au, prepared, decoded, self._same_starts(au))
         if buffer is None:
             if au is not None:
                 estimate_broken(damage, au)
@@ -259,8 +302,14 @@ class ConcealingDecoder:
         holed = damage.any_hole
         if holed:
             damage.decoder_filled = decoded.concealed is not None
-            record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent])
-        self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage) if holed else None)
+            outlook = self._lookahead.outlook(*place, self._previous, self._history, self._recent)
+            record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent], outlook)
+        hole = damage.hole if holed else None
+        vectors = teach_vectors(
+            self._measure, self._store, picture, buffer, hole, place[0], self._previous, self._recent
+        )
+        self._lookahead.settled(*place, buffer, vectors)
+        self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage, vectors) if holed else None)
         self._recent.append((picture, buffer))
 
     def _find_junk(self, damage: DamageMap, au: AccessUnit, buffer: Buffer, other: bytes) -> None:
@@ -323,11 +372,15 @@ class ConcealingDecoder:
     def _predict(self, motion: MotionFn, order: int, toward: int, top: int, bottom: int) -> Any:
         return motion(order, toward, [picture for picture, _ in self._recent], top, bottom)
 
-    def _run_repair(self, picture: Picture, damage: DamageMap, references: list[Picture]) -> Any:
+    def _run_repair(
+        self, picture: Picture, damage: DamageMap, references: list[Picture], outlook: Outlook | None = None
+    ) -> Any:
         if self._repair is None:
             return None
         same_size = [r for r in references if (r.width, r.height) == (picture.width, picture.height)]
         try:
+            if outlook is not None:
+                return self._repair(picture, damage, same_size, outlook)
             return self._repair(picture, damage, same_size)
         except Exception:  # the stream goes on whatever a repair method does
             log.exception("repair failed, picture %d stays as decoded", picture.order)

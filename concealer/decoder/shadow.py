@@ -23,6 +23,7 @@ from concealer.damage import DamageMap
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import DecoderCore
 from concealer.decoder.extent import Blocks, differing_blocks
+from concealer.decoder.motion_store import Field, open_store
 from concealer.picture import Plane
 
 log = logging.getLogger(__name__)
@@ -38,19 +39,29 @@ class Painted:
 
     masks: tuple[npt.NDArray[np.bool_], ...]
     values: tuple[npt.NDArray[Any], ...]
+    vectors: Field | None = None
+    """The picture's motion field after repair (HEVC), if the decoder was told."""
 
     @classmethod
-    def of(cls, planes: tuple[Plane, ...], damage: DamageMap) -> Painted:
-        """Take the samples of `planes` inside the hole of `damage`."""
+    def of(cls, planes: tuple[Plane, ...], damage: DamageMap, vectors: Field | None = None) -> Painted:
+        """Take the samples of `planes` inside the hole of `damage`, and the vectors."""
         masks = []
         for index, plane in enumerate(planes):
             shift_x = int(index > 0 and plane.shape[1] < planes[0].shape[1])
             shift_y = int(index > 0 and plane.shape[0] < planes[0].shape[0])
             masks.append(damage.hole_pixels(shift_x, shift_y)[: plane.shape[0], : plane.shape[1]])
-        return cls(tuple(masks), tuple(plane[mask] for plane, mask in zip(planes, masks, strict=True)))
+        values = tuple(plane[mask] for plane, mask in zip(planes, masks, strict=True))
+        return cls(tuple(masks), values, None if vectors is None else vectors.copy())
+
+    def paint(self, planes: tuple[Plane, ...], flip: int = 0) -> None:
+        """Put the samples where they were taken, in another decoder's picture; `flip`: bits to change in each."""
+        for plane, mask, values in zip(planes, self.masks, self.values, strict=True):
+            if mask.shape == plane.shape:
+                plane[mask] = np.bitwise_xor(values, values.dtype.type(flip))
 
     def size(self) -> int:
-        return sum(mask.nbytes + value.nbytes for mask, value in zip(self.masks, self.values, strict=True))
+        samples = sum(mask.nbytes + value.nbytes for mask, value in zip(self.masks, self.values, strict=True))
+        return samples + (0 if self.vectors is None else self.vectors.nbytes)
 
 
 @dataclass
@@ -99,6 +110,7 @@ class Shadow:
 
     def __init__(self, codec: Codec, history: History, fill: Literal["same", "different"]) -> None:
         self._core = DecoderCore(codec, seed=1)
+        self._store = open_store(self._core)
         self._fill = fill
         self._agreed = 0
         self._buffer: Buffer | None = None
@@ -117,10 +129,10 @@ class Shadow:
         if self._buffer is None:
             return
         flip = 0 if self._fill == "same" else 1 << (self._buffer.layout.bit_depth - 1)
-        for plane, mask, values in zip(self._buffer.planes, painted.masks, painted.values, strict=True):
-            if mask.shape == plane.shape:
-                # Flipping the top bit moves every sample by half the range: prediction carries that on undiminished.
-                plane[mask] = np.bitwise_xor(values, values.dtype.type(flip))
+        # Flipping the top bit moves every sample by half the range: prediction carries that on undiminished.
+        painted.paint(self._buffer.planes, flip)
+        if self._store is not None and painted.vectors is not None:
+            self._store.copy(self._buffer, painted.vectors)
 
     def differences(self, main: Buffer) -> Blocks | None:
         """16x16 grid of luma blocks that differ from the main decoder's picture; None if they can't be compared."""

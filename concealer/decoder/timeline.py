@@ -42,6 +42,20 @@ class Timeline:
         order = nearest + round((pts - time) / slope)
         return None if order in self._known else order
 
+    def behind_all(self, pts: int | None) -> tuple[int, int, int] | None:
+        """(order, room, step) of a picture shown at `pts`, later than all known ones; None if too little is known.
+
+        room: pictures that have their place between the last known one and it; step: order from one to the next.
+        """
+        slope = self._slope()
+        if slope is None or pts is None:
+            return None
+        last, time = max(self._known.items())
+        orders = sorted(self._known)
+        step = min(b - a for a, b in zip(orders, orders[1:], strict=False))
+        order = last + step * round((pts - time) / (slope * step))
+        return (order, (order - last) // step - 1, step) if order > last else None
+
     def _slope(self) -> float | None:
         """Time per step of order."""
         pairs = sorted(self._known.items())

@@ -28,6 +28,9 @@ UNTRIED_MOTION = 2.0
 """Factor on the expected error of motion that no received sample speaks for: flow fits the pictures it was found in
 better than the next one."""
 
+REACH_POWER = 0.7
+"""Growth of that factor with the time such motion has to go on for: four pictures on, it is more often wrong."""
+
 
 def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Array]:
     """Logarithm of each candidate's expected error in the window, (n, h, w) float32 on the error grid, and the
@@ -52,8 +55,8 @@ def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Arr
         return from_rim, mean
     if not trust.any():
         # Nothing was received to try motion on: it must make the references agree far better than standing still does.
-        prior = np.array([0.0 if c.flow is None else np.log(UNTRIED_MOTION) for c in candidates], np.float32)
-        return np.log(np.stack(doubts) + floor) + prior[:, None, None], mean
+        prior = np.log([1.0 if c.flow is None else UNTRIED_MOTION * c.reach**REACH_POWER for c in candidates])
+        return np.log(np.stack(doubts) + floor) + prior.astype(np.float32)[:, None, None], mean
     # Blurred like the disagreement it is compared with.
     near = np.maximum(cv2.blur(trust, (5, 5)), 1e-3)
     local = np.stack([cv2.blur(one, (5, 5)) for one in seen]) / near

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ class Candidate:
     """(h', w', 2) float32."""
     flow: Array | None = None
     """Flow-grid flow of the window, for candidates that are one warp."""
+    reach: float = 1.0
+    """Time that motion has to go on for, in units of the time it was seen over; at least 1."""
     doubt: Array | None = None
     """(h, w) float32 on the error grid of the window: how far two references disagree about this candidate, as
     mean absolute luma difference; known inside the hole too. None if there is only one reference."""
@@ -89,7 +92,7 @@ def fill_flow(site: Site, seen: Array, predicted: Array) -> tuple[Array, Array]:
     return filled, cv2.add(predicted, more)
 
 
-def _disagreement(difference: Array, step: int) -> Array:
+def disagreement(difference: Array, step: int) -> Array:
     """Local mean of a (h, w) absolute difference; cells of `step` samples, 5 x 5 of them averaged."""
     return cv2.blur(to_grid(difference, step), (5, 5))
 
@@ -109,11 +112,16 @@ def _doubt_steady(site: Site, last: Layer, older: Layer, flow: Array | None) -> 
             for layer, reach in ((last, 1.0), (older, further))
         )
         difference = cv2.absdiff(near, far)
-    return _disagreement(difference, site.step // site.scale)
+    return disagreement(difference, site.step // site.scale)
 
 
-def from_past(site: Site, last: Layer, older: Layer | None, light: bool) -> list[Candidate]:
-    """Candidates from the last one or two pictures before the damaged one."""
+def from_past(
+    site: Site, last: Layer, older: Layer | None, light: bool, ahead: Sequence[tuple[str, Array]] = ()
+) -> list[Candidate]:
+    """Candidates from the last one or two pictures before the damaged one.
+
+    ahead: names and flows to `last`, of the whole region, that later pictures suggest.
+    """
     # Nothing received to see motion on (whole picture lost), or no time to look.
     look = site.flow_trusted and not (light and older is not None)
     predicted, seen = both(
@@ -129,11 +137,16 @@ def from_past(site: Site, last: Layer, older: Layer | None, light: bool) -> list
         wanted += [("filled", filled[cut]), ("acc", acc[cut])]
     elif seen is not None:
         wanted.append(("filled", site.spread_flow(seen)[cut]))
+    for name, flow in ahead:
+        wanted.append((name, flow[cut]))
+        if seen is not None:
+            wanted.append((f"acc_{name}", cv2.add(flow, site.spread_flow(cv2.subtract(seen, flow)))[cut]))
 
     def paint(named: tuple[str, Array | None]) -> Candidate:
         name, flow = named
         candidate = warp(site, last, flow, name)
         if older is not None:
+            candidate.reach = max(1.0, abs(_ratio(site.now.order - last.order, last.order - older.order)))
             candidate.doubt = _doubt_steady(site, last, older, flow)
         return candidate
 
@@ -177,7 +190,7 @@ def _pair(
 ) -> tuple[Candidate, Candidate, Candidate]:
     """Both and their average, with the doubt that their difference casts on all three."""
     both = average(past, future, share, name)
-    past.doubt = _disagreement(cv2.absdiff(past.luma, future.luma), site.step)
+    past.doubt = disagreement(cv2.absdiff(past.luma, future.luma), site.step)
     future.doubt = both.doubt = past.doubt
     return past, future, both
 

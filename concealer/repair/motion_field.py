@@ -13,10 +13,10 @@ from concealer.repair.flow import Array, dense_flow, extrapolate, interpolate, s
 
 _MARGIN = 64
 """Luma rows above and below the wanted ones that flow is computed on: motion reaches over the border."""
-_COARSE_WIDTH = 640
+COARSE_WIDTH = 640
 """Wider pictures are searched at half resolution."""
 _CELL = 8
-_LONGEST = 2**13
+LONGEST = 2**13
 """Quarter samples; HEVC allows 2**15, no real motion between neighbours comes near."""
 
 
@@ -42,7 +42,7 @@ def predicted_motion(
         return None
     other = min(across or behind, key=lambda r: abs(r.order - toward))
     rows = slice(max(0, top - _MARGIN), min(goal.height, bottom + _MARGIN))
-    scale = 2 if goal.width > _COARSE_WIDTH else 1
+    scale = 2 if goal.width > COARSE_WIDTH else 1
     at_goal, at_other = (_luma(picture, rows, scale) for picture in (goal, other))
     seen = dense_flow(at_goal, at_other, scale)
     further = [r for r in behind if abs(r.order - order) > abs(other.order - order)]
@@ -63,7 +63,12 @@ def predicted_motion(
 
 def _luma(picture: Picture, rows: slice, scale: int) -> Array:
     """uint8 luma of `rows`, reduced by `scale`."""
-    luma: Array = picture.planes[0][rows]
+    return reduced(picture, (rows, slice(None)), scale)
+
+
+def reduced(picture: Picture, part: tuple[slice, slice], scale: int) -> Array:
+    """uint8 luma of a part, reduced by `scale`."""
+    luma: Array = picture.planes[0][part]
     if picture.bit_depth > 8:
         luma = (luma >> (picture.bit_depth - 8)).astype(np.uint8)
     if scale == 1:
@@ -81,5 +86,5 @@ def _quarter_cells(flow: Array, start: int, picture: Picture, top: int, bottom: 
     low, high = ((row * _CELL - start) * per_cell / _CELL for row in (first, last))
     part = flow[int(low) : max(int(np.ceil(high)), int(low) + 1)]
     cells = cv2.resize(part, (field.shape[1], last - first), interpolation=cv2.INTER_AREA)
-    field[first:last] = np.clip(np.rint(cells * 4), -_LONGEST, _LONGEST)
+    field[first:last] = np.clip(np.rint(cells * 4), -LONGEST, LONGEST)
     return field

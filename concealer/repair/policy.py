@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.damage import DamageMap
+from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.crop import regions
 from concealer.repair.deadline import CostModel, Level
+from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.memory import keep_freed_memory
 from concealer.repair.outcome import RepairOutcome
@@ -83,11 +85,13 @@ class Repairer:
         """Time that the network took in this picture: it has a cost model of its own."""
         keep_freed_memory()
 
-    def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
+    ) -> RepairOutcome:
         """Paint the hole of `picture` in place; every sample outside `damage.hole_pixels` stays as it is.
 
         references: already decoded and repaired pictures in any order, past and future told apart by `order`;
-        those of another size or format are ignored.
+        those of another size or format are ignored. outlook: what follows, where it was looked at.
 
         Raises ValueError if the damage map or the chroma planes are not of the picture's size.
         """
@@ -113,7 +117,7 @@ class Repairer:
             share = float(np.count_nonzero(site.window_hole)) / samples
             later = self._costs.expected(level, areas[index + 1 :], two_sided) / 1e3
             until = None if ends is None else ends - later
-            method, notes = self._paint(site, damage.decoder_filled, usable, level, until)
+            method, notes = self._paint(site, damage.decoder_filled, usable, level, until, outlook)
             painted[method] += share  # type: ignore[assignment]
             for name, value in notes.items():
                 detail[name] += value * share  # type: ignore[assignment]
@@ -125,7 +129,13 @@ class Repairer:
         return RepairOutcome(best, spent, blocks, notes)
 
     def _paint(
-        self, site: Site, decoder_filled: bool, references: list[Picture], level: Level, until: float | None
+        self,
+        site: Site,
+        decoder_filled: bool,
+        references: list[Picture],
+        level: Level,
+        until: float | None,
+        outlook: Outlook | None,
     ) -> tuple[str, dict[str, float]]:
         """Repair one region; returns the method that was kept and its figures. until: clock time the network has."""
         if not references and decoder_filled and self.method != "spatial" and site.picture.kind in ("P", "B"):
@@ -140,7 +150,7 @@ class Repairer:
             return "copy", {}
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
-        proposals = propose(site, references, light=level == "light")
+        proposals = propose(site, references, light=level == "light", outlook=outlook)
         errors, seen = expected_errors(site, proposals)
         weights = soft_weights(errors)
         luma, chroma = mix(site, proposals, weights)
@@ -201,14 +211,19 @@ class Repairer:
         return notes["misfit"] > (SAME_SCENE_MISFIT if known else OTHER_SCENE_MISFIT)
 
 
-def propose(site: Site, references: list[Picture], *, light: bool) -> list[Candidate]:
+def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None) -> list[Candidate]:
     """Temporal candidates from the nearest references, on both sides in time if there are any."""
     past = sorted((r for r in references if r.order < site.now.order), key=lambda r: -r.order)
     future = sorted((r for r in references if r.order > site.now.order), key=lambda r: r.order)
     if past and future:
         return from_both(site, site.layer(past[0]), site.layer(future[0]), light)
     near = past or future
-    return from_past(site, site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None, light)
+    last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
+    if outlook is None or light or future:
+        return from_past(site, last, older, light)
+    candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook))
+    doubt_what_next_refutes(site, candidates)
+    return candidates
 
 
 def join_own(site: Site, luma: Array, chroma: Array | None) -> tuple[Array, Array | None]:

@@ -93,6 +93,10 @@ class Site:
         gray = to_grid(luma, self.scale)
         return Layer(luma, chroma, cv2.convertScaleAbs(gray), picture.order)
 
+    def gray(self, picture: Picture) -> Array:
+        """The region's luma on the flow grid, uint8."""
+        return cv2.convertScaleAbs(to_grid(_samples(picture.planes[0][self.region.slices()], self.gain), self.scale))
+
     @property
     def flow_window(self) -> tuple[slice, slice]:
         """The window on the flow grid."""

@@ -1,0 +1,283 @@
+"""Looking ahead: access units wait here for their turn while a scout decodes them.
+
+The main decoder cannot look ahead itself, because its reference pictures are repaired in line. The scout is a second
+decoder that keeps step with it and runs ahead of it where there is a hole. It has the luma of its holes repaired as
+well as can be done without knowing what follows, but paints their chroma in a colour that no picture has: where that
+turns up in later pictures, they were predicted from a hole. Once the main decoder has repaired a picture, the scout
+gets its samples and vectors.
+
+The scout starts at the first hole by decoding everything since the last IDR once more and stops when there was none for
+long, so an undamaged stream pays nothing but the wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream.access_unit import AccessUnit, MissingPicture
+from concealer.bitstream.nal import Codec, join_annexb
+from concealer.bitstream.standin import lost_picture_standin
+from concealer.damage import Damage, DamageMap
+from concealer.decoder.buffers import Buffer
+from concealer.decoder.core import Decoded, DecoderCore
+from concealer.decoder.extent import known_damage, mark_slices
+from concealer.decoder.motion_store import Field, open_store
+from concealer.decoder.prepare import Prepared, prepare
+from concealer.decoder.received_motion import open_reader
+from concealer.decoder.shadow import History
+from concealer.outlook import TAINT_CELL, Ahead, Outlook, ReceivedMotion
+from concealer.picture import Picture, Plane
+
+log = logging.getLogger(__name__)
+
+_IDLE = 300
+"""Access units without a hole after which the scout stops."""
+MOST_AHEAD = 32
+"""Longest look-ahead."""
+_MARK = 24
+"""Excess of Cb over Cr (8-bit scale), beyond what the last picture shows near by, that tells the mark (255)."""
+_NEAR = 5
+"""Cells of 8 luma samples around a place that count as near by."""
+
+REFERENCES = 5
+"""Decoded pictures offered to repair: two on either side would do, B-pyramids interleave more."""
+
+Key = AccessUnit | MissingPicture
+PaintFn = Callable[[Picture, DamageMap, list[Picture]], Any]
+TeachFn = Callable[..., Any]
+
+
+@dataclass
+class _Seen:
+    """One picture of the scout that the main decoder has not come to yet."""
+
+    key: Key
+    order: int
+    buffer: Buffer
+    received: ReceivedMotion | None
+
+
+class LookAhead:
+    """The waiting access units, and the scout when there is one."""
+
+    def __init__(self, codec: Codec, depth: int, paint: PaintFn, teach: TeachFn) -> None:
+        """depth: access units that wait. paint, teach: repair a hole, tell a decoder how its blocks moved."""
+        self._codec = codec
+        self._paint = paint
+        self._teach = teach
+        self._depth = depth
+        self._waiting: deque[AccessUnit] = deque()
+        self._scout: Scout | None = None
+        self._quiet = 0
+
+    def push(self, au: AccessUnit) -> AccessUnit | None:
+        """Take in the next access unit; the one whose turn it is now, if any."""
+        if not self._depth:
+            return au
+        self._waiting.append(au)
+        return self._waiting.popleft() if len(self._waiting) > self._depth else None
+
+    def drain(self) -> Iterator[AccessUnit]:
+        """The access units still waiting."""
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def outlook(
+        self,
+        key: Key,
+        au: AccessUnit,
+        previous: AccessUnit | None,
+        history: History,
+        references: Sequence[tuple[Picture, Buffer]],
+    ) -> Outlook | None:
+        """What follows the picture of `key`, in which the main decoder just found a hole; None if nothing is known.
+
+        au: the access unit whose turn it is; `key` itself, or the one before which the picture of `key` is missing.
+        previous: the one before it. history: what the main decoder got before `key`. references: its latest pictures.
+        """
+        if not self._waiting:
+            return None
+        self._quiet = 0
+        if self._scout is None:
+            if not history.complete:
+                return None
+            log.debug("scout starts after %d pictures", len(history))
+            self._scout = Scout(self._codec, history, previous, references, self._paint, self._teach)
+            self._scout.decode(au, late=key is au)
+        for unit in (au, *self._waiting):
+            self._scout.decode(unit)
+        return self._scout.outlook(key, references[-1][0] if references else None)
+
+    def settled(self, key: Key, au: AccessUnit, buffer: Buffer, vectors: Field | None) -> None:
+        """The main decoder's picture of `key` is final; `vectors`: its motion field, if that can be read."""
+        if self._scout is None:
+            return
+        self._scout.decode(au)
+        self._scout.follow(key, buffer, vectors)
+        self._quiet += 1
+        if self._quiet > _IDLE:
+            self.close()
+
+    def close(self) -> None:
+        """Free the scout."""
+        if self._scout is not None:
+            self._scout.close()
+            self._scout = None
+
+
+class Scout:
+    """The decoder that runs ahead."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        history: History,
+        previous: AccessUnit | None,
+        references: Sequence[tuple[Picture, Buffer]],
+        paint: PaintFn,
+        teach: TeachFn,
+    ) -> None:
+        """Decode `history` once more. references: the pictures it ends with."""
+        self._paint = paint
+        self._teach = teach
+        luma = ((replace(picture, planes=picture.planes[:1]), buffer) for picture, buffer in references)
+        self._references: deque[tuple[Picture, Buffer]] = deque(luma, maxlen=REFERENCES)
+        self._core = DecoderCore(codec, seed=2)
+        self._store = open_store(self._core)
+        self._reader = open_reader(self._core, self._store)
+        self._previous = previous
+        self._seen: deque[_Seen] = deque()
+        self._decoded: deque[AccessUnit] = deque(maxlen=MOST_AHEAD + 1)
+        for step in history:
+            decoded = self._core.decode(step.payload, 0)
+            if step.painted is not None and decoded.buffer is not None:
+                step.painted.paint(decoded.buffer.planes)
+                if self._store is not None and step.painted.vectors is not None:
+                    self._store.copy(decoded.buffer, step.painted.vectors)
+
+    def decode(self, au: AccessUnit, *, late: bool = False) -> None:
+        """Decode `au` unless that is done already, and mark its holes.
+
+        late: pictures missing before it were decoded before.
+        """
+        if any(done is au for done in self._decoded):
+            return
+        self._decoded.append(au)
+        for missing in () if late else au.missing_before:
+            stand_in = None if self._previous is None else lost_picture_standin(self._previous, missing)
+            if stand_in:
+                self._keep(missing, missing.order, self._core.decode(join_annexb(stand_in), 0))
+        prepared = prepare(au)
+        if not prepared.slices:
+            return
+        self._keep(au, au.order, self._core.decode(join_annexb(prepared.nals), 0), prepared)
+        self._previous = au
+
+    def outlook(self, key: Key, last: Picture | None) -> Outlook | None:
+        """The picture of `key` and those decoded behind it; None if either is missing."""
+        places = [place for place, seen in enumerate(self._seen) if seen.key is key]
+        if not places:
+            return None
+        now = _picture(self._seen[places[0]])
+        later = [seen for place, seen in enumerate(self._seen) if place > places[0]]
+        alike = [seen for seen in later if seen.buffer.planes[0].shape == now.planes[0].shape]
+        if not alike:
+            return None
+        usual = None if last is None or last.planes[0].shape != now.planes[0].shape else _cells(last.planes, now)
+        ahead = (Ahead(_picture(seen), _tainted(seen, now, usual), seen.received) for seen in alike)
+        return Outlook(now, tuple(ahead), inherited=self._core.codec == "hevc")
+
+    def follow(self, key: Key, buffer: Buffer, vectors: Field | None) -> None:
+        """Take over the main decoder's picture of `key`; what was seen before it is done with."""
+        if not any(seen.key is key for seen in self._seen):
+            return
+        while True:
+            seen = self._seen.popleft()
+            if seen.key is key:
+                break
+        if [p.shape for p in seen.buffer.planes] == [p.shape for p in buffer.planes]:
+            for own, plane in zip(seen.buffer.planes, buffer.planes, strict=True):
+                np.copyto(own, plane)
+        if vectors is not None and self._store is not None:
+            self._store.copy(seen.buffer, vectors)
+
+    def close(self) -> None:
+        self._seen.clear()
+        self._references.clear()
+        self._core.close()
+
+    def _keep(self, key: Key, order: int, decoded: Decoded, prepared: Prepared | None = None) -> None:
+        buffer = decoded.buffer
+        if buffer is None:
+            return
+        height, width = buffer.planes[0].shape
+        damage = DamageMap(width, height)
+        if isinstance(key, MissingPicture) or prepared is None:
+            damage.mark(damage.state >= 0, Damage.LOST)
+        else:
+            known_damage(damage, key, prepared, decoded, all_arrived=False)
+            mark_slices(damage, key, (piece for piece in key.slices if piece.nal.damaged_at is not None), "")
+        # Luma alone: chroma carries the mark.
+        picture = Picture(buffer.planes[:1], buffer.layout.bit_depth, order=order)
+        if isinstance(key, AccessUnit):
+            picture.kind, picture.pts = key.kind, key.pts
+        if damage.any_hole:
+            damage.decoder_filled = decoded.concealed is not None
+            self._paint(picture, damage, [p for p, _ in self._references])
+            _mark(buffer.planes, buffer.layout.bit_depth, damage)
+            self._teach(self._store, picture, buffer, damage.hole, key, self._previous, self._references)
+        self._references.append((picture, buffer))
+        received = None
+        if self._reader is not None and isinstance(key, AccessUnit):
+            received = self._reader.read(buffer, key)
+        elif self._reader is not None and isinstance(key, MissingPicture):
+            self._reader.stood_in(key)
+        self._seen.append(_Seen(key, order, buffer, received))
+
+
+def _picture(seen: _Seen) -> Picture:
+    return Picture(
+        seen.buffer.planes, seen.buffer.layout.bit_depth, order=seen.order, pts=getattr(seen.key, "pts", None)
+    )
+
+
+def _mark(planes: tuple[Plane, ...], bit_depth: int, damage: DamageMap) -> None:
+    """Paint the hole's chroma: all blue, no red."""
+    if len(planes) != 3:
+        return
+    shift_x = int(planes[1].shape[1] < planes[0].shape[1])
+    shift_y = int(planes[1].shape[0] < planes[0].shape[0])
+    hole = damage.hole_pixels(shift_x, shift_y)[: planes[1].shape[0], : planes[1].shape[1]]
+    planes[1][hole] = (1 << bit_depth) - 1
+    planes[2][hole] = 0
+
+
+def _cells(planes: tuple[Plane, ...], like: Picture) -> npt.NDArray[np.float32]:
+    """Mean excess of Cb over Cr (8-bit scale) of every cell of 8x8 luma samples."""
+    rows, cols = -(-like.height // TAINT_CELL), -(-like.width // TAINT_CELL)
+    excess = cv2.subtract(planes[1], planes[2], dtype=cv2.CV_32F)
+    high, wide = (TAINT_CELL >> shift for shift in reversed(like.chroma_shift()))
+    padded = cv2.copyMakeBorder(
+        excess, 0, rows * high - excess.shape[0], 0, cols * wide - excess.shape[1], cv2.BORDER_REPLICATE
+    )
+    small = cv2.resize(padded, (cols, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(small * np.float32(2.0 ** (8 - like.bit_depth)), np.float32)
+
+
+def _tainted(seen: _Seen, now: Picture, usual: npt.NDArray[np.float32] | None) -> npt.NDArray[np.bool_]:
+    """Where `seen` carries the mark. usual: `_cells` of a picture without any."""
+    if len(seen.buffer.planes) != 3 or usual is None:
+        return np.ones((-(-now.height // TAINT_CELL), -(-now.width // TAINT_CELL)), np.bool_)
+    near = cv2.dilate(usual, np.ones((_NEAR, _NEAR), np.uint8))
+    found = _cells(seen.buffer.planes, now) > near + np.float32(_MARK)
+    # A block's rim may have taken a little over.
+    grown: npt.NDArray[np.bool_] = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return grown

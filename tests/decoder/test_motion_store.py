@@ -1,0 +1,58 @@
+"""Vectors in the decoder's memory: found, read back, and what is written there is what later pictures inherit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from concealer.bitstream.hevc_sets import Sps
+from concealer.decoder.core import DecoderCore
+from concealer.decoder.motion_store import MotionStore, received_vectors, write_vectors
+from concealer.picture import Picture
+from concealer.repair import measured_motion
+from tests.bitstream.splicing import parse
+from tests.media import clip, encode_bytes
+
+
+def test_what_is_written_is_read_back_and_changes_later_pictures_only() -> None:
+    aus = parse(encode_bytes(clip(8, 352, 288), "hevc", crf=20, extra={"ctu": 32}), "hevc")
+    payloads = [b"".join(b"\0\0\0\1" + nal.data for nal in au.nals) for au in aus]
+
+    def lumas(disturb: bool) -> list[np.ndarray]:
+        core, out = DecoderCore("hevc"), []
+        store = MotionStore(core)
+        for index, (au, payload) in enumerate(zip(aus, payloads, strict=True)):
+            buffer = core.decode(payload, index).buffer
+            assert buffer is not None and isinstance(au.sps, Sps)
+            if disturb and index == 4:
+                field = store.field(buffer, au.sps)
+                assert field is not None
+                hole = np.zeros((18, 22), np.bool_)
+                hole[4:12] = True
+                motion = np.full((18, 22, 2), 37, np.int16)
+                write_vectors(field, au.sps, 0, motion, hole)
+                vectors, known = received_vectors(field, au.sps, 0, np.zeros_like(hole))
+                assert (vectors[hole & known] == 37).all() and (hole & known).any()
+                assert not (vectors[~hole & known] == 37).all()
+            out.append(buffer.planes[0].copy())
+        core.close()
+        return out
+
+    whole, disturbed = lumas(False), lumas(True)
+    assert all(np.array_equal(a, b) for a, b in zip(whole[:5], disturbed[:5], strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(whole[5:], disturbed[5:], strict=True))
+
+
+def test_measured_motion_is_that_of_a_shifted_picture() -> None:
+    rng = np.random.default_rng(0)
+    import cv2
+
+    texture = cv2.GaussianBlur(rng.integers(0, 255, (200, 260)).astype(np.uint8), (0, 0), 2.0)
+    reference = Picture((np.ascontiguousarray(texture[20:164, 20:196]),), order=0)
+    moved = Picture((np.ascontiguousarray(texture[23:167, 15:191]),), order=1)
+    hole = np.zeros((9, 11), np.bool_)
+    hole[3:6, 2:9] = True
+    nothing, nowhere = np.zeros((9, 11, 2), np.int16), np.zeros((9, 11), np.bool_)
+    vectors = measured_motion(moved, hole, reference, nothing, nowhere)
+    assert vectors is not None
+    assert not vectors[~hole].any()
+    assert np.abs(vectors[hole] - np.array([-20, 12])).max() <= 1
