@@ -123,6 +123,7 @@ class ConcealingDecoder:
         self._junk_shadow: Shadow | None = None
         self._previous: AccessUnit | None = None
         self._hollow: list[Record] = []
+        self._unfinished: Callable[[], None] | None = None
         self._index = 0
         self._scene = 0
         self._rooted = False
@@ -168,6 +169,7 @@ class ConcealingDecoder:
 
     def close(self) -> None:
         """Free the decoders and our share of their buffers. Pictures already put out stay valid."""
+        self._unfinished = None
         self._drop_shadows()
         self._lookahead.close()
         self._recent.clear()
@@ -177,8 +179,10 @@ class ConcealingDecoder:
 
     def _access_unit(self, au: AccessUnit) -> list[DecodedPicture]:
         out: list[DecodedPicture] = []
+        self._finish()
         for missing in au.missing_before:
             out += self._missing_picture(missing, au)
+            self._finish()
         if au.is_idr:
             self._drop_shadows()
             self._history.restart()
@@ -305,12 +309,33 @@ class ConcealingDecoder:
             outlook = self._lookahead.outlook(*place, self._previous, self._history, self._recent)
             record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent], outlook)
         hole = damage.hole if holed else None
-        vectors = teach_vectors(
-            self._measure, self._store, picture, buffer, hole, place[0], self._previous, self._recent
+        teach = partial(
+            teach_vectors,
+            self._measure,
+            self._store,
+            picture,
+            buffer,
+            hole,
+            place[0],
+            self._previous,
+            tuple(self._recent),
         )
-        self._lookahead.settled(*place, buffer, vectors)
-        self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage, vectors) if holed else None)
+
+        def finish() -> None:
+            vectors = teach()
+            self._lookahead.settled(*place, buffer, vectors)
+            self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage, vectors) if holed else None)
+
+        self._unfinished = finish
+        if self._track_taint:  # which is told with the picture
+            self._finish()
         self._recent.append((picture, buffer))
+
+    def _finish(self) -> None:
+        """What the picture before leaves to do before the next one is decoded; it need not wait for that itself."""
+        if self._unfinished is not None:
+            finish, self._unfinished = self._unfinished, None
+            finish()
 
     def _find_junk(self, damage: DamageMap, au: AccessUnit, buffer: Buffer, other: bytes) -> None:
         """HEVC slices with a known damaged byte: decode them once more with other junk behind it, mark what differs."""

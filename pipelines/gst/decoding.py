@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream.nal import Codec
-from concealer.damage import DamageMap
+from concealer.damage import BLOCK, DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture
 from concealer.picture import Picture
-from concealer.repair import MOTION_METHODS, Method, Repairer, RepairOutcome, predicted_motion
+from concealer.repair import MOTION_METHODS, Method, Repairer, RepairOutcome, measured_motion
 from concealer.repair.generative import GenerativeRepair
 from pipelines.generative import open_in_background
 from pipelines.gst.intake import Feed
@@ -28,11 +28,10 @@ log = logging.getLogger(__name__)
 
 _LEAST_MS = 1.0
 """Shortest deadline given to a repair: the cheapest way is taken then."""
-_MOTION_MS = 4e-5
-"""Milliseconds per luma sample that predicting the motion of a lost slice is expected to take before it was measured;
-writing it takes as long again."""
-_REPAIR_MS = 8.0
-"""Time that must be left for the repair behind it: motion first and a light repair is better than a full one alone."""
+_MEASURING_MS = 6e-5
+"""Milliseconds per repaired luma sample that measuring its motion is expected to take before it was timed."""
+_MEASURING_SHARE = 0.5
+"""Part of the deadline that it may take."""
 _REMEMBERED = 64
 _JUMP = 1_000_000_000
 """Nanoseconds back in time beyond which the stream's clock was set anew."""
@@ -55,7 +54,7 @@ class PacedRepair:
         self.method: Method = "auto"
         self.deadline_ms: float | None = None
         self._began = 0.0
-        self._motion_ms = _MOTION_MS
+        self._measuring_ms = _MEASURING_MS
 
     def begin(self, deadline_ms: float | None) -> None:
         """An access unit comes next; all of it is to take `deadline_ms`."""
@@ -79,21 +78,26 @@ class PacedRepair:
         repairer.deadline_ms = None if left is None else max(left, _LEAST_MS)
         return repairer(picture, damage, references)
 
-    def motion(
-        self, order: int, toward: int, references: Sequence[Picture], top: int, bottom: int
+    def measure(
+        self,
+        picture: Picture,
+        hole: npt.NDArray[np.bool_],
+        reference: Picture,
+        received: npt.NDArray[np.int16],
+        known: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.int16] | None:
-        """Motion of a lost slice (`predicted_motion`), None where the method or the time left forbids it."""
-        if self.method not in MOTION_METHODS or not references:
+        """Motion of the blocks just repaired (`measured_motion`), None where it would take too much of the time of the
+        access unit that waits for it, the next one."""
+        if self.method not in MOTION_METHODS:
             return None
-        samples = (bottom - top) * references[-1].width
-        left = self._left()
-        if left is not None and left < _REPAIR_MS + 2 * samples * self._motion_ms:
-            self._motion_ms += 0.05 * (_MOTION_MS - self._motion_ms)  # what was slow once gets another chance
+        samples = int(np.count_nonzero(hole)) * BLOCK * BLOCK
+        if self.deadline_ms is not None and samples * self._measuring_ms > _MEASURING_SHARE * self.deadline_ms:
+            self._measuring_ms += 0.05 * (_MEASURING_MS - self._measuring_ms)  # what was slow gets another chance
             return None
         began = time.perf_counter()
-        field = predicted_motion(order, toward, references, top, bottom)
-        self._motion_ms += 0.3 * ((time.perf_counter() - began) * 1e3 / samples - self._motion_ms)
-        return field
+        vectors = measured_motion(picture, hole, reference, received, known)
+        self._measuring_ms += 0.3 * ((time.perf_counter() - began) * 1e3 / samples - self._measuring_ms)
+        return vectors
 
     def _left(self) -> float | None:
         if self.deadline_ms is None:
@@ -135,7 +139,7 @@ class StreamDecoder:
             codec,
             extradata,
             repair=self.repair,
-            motion=self.repair.motion,
+            measure=self.repair.measure,
             container_framed=framed,
             threads=threads,
             track_taint=track_taint,
