@@ -125,6 +125,8 @@ def stream_row(
 ) -> Row:
     """Decode a damaged stream, one access unit at a time; milliseconds from its payload to its repaired picture."""
     generative = GenerativeRepair(engine) if engine is not None and method in ("auto", "generative") else None
+    if generative is not None:
+        generative.rehearse()
     repair = Repairer(method, deadline, generative)
     repairs: list[float] = []
     used: Counter[str] = Counter()

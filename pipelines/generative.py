@@ -56,7 +56,13 @@ def open_generative(engine: str = "auto", zoo: Zoo | None = None) -> Callable[[]
                 reasons.append(f"{entry.name}: the zoo has no network for landmarks")
                 continue
         log.info("generative repair by %s on %s", entry.name, compiled)
-        return lambda: GenerativeRepair(compiled, locate=locate, structure=structure)
+
+        def make() -> GenerativeRepair:
+            repair = GenerativeRepair(compiled, locate=locate, structure=structure)
+            repair.rehearse()
+            return repair
+
+        return make
     raise NoNetworkError(f"no network for generative repair: {'; '.join(reasons) or 'none in the zoo'}")
 
 

@@ -49,11 +49,17 @@ MOST_ERROR = 255.0
 DEVIATIONS = 3.0
 """Mean deviations above the usual time of a call that are reckoned with."""
 
+AROUND_MS = 5.0
+"""Cutting, pasting, judging and mixing as expected before it was measured (a hole of 1280 x 80, two cores)."""
+
 FIRST_MS = 20.0
 """Time there must be before the first call, of which nothing is known."""
 
-RESERVE_MS = 2.0
-"""Kept for what comes after: writing the samples into the picture."""
+SLACK = 0.8
+"""Part of the time left that a proposal may be expected to take: the rest is for writing it, and for being wrong."""
+
+LONGEST_REST = 32
+"""Most occasions passed over after the network has failed to fit again and again."""
 
 
 class Port(Protocol):
@@ -135,12 +141,21 @@ class GenerativeRepair:
         self._failed = False
         self._ran = 0
         """Crops of the proposal being made."""
+        self._rests = {kind: Rest() for kind in ("motion", "spatial")}
         self._found: tuple[int, Sequence[Square]] | None = None
         """Squares of the picture of this output order: its regions share them."""
 
     def forget(self) -> None:
         """Another scene begins: nothing that was seen before helps any more."""
         self._tracks.forget()
+
+    def rehearse(self) -> None:
+        """Find out what a crop costs, before the first picture that has a deadline. Raises what the network raises."""
+        shapes = {port.name: (1, *port.shape) for port in self._network.inputs}
+        for _ in range(3):
+            began = time.perf_counter()
+            self._network.run({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+            self._costs.learn(1, (time.perf_counter() - began) * 1e3 + AROUND_MS)
 
     def propose(
         self,
@@ -158,11 +173,16 @@ class GenerativeRepair:
         improve stays as it is, bit by bit. The report's figures: "fit_network", its error on the denied samples in
         units of the other's, and "share_of_network", its mean weight in the hole.
         """
+        rest = None if beside is None else self._rests[beside]
+        if rest is not None and rest.goes_on():
+            return Proposal(luma, chroma, {})
         began = time.perf_counter()
         self._ran = 0
         proposal = self._propose(site, luma, chroma, references, allowed_ms, beside)
         if self._ran:
             self._costs.learn(self._ran, (time.perf_counter() - began) * 1e3)
+            if rest is not None:
+                rest.learn("share_of_network" in proposal.notes)
         return proposal
 
     def _propose(
@@ -260,6 +280,23 @@ class GenerativeRepair:
         return cv2.multiply(np.ascontiguousarray(plane), filled.cover)
 
 
+class Rest:
+    """Passes over a growing number of occasions while the network is found not to fit, none once it does."""
+
+    def __init__(self) -> None:
+        self._length = self._left = 0
+
+    def goes_on(self) -> bool:
+        """Whether this occasion is passed over."""
+        self._left -= self._left > 0
+        return self._left > 0
+
+    def learn(self, fitted: bool) -> None:
+        """Take in how the network did when it was tried."""
+        self._length = 0 if fitted else min(LONGEST_REST, 2 * self._length + 1)
+        self._left = self._length
+
+
 class CallCosts:
     """What proposals have taken, from cutting to mixing, by number of crops."""
 
@@ -271,9 +308,9 @@ class CallCosts:
         """How many of `wanted` crops can be expected to be done in time; one at most before anything was measured."""
         if allowed_ms is None:
             return wanted
-        left = allowed_ms - RESERVE_MS
         if not self._mean:
-            return min(wanted, 1) if left >= FIRST_MS else 0
+            return min(wanted, 1) if allowed_ms >= FIRST_MS else 0
+        left = allowed_ms * SLACK
         return next((count for count in range(wanted, 0, -1) if self.expected(count) <= left), 0)
 
     def expected(self, count: int) -> float:

@@ -229,6 +229,34 @@ def test_no_time_no_network() -> None:
     assert methods[1:] == ["spatial", "spatial"]
 
 
+def test_rehearsal_bars_a_network_that_is_too_slow() -> None:
+    clean, old, squares = cut_scene()
+    network, generative = knowing(clean, squares, wait=0.05)
+    generative.rehearse()
+    rehearsed = len(network.seen)
+    fixed, damage = damaged(clean, blocks(clean, *HOLE))
+    assert Repairer(deadline_ms=45.0, generative=generative)(fixed, damage, old).method == "spatial"
+    assert len(network.seen) == rehearsed
+
+
+def test_a_network_that_never_fits_is_tried_more_and_more_rarely() -> None:
+    clean, old, squares = cut_scene()
+    network, generative = knowing(clean, squares, noise=80.0)
+    repair = Repairer(generative=generative)
+    tried = []
+    for _ in range(40):
+        before = len(network.seen)
+        fixed, damage = damaged(clean, blocks(clean, *HOLE))
+        repair(fixed, damage, old)
+        tried.append(len(network.seen) > before)
+    assert [index for index, was in enumerate(tried) if was] == [0, 1, 4, 11, 26]
+    network.noise = 0.0
+    for _ in range(40):
+        fixed, damage = damaged(clean, blocks(clean, *HOLE))
+        method = repair(fixed, damage, old).method
+    assert method == "generative"
+
+
 def test_costs_are_learnt() -> None:
     costs = CallCosts()
     assert costs.affordable(5, None) == 5
@@ -237,9 +265,9 @@ def test_costs_are_learnt() -> None:
     for _ in range(50):
         costs.learn(1, 10.0)
         costs.learn(4, 20.0)
-    assert costs.affordable(4, 23.0) == 4
-    assert costs.affordable(8, 43.0) == 8
-    assert costs.affordable(8, 28.0) == 5
+    assert costs.affordable(4, 26.0) == 4
+    assert costs.affordable(8, 51.0) == 8
+    assert costs.affordable(8, 33.0) == 5
     assert costs.affordable(4, 13.0) == 1
     assert costs.affordable(4, 5.0) == 0
     steady = costs.expected(1)
