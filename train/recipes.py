@@ -33,7 +33,7 @@ _CAPACITY = {64: (1024, 128), 128: (2048, 160), 256: (4096, 192)}
 CODEC_MASKS = "codec-masks.safetensors"
 WINDOW = 6
 """W: pictures in a group."""
-_SMOKE = {"capacity": 512, "most": 16, "width": 4, "hidden": 16}
+_SMOKE = {"capacity": 512, "most": 16, "width": 4, "z_size": 16, "hidden": 16}
 """Sizes of networks in a smoke run, where a network has them."""
 
 

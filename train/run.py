@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import re
 import signal
 import time
 from abc import ABC, abstractmethod
@@ -19,13 +20,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from concealer.networks.weights import save_weights
+from concealer.networks.weights import load_weights, save_weights
 
 log = logging.getLogger("train")
 _LOG_EVERY = 5.0
 """Seconds between lines of the log."""
 _SAVE_EVERY = 120.0
 """Seconds between checkpoints."""
+LIVE = "-live"
+"""Ends the name of a part whose moving average is the part of the name before it."""
 
 
 @dataclass(slots=True)
@@ -60,12 +63,13 @@ class Trainer(ABC):
 def train(trainer: Trainer, folder: Path, steps: int, *, minutes: float | None = None, note: str = "") -> int:
     """Run `trainer` up to `steps` steps in all, or for `minutes`; checkpoints and log go to `folder`.
 
-    Goes on from the checkpoint in `folder` if there is one. Stops after the step at hand on SIGINT or SIGTERM, with
-    a checkpoint. Returns the number of steps done in all. Raises ValueError for a checkpoint of another recipe.
+    Goes on from the checkpoint in `folder`, or from weights if they are there without one. Stops after the step at
+    hand on SIGINT or SIGTERM, with a checkpoint. Returns the number of steps done in all. Raises ValueError for a
+    checkpoint or weights of another recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.safetensors"
-    done, before = _resume(trainer, checkpoint) if checkpoint.exists() else (0, 0.0)
+    done, before = _resume(trainer, checkpoint) if checkpoint.exists() else (_from_weights(trainer, folder), 0.0)
     if done:
         log.info("%s: going on from step %d", folder.name, done)
     board = _tensorboard(folder)
@@ -164,6 +168,24 @@ def _resume(trainer: Trainer, path: Path) -> tuple[int, float]:
                 state.setdefault(int(index), {})[field] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(metadata["step"]), float(metadata["seconds"])
+
+
+def _from_weights(trainer: Trainer, folder: Path) -> int:
+    """Take over the weights in `folder`, if they are all there; optimisers start afresh. Returns the steps they had."""
+    paths = {name: folder / f"{name.removesuffix(LIVE)}.safetensors" for name in trainer.parts}
+    if not all(path.exists() for path in paths.values()):
+        return 0
+    steps = 0
+    for name, part in trainer.parts.items():
+        try:
+            part.network.load_state_dict(load_weights(paths[name]).state_dict())
+        except RuntimeError as error:
+            raise ValueError(f"{paths[name]} does not fit {name}: {str(error).splitlines()[0]}") from None
+        with safe_open(paths[name], framework="pt") as file:
+            found = re.search(r"(\d+) steps$", (file.metadata() or {}).get("note", ""))
+        steps = int(found[1]) if found else 0
+    log.info("%s: weights without a checkpoint: optimisers start afresh", folder.name)
+    return steps
 
 
 class _Stop:

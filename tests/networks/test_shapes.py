@@ -130,13 +130,21 @@ def test_group_is_causal_and_its_state_crosses_groups() -> None:
         assert torch.allclose(prior(later, mask)[0][:, :4], whole[:, :4], atol=1e-6), "the future must not"
 
 
-def test_sequence_starts_as_the_image_prior() -> None:
+def test_sequence_starts_as_the_image_prior_over_time() -> None:
+    """The same picture over and over comes to the image prior's z; another is drawn to those before it."""
     torch.manual_seed(0)
-    prior = GroupedPrior(64, 32, 0, 512, 32).eval()
-    damaged, mask = _damaged(3, 64)
+    prior = GroupedPrior(64, 32, 0, 512, 32, hidden=48).eval()
+    damaged, mask = _damaged(2, 64)
+    first, other = ([0] * 12, [0] * 11 + [1])
     with torch.no_grad():
-        z, _ = prior(damaged[None], mask[None])
-        assert torch.allclose(z[0], prior.prior(damaged, mask), atol=1e-6)
+        alone = prior.prior(damaged, mask)
+        same, _ = prior(damaged[first][None], mask[first][None])
+        mixed, _ = prior(damaged[other][None], mask[other][None])
+    apart = (alone[1] - alone[0]).norm()
+    assert (same[0, -1] - alone[0]).norm() < 0.1 * alone[0].norm()
+    assert 0.5 * apart < (mixed[0, -1] - alone[0]).norm() < 0.9 * apart
+    with pytest.raises(ValueError, match="hidden 16 is less than 32"):
+        GroupedPrior(64, 32, hidden=16)
 
 
 def test_class_labels_reach_generator_and_discriminator() -> None:

@@ -65,6 +65,18 @@ def test_stopped_and_resumed_is_the_same_run(name: str, tmp_path: Path) -> None:
         assert torch.allclose(value, parts[key], atol=1e-6), key
 
 
+def test_weights_without_a_checkpoint_are_gone_on_from(tmp_path: Path) -> None:
+    recipe, folder = RECIPES["style-64"], tmp_path / "style-64"
+    train(recipe.make(_context(tmp_path)), folder, 3)
+    (folder / "checkpoint.safetensors").unlink()
+    trainer = recipe.make(_context(tmp_path))
+    assert train(trainer, folder, 3) == 3, "nothing was left to do"
+    kept = load_weights(folder / "generator.safetensors").state_dict()
+    for name in ("generator", "generator-live"):
+        for key, value in trainer.parts[name].network.state_dict().items():
+            assert torch.allclose(value, kept[key], atol=1e-3), key
+
+
 def test_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     train(RECIPES["refiner-64"].make(_context(tmp_path)), tmp_path / "run", 1)
     with pytest.raises(ValueError, match="belongs to another recipe"):
