@@ -58,6 +58,9 @@ FIRST_MS = 20.0
 SLACK = 0.8
 """Part of the time left that a proposal may be expected to take: the rest is for writing it, and for being wrong."""
 
+DRIFT = 0.01
+"""Part by which costs are forgotten at each occasion that there was no time for."""
+
 LONGEST_REST = 32
 """Most occasions passed over after the network has failed to fit again and again."""
 
@@ -214,21 +217,20 @@ class GenerativeRepair:
         self, site: Site, references: Sequence[Picture], allowed_ms: float | None, error: Array | None
     ) -> Filled | None:
         """Run the network on as many squares as there is time for, those with the most to gain first."""
-        if self._failed:
+        if self._failed or not self._costs.affordable(1, allowed_ms):
             return None
         judged = _denied(site)
         if not judged.any():
             return None  # nothing was received to see or to judge by
         worth = site.window_hole.astype(np.float32) if error is None else _expected(site, error, judged)
-        squares = [s for s in self._squares(site, references) if (site.window_hole & inside(site, s)).any()]
-        squares.sort(key=lambda square: -float(worth[inside(site, square)].sum()))
-        squares = squares[: self._costs.affordable(len(squares), allowed_ms)]
-        if not squares:
-            return None
-        missing = site.window_hole | (judged > 0)
         try:
-            pictures, kept = self._run(site, squares, missing)
-        except Exception as failure:  # whatever an engine raises: the stream goes on without it
+            squares = [s for s in self._squares(site, references) if (site.window_hole & inside(site, s)).any()]
+            squares.sort(key=lambda square: -float(worth[inside(site, square)].sum()))
+            squares = squares[: self._costs.affordable(len(squares), allowed_ms)]
+            if not squares:
+                return None
+            pictures, kept = self._run(site, squares, site.window_hole | (judged > 0))
+        except Exception as failure:  # whatever engines and locators raise: the stream goes on without them
             log.warning("the generative network failed and is not used any more: %s", failure)
             self._failed = True
             return None
@@ -311,7 +313,13 @@ class CallCosts:
         if not self._mean:
             return min(wanted, 1) if allowed_ms >= FIRST_MS else 0
         left = allowed_ms * SLACK
-        return next((count for count in range(wanted, 0, -1) if self.expected(count) <= left), 0)
+        fits = next((count for count in range(wanted, 0, -1) if self.expected(count) <= left), 0)
+        if wanted and not fits:
+            # One slow moment must not bar the network for good.
+            for count in self._mean:
+                self._mean[count] *= 1.0 - DRIFT
+                self._spread[count] *= 1.0 - DRIFT
+        return fits
 
     def expected(self, count: int) -> float:
         """Milliseconds that so many crops will hardly exceed."""
