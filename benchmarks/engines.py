@@ -208,6 +208,8 @@ def measure_streams(store: Store, options: argparse.Namespace) -> None:
     deadlines: tuple[float | None, ...] = (DEADLINE_MS, None)
     if options.quick:
         clips, rates, deadlines = clips[-1:], (0.03,), (DEADLINE_MS,)
+    if options.clip:
+        clips = [clip for clip in clips if clip.name in options.clip]
     engine, weights = None, ""
     if inpainters:
         engine = open_engine(inpainters[0].model("fp32"), options.engine, Options(buckets=(1, 2, 4, 8)))
@@ -235,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where networks run")
     parser.add_argument("--engine", default="auto", help="backend in the stream (default: auto)")
     parser.add_argument("--zoo", type=Path, help="networks of another zoo than the shipped one")
+    parser.add_argument("--clip", nargs="+", metavar="NAME", help="streams of these only: cups-720p, foreman, hdtf")
     parser.add_argument("--seed", type=int, default=1, help="of the losses")
     options = parser.parse_args(arguments)
     out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "engines.json"

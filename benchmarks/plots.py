@@ -57,7 +57,7 @@ def rate_plot(rows: Sequence[Row], path: Path) -> None:
 
 
 def latency_plot(rows: Sequence[Row], path: Path) -> None:
-    """Milliseconds of access units with a repair, median to 99 % by method, one panel per clip. PNG.
+    """Milliseconds of repairs, median to 99 % by method, one panel per clip. PNG.
 
     rows: of measure "stream" with a deadline, all rates.
     """
@@ -75,7 +75,7 @@ def latency_plot(rows: Sequence[Row], path: Path) -> None:
         for place, method in enumerate(methods):
             for index, rate in enumerate(rates):
                 for row in select(part, method=method, rate=rate):
-                    low, high = row.get("hit_p50_ms"), row.get("hit_p99_ms")
+                    low, high = row.get("repair_p50_ms"), row.get("repair_p99_ms")
                     if low is not None and high is not None:
                         x = place + 0.25 * (index - (len(rates) - 1) / 2)
                         axis.plot([x, x], [low, high], color=f"C{index}", lw=3, alpha=0.6)
@@ -87,7 +87,7 @@ def latency_plot(rows: Sequence[Row], path: Path) -> None:
     for index, rate in enumerate(sorted({float(row["rate"]) for row in rows})):
         axes[0][0].plot([], [], "o-", color=f"C{index}", label=f"{100 * rate:g} % of slices lost")
     axes[0][0].legend(fontsize=7)
-    axes[0][0].set_ylabel("access unit with a repair, ms (dot: median, bar: to 99 %)")
+    axes[0][0].set_ylabel("repair of a picture, ms: median to 99 %")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

@@ -72,7 +72,7 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
     if "engines" in results:
         parts += ["## Networks", _made_by(results["engines"]), ENGINES_HEAD, *engine_tables(rows["engines"])]
         if plot and any(row.get("deadline_ms") for row in rows["engines"]):
-            parts += [f"![Milliseconds of an access unit with a repair, by method]({LATENCY_PLOT})"]
+            parts += [f"![Milliseconds of a repair, by method]({LATENCY_PLOT})"]
     return "\n\n".join(parts) + "\n"
 
 
