@@ -8,6 +8,7 @@ python -m benchmarks.engines --only networks --device cuda     # PyTorch eager, 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -116,6 +117,7 @@ def _row_of(subject: Subject, engine: Engine, mode: str, truth: dict[str, Any]) 
         "precision": engine.precision,
         "difference": float(f"{difference:.2e}"),
         "includes": INCLUDES,
+        "load": os.getloadavg()[0],
         "sources": fingerprint(_SOURCES),
     }
 
@@ -179,6 +181,7 @@ def stream_row(
         **_percentiles("hit", hit),
         **_percentiles("whole", whole),
         "pictures_out": len(pictures),
+        "load": os.getloadavg()[0],
         "sources": fingerprint(("concealer", "engines", "benchmarks/engines.py")),
     } | asdict(scores)
 
