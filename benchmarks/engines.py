@@ -8,6 +8,7 @@ python -m benchmarks.engines --only networks --device cuda     # PyTorch eager, 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -116,6 +117,7 @@ def _row_of(subject: Subject, engine: Engine, mode: str, truth: dict[str, Any]) 
         "precision": engine.precision,
         "difference": float(f"{difference:.2e}"),
         "includes": INCLUDES,
+        "load": os.getloadavg()[0],
         "sources": fingerprint(_SOURCES),
     }
 
@@ -125,6 +127,8 @@ def stream_row(
 ) -> Row:
     """Decode a damaged stream, one access unit at a time; milliseconds from its payload to its repaired picture."""
     generative = GenerativeRepair(engine) if engine is not None and method in ("auto", "generative") else None
+    if generative is not None:
+        generative.rehearse()
     repair = Repairer(method, deadline, generative)
     repairs: list[float] = []
     used: Counter[str] = Counter()
@@ -177,6 +181,7 @@ def stream_row(
         **_percentiles("hit", hit),
         **_percentiles("whole", whole),
         "pictures_out": len(pictures),
+        "load": os.getloadavg()[0],
         "sources": fingerprint(("concealer", "engines", "benchmarks/engines.py")),
     } | asdict(scores)
 
@@ -206,6 +211,8 @@ def measure_streams(store: Store, options: argparse.Namespace) -> None:
     deadlines: tuple[float | None, ...] = (DEADLINE_MS, None)
     if options.quick:
         clips, rates, deadlines = clips[-1:], (0.03,), (DEADLINE_MS,)
+    if options.clip:
+        clips = [clip for clip in clips if clip.name in options.clip]
     engine, weights = None, ""
     if inpainters:
         engine = open_engine(inpainters[0].model("fp32"), options.engine, Options(buckets=(1, 2, 4, 8)))
@@ -233,6 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where networks run")
     parser.add_argument("--engine", default="auto", help="backend in the stream (default: auto)")
     parser.add_argument("--zoo", type=Path, help="networks of another zoo than the shipped one")
+    parser.add_argument("--clip", nargs="+", metavar="NAME", help="streams of these only: cups-720p, foreman, hdtf")
     parser.add_argument("--seed", type=int, default=1, help="of the losses")
     options = parser.parse_args(arguments)
     out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "engines.json"

@@ -54,3 +54,40 @@ def rate_plot(rows: Sequence[Row], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
+
+
+def latency_plot(rows: Sequence[Row], path: Path) -> None:
+    """Milliseconds of repairs, median to 99 % by method, one panel per clip. PNG.
+
+    rows: of measure "stream" with a deadline, all rates.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    clips = distinct(rows, "clip")
+    figure, axes = pyplot.subplots(1, len(clips), figsize=(3.6 * len(clips), 3.6), sharey=True, squeeze=False)
+    for axis, clip in zip(axes[0], clips, strict=True):
+        part = select(rows, clip=clip)
+        rates = sorted({float(row["rate"]) for row in part})
+        methods = distinct(part, "method")
+        for place, method in enumerate(methods):
+            for index, rate in enumerate(rates):
+                for row in select(part, method=method, rate=rate):
+                    low, high = row.get("repair_p50_ms"), row.get("repair_p99_ms")
+                    if low is not None and high is not None:
+                        x = place + 0.25 * (index - (len(rates) - 1) / 2)
+                        axis.plot([x, x], [low, high], color=f"C{index}", lw=3, alpha=0.6)
+                        axis.plot([x], [low], "o", color=f"C{index}", ms=5)
+        axis.axhline(float(part[0]["deadline_ms"]), color="#D55E00", lw=1)
+        axis.set_xticks(range(len(methods)), methods, fontsize=8, rotation=30)
+        axis.set_title(f"{clip} {part[0]['width']}x{part[0]['height']}", fontsize=10)
+        axis.grid(alpha=0.3, axis="y")
+    for index, rate in enumerate(sorted({float(row["rate"]) for row in rows})):
+        axes[0][0].plot([], [], "o-", color=f"C{index}", label=f"{100 * rate:g} % of slices lost")
+    axes[0][0].legend(fontsize=7)
+    axes[0][0].set_ylabel("repair of a picture, ms: median to 99 %")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

@@ -26,6 +26,7 @@ from benchmarks.targets import RATE, verdicts
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PLOT = "psnr-over-loss.png"
+LATENCY_PLOT = "latency.png"
 
 _HEAD = """\
 # Benchmarks
@@ -70,6 +71,8 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
         parts += ["## Cost", _made_by(results["latency"]), *latency_tables(rows["latency"])]
     if "engines" in results:
         parts += ["## Networks", _made_by(results["engines"]), ENGINES_HEAD, *engine_tables(rows["engines"])]
+        if plot and any(row.get("deadline_ms") for row in rows["engines"]):
+            parts += [f"![Milliseconds of a repair, by method]({LATENCY_PLOT})"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -107,6 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not results:
         parser.error(f"no results in {options.results}")
     options.docs.mkdir(parents=True, exist_ok=True)
+    live = [row for row in results.get("engines", {}).get("rows", []) if row.get("deadline_ms")]
+    if live:
+        plots.latency_plot(live, options.docs / LATENCY_PLOT)
     sweep = plots.sweep_rows(results.get("quality", {}).get("rows", []))
     if sweep:
         plots.rate_plot(sweep, options.docs / PLOT)

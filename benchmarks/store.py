@@ -47,6 +47,7 @@ def versions() -> dict[str, str]:
         "libavcodec": libraries["libavcodec"],
         "numpy": np.__version__,
         "opencv": cv2.__version__,
+        "openvino": _installed("openvino"),
     }
 
 

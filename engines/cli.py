@@ -18,7 +18,7 @@ from engines.errors import EngineError, one_line
 from engines.measure import INCLUDES, compare, time_engine
 from engines.model import PRECISIONS
 from engines.opening import available, open_engine
-from engines.session import BUCKETS, Options
+from engines.session import BUCKETS, DEVICES, MODES, Options
 from engines.zoo import Zoo, open_zoo
 
 _EPILOG = """\
@@ -66,11 +66,11 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--precision", nargs="+", choices=PRECISIONS, default=None, help="default: auto")
         command.add_argument("--buckets", type=_buckets, default=BUCKETS, metavar="N,N", help="batch sizes")
         command.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: one per core)")
-        command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="for torch, onnxruntime")
+        command.add_argument("--device", choices=DEVICES, default="auto", help="for torch, onnxruntime")
         if name == "verify":
             command.add_argument("--crops", type=Path, help="image, folder or tar of images to compare on")
         if name == "bench":
-            command.add_argument("--mode", choices=("eager", "compiled", "graph"), default="eager", help="of torch")
+            command.add_argument("--mode", choices=MODES, default="eager", help="of torch")
             command.add_argument("--rounds", type=int, default=100, metavar="N", help="calls per batch size")
             command.add_argument("--out", type=Path, metavar="FILE", help="write the JSON to a file too")
     return parser

@@ -46,11 +46,13 @@ def open_engine(
         if not missing:
             try:
                 engine = _open(part, candidate, model, options, warm, progress)
-            except (ModelError, ValueError):
+            except ModelError:
                 raise
             except Exception as error:  # libraries raise whatever they like
                 log.debug("%s failed", candidate, exc_info=True)
-                reason = f"{candidate}: {one_line(error)}"
+                # A wheel whose libraries do not load is there and cannot be imported.
+                advice = f": {part.INSTALL}" if isinstance(error, ImportError) else ""
+                reason = f"{candidate}: {one_line(error)}{advice}"
             else:
                 if worth_saying:
                     log.warning("%s; %s is used instead", "; ".join(worth_saying), candidate)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from engines.model import Precision
+from engines.model import PRECISIONS, Precision
 from engines.tensors import Array, TensorSpec
 
+DEVICES = ("auto", "cpu", "cuda")
+MODES = ("eager", "compiled", "graph")
 BUCKETS = (1, 2, 4, 8, 16)
 """Batch sizes compiled by default."""
 
@@ -32,6 +34,10 @@ class Options:
     def __post_init__(self) -> None:
         if not self.buckets or min(self.buckets) < 1 or list(self.buckets) != sorted(set(self.buckets)):
             raise ValueError(f"buckets must be positive, each once, in rising order; got {self.buckets}")
+        allowed = {"precision": PRECISIONS, "device": DEVICES, "mode": MODES}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} must be {', '.join(values)}; got {getattr(self, name)!r}")
 
 
 class Session(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import cv2
@@ -56,8 +56,14 @@ def open_generative(engine: str = "auto", zoo: Zoo | None = None) -> Callable[[]
                 reasons.append(f"{entry.name}: the zoo has no network for landmarks")
                 continue
         log.info("generative repair by %s on %s", entry.name, compiled)
-        return lambda: GenerativeRepair(compiled, locate=locate, structure=structure)
+        return partial(_rehearsed, compiled, locate, structure)
     raise NoNetworkError(f"no network for generative repair: {'; '.join(reasons) or 'none in the zoo'}")
+
+
+def _rehearsed(network: Engine, locate: Locate | None, structure: Structure | None) -> GenerativeRepair:
+    repair = GenerativeRepair(network, locate=locate, structure=structure)
+    repair.rehearse()
+    return repair
 
 
 class _NotUsableError(Exception):

@@ -46,6 +46,7 @@ STILL_MASKS = (
     "40 %",
 ) + ("codec",)
 CONSISTENCY_MASKS = ("random central", "freehand", "left")
+SHEETS = ("central", "freehand", "codec")
 _REPAIRS = 4
 """Repairs per picture for consistency."""
 _CLIP_PICTURES = 48
@@ -65,6 +66,8 @@ SYSTEMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sg-gan, conv-deconv": ("SG-GAN, its own generator", ("sg-gan-{}/generator", "sg-gan-{}/judge")),
 }
 """Key: title and weights, under the folder of runs; `{}` is the resolution."""
+SEARCHING = ("iterative", "sg-gan")
+"""Keys of the systems that search start with one of these."""
 
 
 class Bench:
@@ -112,9 +115,9 @@ class Bench:
         }
         self._write("about", about)
 
-    def measure(self, group: str) -> None:
-        """One of the groups of measurements."""
-        getattr(self, f"_measure_{group}")()
+    def measure(self, group: str, searches: bool) -> None:
+        """One group of measurements, of the systems that search or of those that do not."""
+        getattr(self, f"_measure_{group}")(searches)
 
     def _weights(self, key: str) -> list[Path]:
         return [self.runs / f"{name.format(self.size)}.safetensors" for name in SYSTEMS[key][1]]
@@ -132,7 +135,7 @@ class Bench:
     def system(self, key: str) -> System:
         """A system with its weights."""
         networks = [load(path, self.device) for path in self._weights(key)]
-        if key.startswith(("iterative", "sg-gan")):
+        if key.startswith(SEARCHING):
             objective = YEH if key.startswith("iterative") else SG_GAN
             return Iterative(cast(Generator, networks[0]), networks[1], objective, self.search_steps)
         if key in ("z+l", "z+s+l"):
@@ -140,10 +143,10 @@ class Bench:
         labels = cast(LabelPredictor, networks[2]) if len(networks) > 2 else None
         return OnePass(cast(NoisePrior, networks[0]), cast(Generator, networks[1]), labels)
 
-    def _loaded(self, searches: bool | None = None) -> list[tuple[str, System]]:
-        """Systems that have weights; those that search or those that do not, or all of them."""
+    def _loaded(self, searches: bool) -> list[tuple[str, System]]:
+        """Systems that have weights and search, or do not."""
         loaded = [(key, self.system(key)) for key in self._systems]
-        return [(key, system) for key, system in loaded if searches is None or system.searches == searches]
+        return [(key, system) for key, system in loaded if system.searches == searches]
 
     # Cells
 
@@ -159,13 +162,18 @@ class Bench:
             known = json.loads(path.read_text(encoding="utf-8"))
             if known.get("weights") == stamp and known.get("pictures") == count:
                 return
-        if self._end is not None and time.monotonic() > self._end:
-            self.left_out += 1
+        if self._late():
             return
         started = time.perf_counter()
         values = make()
         log.info("%s: %s (%.0f s)", name, json.dumps(values)[:160], time.perf_counter() - started)
         self._write(name, {"weights": stamp, "pictures": count} | values)
+
+    def _late(self) -> bool:
+        """Whether time is up; counts what is left out for it."""
+        late = self._end is not None and time.monotonic() > self._end
+        self.left_out += late
+        return late
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{slug(name)}.json"
@@ -197,15 +205,13 @@ class Bench:
 
     # Groups
 
-    def _measure_stills(self) -> None:
-        for searches in (False, True):
-            for name in STILL_MASKS:
-                for key, system in self._loaded(searches):
-                    self._measure_still(key, system, name)
+    def _measure_stills(self, searches: bool) -> None:
         for name in STILL_MASKS:
-            count = len(self.stills)
-            title = f"stills-navier-stokes-none-{name}"
-            self._cell(title, "navier-stokes", count, partial(self._still, None, name, count, "none"))
+            for key, system in self._loaded(searches):
+                self._measure_still(key, system, name)
+            if not searches:
+                title, count = f"stills-navier-stokes-none-{name}", len(self.stills)
+                self._cell(title, "navier-stokes", count, partial(self._still, None, name, count, "none"))
 
     def _measure_still(self, key: str, system: System, mask: str) -> None:
         """Systems that search are given the map of the clean picture alone, as SG-GAN assumes it."""
@@ -242,12 +248,10 @@ class Bench:
             "landmark error": round(float(error.mean()), 4),
         }
 
-    def _measure_consistency(self) -> None:
+    def _measure_consistency(self, searches: bool) -> None:
         for name in CONSISTENCY_MASKS:
-            for key, system in self._loaded():
-                count = (
-                    min(self._count(system), max(2, self.search_count // 2)) if system.searches else len(self.stills)
-                )
+            for key, system in self._loaded(searches):
+                count = max(2, self._count(system) // 2) if searches else len(self.stills)
                 self._cell(f"consistency-{key}-{name}", key, count, partial(self._consistency, system, name, count))
 
     def _consistency(self, system: System, mask: str, count: int) -> dict[str, Any]:
@@ -260,12 +264,11 @@ class Bench:
         generated = self._run(system, damage(images, masks), masks, maps).unflatten(0, (count, _REPAIRS))
         return {"consistency": round(float(np.mean([measures.consistency(each) for each in generated])), 3)}
 
-    def _measure_video(self) -> None:
-        for searches in (False, True):
-            for kind in ("moving", "codec"):
-                for key, system in self._loaded(searches):
-                    lengths = self._lengths(system)
-                    self._cell(f"video-{key}-{kind}", key, sum(lengths), partial(self._video, system, kind, lengths))
+    def _measure_video(self, searches: bool) -> None:
+        for kind in ("moving", "codec"):
+            for key, system in self._loaded(searches):
+                lengths = self._lengths(system)
+                self._cell(f"video-{key}-{kind}", key, sum(lengths), partial(self._video, system, kind, lengths))
 
     def _lengths(self, system: System) -> list[int]:
         lengths = [min(_CLIP_PICTURES, len(clip)) for clip in self.clips.clips]
@@ -299,8 +302,8 @@ class Bench:
             "per clip temporal error": [round(value, 2) for value in flicker],
         }
 
-    def _measure_speed(self) -> None:
-        for key in self._systems:
+    def _measure_speed(self, searches: bool) -> None:
+        for key, _ in self._loaded(searches):
             self._cell(f"speed-{key}", key, 1, partial(self._speed, key))
 
     def _speed(self, key: str) -> dict[str, Any]:
@@ -328,8 +331,9 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def _measure_landmarks(self) -> None:
-        self._cell("landmarks", "landmarks", len(self.stills), self._landmarks)
+    def _measure_landmarks(self, searches: bool) -> None:
+        if not searches:
+            self._cell("landmarks", "landmarks", len(self.stills), self._landmarks)
 
     def _landmarks(self) -> dict[str, Any]:
         """Relative localization error with half of the picture missing, by what finds the landmarks."""
@@ -361,19 +365,22 @@ class Bench:
         )
         return values
 
-    def _measure_sheets(self) -> None:
-        """Contact sheets: original, damaged, then a row for each system."""
-        count = 8
-        batch = self._take(count)
-        for name in ("central", "freehand", "codec"):
-            masks = self._masks(self.codec if name == "codec" else MASKS[name], count)
+    def _measure_sheets(self, searches: bool) -> None:
+        """Contact sheets: original, damaged, then a row for each system. Those that search have one of their own."""
+        if searches and self._late():
+            return
+        systems = self._loaded(searches)
+        batch = self._take(4 if searches else 8)
+        for name in ("central",) if searches else SHEETS:
+            masks = self._masks(self.codec if name == "codec" else MASKS[name], len(batch.images))
             damaged = damage(batch.images, masks)
             maps = self.structure.maps(damaged, masks)
             rows = [batch.images, damaged]
-            for key in self._systems:
-                rows.append(overlay(self._run(self.system(key), damaged, masks, maps), damaged, masks))
-            write_sheet(self.folder / f"{name}.png", rows)
-            log.info("%s: rows original, damaged, %s", self.folder / f"{name}.png", ", ".join(self._systems))
+            for _, system in systems:
+                rows.append(overlay(self._run(system, damaged, masks, maps), damaged, masks))
+            path = self.folder / ("search.png" if searches else f"{name}.png")
+            write_sheet(path, rows)
+            log.info("%s: rows original, damaged, %s", path, ", ".join(key for key, _ in systems))
 
 
 def slug(text: str) -> str:

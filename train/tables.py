@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from train.bench import CONSISTENCY_MASKS, STILL_MASKS, SYSTEMS, slug
+from train.bench import CONSISTENCY_MASKS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The latent-search systems, measured
@@ -68,12 +68,16 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
     ]
     lines += [_training(about), _stills(cells), _one_measure(cells), _consistency(cells), _video(cells)]
     lines += [_speed(cells), _landmarks(cells)]
-    for name in ("central", "freehand", "codec"):
+    keys = list(about.get("training", {}))
+    searching = [key for key in keys if key.startswith(SEARCHING)]
+    one_pass = [key for key in keys if key not in searching]
+    for name, shown in (*((name, one_pass) for name in SHEETS), ("search", searching)):
         sheet = results / str(size) / f"{name}.png"
         if sheet.exists():
-            shown = sheet.relative_to(docs.parent) if sheet.is_relative_to(docs.parent) else sheet
-            rows = "original, damaged, " + ", ".join(SYSTEMS[key][0] for key in about.get("training", {}))
-            lines += [f"![{name} holes at {size} px](../{shown.as_posix()})", "", f"*{name} holes; rows: {rows}*", ""]
+            place = sheet.relative_to(docs.parent) if sheet.is_relative_to(docs.parent) else sheet
+            title = "central holes, systems that search" if name == "search" else f"{name} holes"
+            rows = "original, damaged, " + ", ".join(SYSTEMS[key][0] for key in shown)
+            lines += [f"![{title} at {size} px](../{place.as_posix()})", "", f"*{title}; rows: {rows}*", ""]
     return "\n".join(lines)
 
 

@@ -49,11 +49,20 @@ MOST_ERROR = 255.0
 DEVIATIONS = 3.0
 """Mean deviations above the usual time of a call that are reckoned with."""
 
+AROUND_MS = 5.0
+"""Cutting, pasting, judging and mixing as expected before it was measured (a hole of 1280 x 80, two cores)."""
+
 FIRST_MS = 20.0
 """Time there must be before the first call, of which nothing is known."""
 
-RESERVE_MS = 2.0
-"""Kept for what comes after: writing the samples into the picture."""
+SLACK = 0.8
+"""Part of the time left that a proposal may be expected to take: the rest is for writing it, and for being wrong."""
+
+DRIFT = 0.01
+"""Part by which costs are forgotten at each occasion that there was no time for."""
+
+LONGEST_REST = 32
+"""Most occasions passed over after the network has failed to fit again and again."""
 
 
 class Port(Protocol):
@@ -135,12 +144,21 @@ class GenerativeRepair:
         self._failed = False
         self._ran = 0
         """Crops of the proposal being made."""
+        self._rests = {kind: Rest() for kind in ("motion", "spatial")}
         self._found: tuple[int, Sequence[Square]] | None = None
         """Squares of the picture of this output order: its regions share them."""
 
     def forget(self) -> None:
         """Another scene begins: nothing that was seen before helps any more."""
         self._tracks.forget()
+
+    def rehearse(self) -> None:
+        """Find out what a crop costs, before the first picture that has a deadline. Raises what the network raises."""
+        shapes = {port.name: (1, *port.shape) for port in self._network.inputs}
+        for _ in range(3):
+            began = time.perf_counter()
+            self._network.run({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+            self._costs.learn(1, (time.perf_counter() - began) * 1e3 + AROUND_MS)
 
     def propose(
         self,
@@ -158,11 +176,16 @@ class GenerativeRepair:
         improve stays as it is, bit by bit. The report's figures: "fit_network", its error on the denied samples in
         units of the other's, and "share_of_network", its mean weight in the hole.
         """
+        rest = None if beside is None else self._rests[beside]
+        if rest is not None and rest.goes_on():
+            return Proposal(luma, chroma, {})
         began = time.perf_counter()
         self._ran = 0
         proposal = self._propose(site, luma, chroma, references, allowed_ms, beside)
         if self._ran:
             self._costs.learn(self._ran, (time.perf_counter() - began) * 1e3)
+            if rest is not None:
+                rest.learn("share_of_network" in proposal.notes)
         return proposal
 
     def _propose(
@@ -194,21 +217,20 @@ class GenerativeRepair:
         self, site: Site, references: Sequence[Picture], allowed_ms: float | None, error: Array | None
     ) -> Filled | None:
         """Run the network on as many squares as there is time for, those with the most to gain first."""
-        if self._failed:
+        if self._failed or not self._costs.affordable(1, allowed_ms):
             return None
         judged = _denied(site)
         if not judged.any():
             return None  # nothing was received to see or to judge by
         worth = site.window_hole.astype(np.float32) if error is None else _expected(site, error, judged)
-        squares = [s for s in self._squares(site, references) if (site.window_hole & inside(site, s)).any()]
-        squares.sort(key=lambda square: -float(worth[inside(site, square)].sum()))
-        squares = squares[: self._costs.affordable(len(squares), allowed_ms)]
-        if not squares:
-            return None
-        missing = site.window_hole | (judged > 0)
         try:
-            pictures, kept = self._run(site, squares, missing)
-        except Exception as failure:  # whatever an engine raises: the stream goes on without it
+            squares = [s for s in self._squares(site, references) if (site.window_hole & inside(site, s)).any()]
+            squares.sort(key=lambda square: -float(worth[inside(site, square)].sum()))
+            squares = squares[: self._costs.affordable(len(squares), allowed_ms)]
+            if not squares:
+                return None
+            pictures, kept = self._run(site, squares, site.window_hole | (judged > 0))
+        except Exception as failure:  # whatever engines and locators raise: the stream goes on without them
             log.warning("the generative network failed and is not used any more: %s", failure)
             self._failed = True
             return None
@@ -260,6 +282,23 @@ class GenerativeRepair:
         return cv2.multiply(np.ascontiguousarray(plane), filled.cover)
 
 
+class Rest:
+    """Passes over a growing number of occasions while the network is found not to fit, none once it does."""
+
+    def __init__(self) -> None:
+        self._length = self._left = 0
+
+    def goes_on(self) -> bool:
+        """Whether this occasion is passed over."""
+        self._left -= self._left > 0
+        return self._left > 0
+
+    def learn(self, fitted: bool) -> None:
+        """Take in how the network did when it was tried."""
+        self._length = 0 if fitted else min(LONGEST_REST, 2 * self._length + 1)
+        self._left = self._length
+
+
 class CallCosts:
     """What proposals have taken, from cutting to mixing, by number of crops."""
 
@@ -271,10 +310,16 @@ class CallCosts:
         """How many of `wanted` crops can be expected to be done in time; one at most before anything was measured."""
         if allowed_ms is None:
             return wanted
-        left = allowed_ms - RESERVE_MS
         if not self._mean:
-            return min(wanted, 1) if left >= FIRST_MS else 0
-        return next((count for count in range(wanted, 0, -1) if self.expected(count) <= left), 0)
+            return min(wanted, 1) if allowed_ms >= FIRST_MS else 0
+        left = allowed_ms * SLACK
+        fits = next((count for count in range(wanted, 0, -1) if self.expected(count) <= left), 0)
+        if wanted and not fits:
+            # One slow moment must not bar the network for good.
+            for count in self._mean:
+                self._mean[count] *= 1.0 - DRIFT
+                self._spread[count] *= 1.0 - DRIFT
+        return fits
 
     def expected(self, count: int) -> float:
         """Milliseconds that so many crops will hardly exceed."""

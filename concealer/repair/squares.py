@@ -16,6 +16,9 @@ Array = npt.NDArray[Any]
 STEP = 0.75
 """Distance of neighbouring squares in their sides: a quarter overlaps, where they are faded into each other."""
 
+BEYOND = 8
+"""Luma samples that squares reach beyond the hole on each side: they fade out there, not within it."""
+
 CONTEXT = 2.0
 """Least side of a square in heights of the hole: as much received above and below as is missing."""
 
@@ -54,7 +57,7 @@ def tile(site: Site, resolution: int) -> list[Square]:
         top, bottom = int(run[0]), int(run[-1]) + 1
         side = max(resolution, int(CONTEXT * (bottom - top)))
         columns = np.flatnonzero(site.hole[top:bottom].any(0))
-        for first in _starts(int(columns[0]), int(columns[-1]) + 1, side):
+        for first in _starts(int(columns[0]) - BEYOND, int(columns[-1]) + 1 + BEYOND, side):
             if site.hole[top:bottom, max(0, first) : first + side].any():
                 middle = (top + bottom) // 2
                 found.append(Square(site.region.top + middle - side // 2, site.region.left + first, side))
@@ -135,7 +138,7 @@ def paste(site: Site, squares: list[Square], pictures: Array) -> tuple[Array, Ar
         here = slice(max(0, top), min(rows, top + square.side)), slice(max(0, left), min(cols, left + square.side))
         there = slice(here[0].start - top, here[0].stop - top), slice(here[1].start - left, here[1].stop - left)
         fade = np.minimum(np.arange(square.side), np.arange(square.side)[::-1]) + np.float32(1)
-        share = np.broadcast_to(fade[None, :], (square.side, square.side))[there]
+        share = np.minimum(fade[there[0], None], fade[None, there[1]])
         total[here] += coded[there] * share[..., None]
         weight[here] += share
     total /= np.maximum(weight, 1e-6)[..., None]

@@ -42,7 +42,7 @@ def _core() -> Any:
 
 
 def _library() -> Any:
-    """The module. Its import would report itself to its makers, from a forked process; without that package it cannot."""
+    """The module. Its import reports itself to its makers, from a forked process; without that package it cannot."""
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return importlib.import_module("openvino")

@@ -14,7 +14,6 @@ from engines.tensors import Array
 
 NAME = "torch"
 INSTALL = "pip install torch safetensors"
-MODES = ("eager", "compiled", "graph")
 
 
 def unavailable() -> str | None:
@@ -42,8 +41,6 @@ class TorchSession:
             raise BackendError(f"PyTorch does not load ({one_line(error)}): {INSTALL}") from error
         if model.definition is None:
             raise BackendError(f"{model.name} has no PyTorch definition, only a graph: use another backend")
-        if options.mode not in MODES:
-            raise ValueError(f"mode must be {', '.join(MODES)}, got {options.mode!r}")
         if options.device == "cuda" and not torch.cuda.is_available():
             raise BackendError("PyTorch sees no CUDA device")
         cuda = torch.cuda.is_available() and options.device != "cpu"

@@ -190,12 +190,18 @@ def test_buckets_are_checked() -> None:
             Options(buckets=buckets)
 
 
+def test_other_words_of_options_are_checked() -> None:
+    for words in ({"precision": "int8"}, {"device": "tpu"}, {"mode": "fast"}):
+        with pytest.raises(ValueError, match=next(iter(words.values()))):
+            Options(**words)  # type: ignore[arg-type]
+
+
 # Which backend
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, name: str, **parts: Any) -> None:
     real = backends.backend(name)
-    module = SimpleNamespace(unavailable=real.unavailable, open_session=real.open_session)
+    module = SimpleNamespace(unavailable=real.unavailable, open_session=real.open_session, INSTALL=real.INSTALL)
     for part, value in parts.items():
         setattr(module, part, value)
     monkeypatch.setitem(sys.modules, backends.MODULES[name], module)
@@ -223,6 +229,20 @@ def test_a_broken_backend_is_replaced(monkeypatch: pytest.MonkeyPatch, caplog: p
     with caplog.at_level(logging.WARNING), open_engine(FILL, "auto", SMALL) as engine:
         assert engine.backend == "onnxruntime"
     assert [r.getMessage() for r in caplog.records] == ["openvino: no such instruction; onnxruntime is used instead"]
+
+
+def test_a_backend_that_cannot_be_imported_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    require("onnxruntime")
+
+    def fail(*_: Any) -> Any:
+        raise ImportError("libtbb.so.12: cannot open shared object file")
+
+    fake(monkeypatch, "openvino", open_session=fail)
+    with caplog.at_level(logging.WARNING), open_engine(FILL, "auto", SMALL):
+        pass
+    assert "libtbb" in caplog.text and "pip install openvino" in caplog.text
 
 
 def test_a_backend_that_makes_nonsense_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

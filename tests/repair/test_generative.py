@@ -229,6 +229,34 @@ def test_no_time_no_network() -> None:
     assert methods[1:] == ["spatial", "spatial"]
 
 
+def test_rehearsal_bars_a_network_that_is_too_slow() -> None:
+    clean, old, squares = cut_scene()
+    network, generative = knowing(clean, squares, wait=0.05)
+    generative.rehearse()
+    rehearsed = len(network.seen)
+    fixed, damage = damaged(clean, blocks(clean, *HOLE))
+    assert Repairer(deadline_ms=45.0, generative=generative)(fixed, damage, old).method == "spatial"
+    assert len(network.seen) == rehearsed
+
+
+def test_a_network_that_never_fits_is_tried_more_and_more_rarely() -> None:
+    clean, old, squares = cut_scene()
+    network, generative = knowing(clean, squares, noise=80.0)
+    repair = Repairer(generative=generative)
+    tried = []
+    for _ in range(40):
+        before = len(network.seen)
+        fixed, damage = damaged(clean, blocks(clean, *HOLE))
+        repair(fixed, damage, old)
+        tried.append(len(network.seen) > before)
+    assert [index for index, was in enumerate(tried) if was] == [0, 1, 4, 11, 26]
+    network.noise = 0.0
+    for _ in range(40):
+        fixed, damage = damaged(clean, blocks(clean, *HOLE))
+        method = repair(fixed, damage, old).method
+    assert method == "generative"
+
+
 def test_costs_are_learnt() -> None:
     costs = CallCosts()
     assert costs.affordable(5, None) == 5
@@ -237,11 +265,15 @@ def test_costs_are_learnt() -> None:
     for _ in range(50):
         costs.learn(1, 10.0)
         costs.learn(4, 20.0)
-    assert costs.affordable(4, 23.0) == 4
-    assert costs.affordable(8, 43.0) == 8
-    assert costs.affordable(8, 28.0) == 5
+    assert costs.affordable(4, 26.0) == 4
+    assert costs.affordable(8, 51.0) == 8
+    assert costs.affordable(8, 33.0) == 5
     assert costs.affordable(4, 13.0) == 1
     assert costs.affordable(4, 5.0) == 0
+    for _ in range(200):
+        costs.affordable(4, 6.0)
+    assert costs.affordable(4, 6.0) > 0  # it gets another chance
+    costs.learn(1, 10.0)
     steady = costs.expected(1)
     costs.learn(1, 60.0)
     assert costs.expected(1) > steady + 20.0
@@ -257,12 +289,12 @@ def test_any_format_through_a_real_engine(form: str) -> None:
         fixed, damage = damaged(clean, blocks(clean, slice(row, row + 1)))
         outcome = repair(fixed, damage, [])
     assert outcome.method == "generative"
-    assert outcome.detail["share_of_network"] > 0.95
+    assert outcome.detail["share_of_network"] > 0.999
     mask = damage.hole_pixels()
     scale = 1 << (clean.bit_depth - 8)
     flat = float(np.mean((clean.planes[0][mask] / scale - 128.0) ** 2))
-    # Of a picture of 40 x 40 the network sees four rows on each side: too little for more than no harm.
-    assert hole_psnr(fixed, clean, damage) > 10 * np.log10(255**2 / flat) - (1.0 if form == "tiny" else 0.0)
+    # The network only averages, so on a texture it is about as good as mid-grey: what it makes is in its place.
+    assert hole_psnr(fixed, clean, damage) > 10 * np.log10(255**2 / flat) - 1.0
     assert_received_unchanged(fixed, clean, damage)
 
 
@@ -289,7 +321,7 @@ def test_squares_cover_the_hole_and_come_back(where: str, colour: bool) -> None:
         for square in squares:
             covered |= inside(site, square)
         assert not (site.window_hole & ~covered).any()
-        assert len(squares) <= (14 if where == "two slices" else 7)
+        assert len(squares) <= (16 if where == "two slices" else 8)
         pictures, masks = cut(site, squares, np.zeros_like(covered), SIDE)
         assert not pictures[np.broadcast_to(masks > 0, pictures.shape)].any()
         luma, chroma, weight = paste(site, squares, pictures)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from train.bench import SYSTEMS, Bench, slug
+from train.bench import SHEETS, SYSTEMS, Bench, slug
 from train.card import card
 from train.data.codec_masks import save_holes
 from train.data.shards import write_shards
 from train.data.synthetic import synthetic_faces
+from train.evaluate import GROUPS
 from train.recipes import CODEC_MASKS, RECIPES, Context, smoke
 from train.run import train
 from train.systems import draw_maps, visible
@@ -61,8 +62,9 @@ def measured(trained: Path, patch: pytest.MonkeyPatch) -> Path:
     patch.setattr("train.bench.STILL_MASKS", MASKS)
     bench = _bench(trained)
     bench.describe("a test")
-    for group in ("landmarks", "stills", "video", "consistency", "speed", "sheets"):
-        bench.measure(group)
+    for group in GROUPS:
+        for searches in (False, True):
+            bench.measure(group, searches)
     return trained
 
 
@@ -76,7 +78,7 @@ def test_every_system_is_measured(measured: Path) -> None:
         assert 5 < cell["hole PSNR"] < cell["PSNR"] < 60
     speed = {key: json.loads((measured / "results/64" / f"{slug(f'speed-{key}')}.json").read_text()) for key in SYSTEMS}
     assert all(cell["ms"] > 0 for cell in speed.values())
-    assert all((measured / "results/64" / f"{name}.png").stat().st_size > 1000 for name in ("central", "codec"))
+    assert all((measured / "results/64" / f"{name}.png").stat().st_size > 1000 for name in (*SHEETS, "search"))
 
 
 def test_tables_hold_every_system_and_need_results(measured: Path, tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_cells_are_kept_until_weights_change(measured: Path, monkeypatch: pytest
     monkeypatch.setattr(Bench, "_speed", lambda self, key: {"ms": -1.0, "runs": 0})
     path = measured / "results/64/speed-z.json"
     kept = path.read_bytes()
-    _bench(measured).measure("speed")
+    _bench(measured).measure("speed", False)
     assert path.read_bytes() == kept
     weights = measured / "runs/prior-64/prior.safetensors"
     original = weights.read_bytes()
@@ -114,7 +116,7 @@ def test_cells_are_kept_until_weights_change(measured: Path, monkeypatch: pytest
         recipe = RECIPES["prior-64"]
         context = Context(measured / "none", measured / "runs", torch.device("cpu"), smoke=True)
         train(recipe.make(context), measured / "runs/prior-64", 3)
-        _bench(measured).measure("speed")
+        _bench(measured).measure("speed", False)
         assert json.loads(path.read_text())["ms"] == -1.0
     finally:
         weights.write_bytes(original)
