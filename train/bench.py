@@ -66,6 +66,8 @@ SYSTEMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sg-gan, conv-deconv": ("SG-GAN, its own generator", ("sg-gan-{}/generator", "sg-gan-{}/judge")),
 }
 """Key: title and weights, under the folder of runs; `{}` is the resolution."""
+ONE_PASS = {"iterative": "z", "sg-gan": "z+s"}
+"""What does in one pass what a search does, with the same generator."""
 SEARCHING = ("iterative", "sg-gan")
 """Keys of the systems that search start with one of these."""
 
@@ -152,11 +154,7 @@ class Bench:
 
     def _cell(self, name: str, key: str, count: int, make: Callable[[], dict[str, Any]]) -> None:
         """Measure a cell unless it was, with these weights and as many pictures."""
-        digest = hashlib.sha256(str(self.search_steps).encode())
-        paths = [self.runs / f"detector-{self.size}/detector.safetensors"]
-        for path in (self._weights(key) if key in SYSTEMS else []) + paths:
-            digest.update(path.read_bytes())
-        stamp = digest.hexdigest()[:16]
+        stamp = self._stamp(key)
         path = self._path(name)
         if path.exists():
             known = json.loads(path.read_text(encoding="utf-8"))
@@ -168,6 +166,14 @@ class Bench:
         values = make()
         log.info("%s: %s (%.0f s)", name, json.dumps(values)[:160], time.perf_counter() - started)
         self._write(name, {"weights": stamp, "pictures": count} | values)
+
+    def _stamp(self, key: str) -> str:
+        """Changes with the weights that a cell depends on and with the length of the search."""
+        digest = hashlib.sha256(str(self.search_steps).encode())
+        landmarks = [self.runs / f"{part}-{self.size}/{part}.safetensors" for part in ("detector", "refiner")]
+        for path in (self._weights(key) if key in SYSTEMS else []) + landmarks:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
 
     def _late(self) -> bool:
         """Whether time is up; counts what is left out for it."""
@@ -221,6 +227,10 @@ class Bench:
             count = self._count(system)
             title = f"stills-{key}-{maps_from}-{mask}"
             self._cell(title, key, count, partial(self._still, system, mask, count, maps_from))
+            pair = ONE_PASS.get(key)
+            if pair in self._systems:
+                title = f"paired-{key}-{mask}"
+                self._cell(title, pair, count, partial(self._still, self.system(pair), mask, count, maps_from))
 
     def _still(self, system: System | None, mask: str, count: int, maps_from: str) -> dict[str, Any]:
         batch = self._take(count)

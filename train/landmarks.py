@@ -107,16 +107,20 @@ class RefinerTrainer(Trainer):
 
 
 def drop(landmarks: Tensor, rng: np.random.Generator) -> Tensor:
-    """Switches (N, K): 0 on 70 % of the keypoints, those nearest to a random point of the face first for half of
-    the faces (as under a mask), at random for the others."""
+    """Switches (N, K): 0 on the keypoints that are dropped.
+
+    For half of the faces these are the nearest to a random point of the face (as under a mask), for the others any;
+    of every second face 70 % are dropped, of the others any share up to 90 %: a network that has only ever seen 70 %
+    dropped goes astray when more is left.
+    """
     count, points = landmarks.shape[:2]
     centre = landmarks[torch.arange(count), torch.from_numpy(rng.integers(points, size=count))]
     away = (landmarks - centre[:, None]).norm(dim=2)
     chance = torch.from_numpy(rng.random((count, points)).astype(np.float32))
     scattered = torch.from_numpy(rng.random(count) < 0.5)
-    order = torch.where(scattered[:, None], chance, away)
-    limit = order.kthvalue(max(1, round(DROPPED * points)), dim=1, keepdim=True).values
-    return (order > limit).float()
+    rank = torch.where(scattered[:, None], chance, away).argsort(1).argsort(1)
+    share = np.where(np.arange(count) % 2 == 0, DROPPED, rng.uniform(0, 0.9, count))
+    return (rank >= torch.from_numpy(np.round(share * points))[:, None]).float()
 
 
 def relative(found: Tensor, true: Tensor) -> float:

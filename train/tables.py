@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from train.bench import CONSISTENCY_MASKS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
+from train.bench import CONSISTENCY_MASKS, ONE_PASS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The latent-search systems, measured
@@ -66,7 +66,7 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
         f"Hardware: {about.get('hardware')}.",
         "",
     ]
-    lines += [_training(about), _stills(cells), _one_measure(cells), _consistency(cells), _video(cells)]
+    lines += [_training(about), _stills(cells), _paired(cells), _one_measure(cells), _consistency(cells), _video(cells)]
     lines += [_speed(cells), _landmarks(cells)]
     keys = list(about.get("training", {}))
     searching = [key for key in keys if key.startswith(SEARCHING)]
@@ -127,6 +127,30 @@ def _stills(cells: Results) -> str:
         if "pictures" in cell:
             counts.append(f"{title} {cell['pictures']}")
     return "\n".join(parts) + "\nPictures measured per mask: " + ", ".join(counts) + ".\n"
+
+
+def _paired(cells: Results) -> str:
+    """One pass beside search on the very same pictures and masks."""
+    rows = []
+    for key, pair in ONE_PASS.items():
+        for mask in STILL_MASKS:
+            fast = cells.get(slug(f"paired-{key}-{mask}"))
+            slow = next((c for m in ("none", "clean") if (c := cells.get(slug(f"stills-{key}-{m}-{mask}")))), None)
+            if fast and slow and fast["pictures"] == slow["pictures"]:
+                values = [f"{cell[name]:.2f}" for name in ("hole PSNR", "blended hole PSNR") for cell in (slow, fast)]
+                rows.append([mask, SYSTEMS[key][0], SYSTEMS[pair][0], str(fast["pictures"]), *values])
+    head = [
+        "mask",
+        "search",
+        "one pass",
+        "pictures",
+        "search, hole PSNR",
+        "one pass",
+        "search, blended",
+        "one pass, blended",
+    ]
+    text = "With the same generator, on the same pictures, holes and maps (the clean picture's):"
+    return "### One pass against search\n\n" + text + "\n\n" + _table(head, rows)
 
 
 def _one_measure(cells: Results) -> str:
