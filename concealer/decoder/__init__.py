@@ -2,5 +2,6 @@
 
 from concealer.decoder.outputs import DecodedPicture
 from concealer.decoder.session import ConcealingDecoder, RepairFn
+from concealer.decoder.settled import ObserveFn, Settled
 
-__all__ = ["ConcealingDecoder", "DecodedPicture", "RepairFn"]
+__all__ = ["ConcealingDecoder", "DecodedPicture", "ObserveFn", "RepairFn", "Settled"]

@@ -32,6 +32,7 @@ from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
+from concealer.decoder.settled import ObserveFn, Settled
 from concealer.decoder.shadow import History, Painted, Shadow, Step
 from concealer.decoder.timeline import Timeline
 from concealer.picture import Picture
@@ -71,6 +72,7 @@ class ConcealingDecoder:
         threads: int = 1,
         track_taint: bool = False,
         hook: bool = True,
+        observe: ObserveFn | None = None,
     ) -> None:
         """
         codec: "h264" or "hevc".
@@ -82,6 +84,7 @@ class ConcealingDecoder:
         threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
         track_taint: find tainted blocks too, with a shadow decoder: about halves the speed while there is damage.
         hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
+        observe: told of every picture right after it was repaired; what it raises ends the decoding.
         """
         self._codec = codec
         self._parser = StreamParser(codec, extradata, container_framed=container_framed)
@@ -90,6 +93,7 @@ class ConcealingDecoder:
         self._motion = motion
         self._stand_ins = stand_ins
         self._track_taint = track_taint
+        self._observe = observe
         self._core = _open_core(codec, threads, hook)
         self._outputs = OutputQueue(self._complete, self._synthesise)
         self._recent: deque[tuple[Picture, Buffer]] = deque(maxlen=_REFERENCES)
@@ -168,6 +172,7 @@ class ConcealingDecoder:
             record.damage = _all_lost(au.width, au.height)
             self._outputs.absent(record)
             self._hollow.append(record)
+            self._tell(record, au=au)
             return out
         self._hollow.clear()
         self._timeline.learn(au.order, au.pts)
@@ -177,6 +182,7 @@ class ConcealingDecoder:
         self._headers = []
         decoded = self._core.decode(payload, record.index)
         self._settle(record, decoded, payload, au, prepared, other)
+        self._tell(record, decoded.buffer, au=au)
         self._previous = au
         for frame in decoded.frames:
             out += self._outputs.put(frame)
@@ -194,10 +200,12 @@ class ConcealingDecoder:
         if not stand_in:
             record.damage = _all_lost(*self._last_size())
             self._outputs.absent(record)
+            self._tell(record, missing=missing)
             return []
         payload = join_annexb(stand_in)
         decoded = self._core.decode(payload, record.index)
         self._settle(record, decoded, payload)
+        self._tell(record, decoded.buffer, missing=missing)
         return [picture for frame in decoded.frames for picture in self._outputs.put(frame)]
 
     def _settle(
@@ -254,6 +262,19 @@ class ConcealingDecoder:
             record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent])
         self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage) if holed else None)
         self._recent.append((picture, buffer))
+
+    def _tell(
+        self,
+        record: Record,
+        buffer: Buffer | None = None,
+        *,
+        au: AccessUnit | None = None,
+        missing: MissingPicture | None = None,
+    ) -> None:
+        if self._observe is not None:
+            planes = () if buffer is None else buffer.planes
+            damage = None if buffer is None else record.damage
+            self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes))
 
     def _find_junk(self, damage: DamageMap, au: AccessUnit, buffer: Buffer, other: bytes) -> None:
         """HEVC slices with a known damaged byte: decode them once more with other junk behind it, mark what differs."""
