@@ -19,15 +19,18 @@ from typing import Any, Literal
 import av
 from av.video.stream import VideoStream
 
+from concealer.decoder import ObserveFn
 from concealer.repair import Repairer
-from pipelines import addresses, output_file
+from pipelines import addresses, output_file, splicing
+from pipelines.byte_stream import ByteStream
 from pipelines.encoder import EncoderSettings, PictureEncoder
-from pipelines.errors import InputError, Interrupted, UsageError
+from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
 from pipelines.live import LiveSource
 from pipelines.progress import Meter, OnProgress
 from pipelines.report import Report, Totals
 from pipelines.sink import Sink, can_hold, check_codec, stream_label
 from pipelines.source import Source, VideoPayload
+from pipelines.spliced_stream import SplicedStream, SpliceTotals
 from pipelines.track import ShownPicture, Track
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,7 @@ _LIVE_DEADLINE_MS = 20.0
 """What repair of one picture may cost where pictures keep coming."""
 
 Method = Literal["auto", "motion", "spatial", "copy"]
-Action = Literal["repaired", "encoded", "copied", "analysed"]
+Action = Literal["repaired", "spliced", "encoded", "copied", "analysed"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Settings:
     """Replace an output that exists."""
     always_encode: bool = False
     """Encode video without damage too."""
+    splice: bool = False
+    """Encode nothing: put slices that carry the repair into the gaps of the stream."""
     dry_run: bool = False
     """Analyse only: no output."""
     reconnect: bool = False
@@ -73,8 +78,8 @@ class ConcealResult:
     input: str
     output: str | None
     action: Action
-    """"repaired": damage was found and repaired; "encoded": none found, encoded all the same; "copied": none
-    found, every packet copied; "analysed": dry run."""
+    """"repaired": damage was found and repaired; "spliced": the same without encoding; "encoded": none found,
+    encoded all the same; "copied": none found, every packet copied; "analysed": dry run."""
     totals: Totals
     """Over all repaired video streams."""
     streams: dict[int, Totals] = field(default_factory=dict)
@@ -83,6 +88,8 @@ class ConcealResult:
     """Streams that the output's container could not hold."""
     ended_early: str | None = None
     """Why reading stopped before the input's end, if it did."""
+    splice: SpliceTotals | None = None
+    """What splicing took out and put in, over all spliced streams."""
     interrupted: bool = False
     """Stopped by the user: the output holds what was done until then."""
     seconds: float = 0.0
@@ -167,6 +174,8 @@ class _Run:
                 result = self._result("analysed")
                 self._finish_report(result)
                 return result
+            if self._settings.splice:
+                return self._splice(set(self._source.video))
             encode = set(self._source.video)
             for index in encode:
                 check_codec(self._target_format, self._settings.encoder.encoder(self._source.codec(index)))
@@ -192,7 +201,9 @@ class _Run:
             self._report = None
         self._source.rewind()
 
-    def _make_tracks(self, encode: set[int], repair: bool, track_taint: bool) -> None:
+    def _make_tracks(
+        self, encode: set[int], repair: bool, track_taint: bool, observers: dict[int, ObserveFn] | None = None
+    ) -> None:
         self._tracks = {
             index: Track(
                 self._source,
@@ -200,6 +211,7 @@ class _Run:
                 Repairer(self._settings.method, _LIVE_DEADLINE_MS if self._source.live else None) if repair else None,
                 track_taint,
                 self._settings.threads,
+                None if observers is None else observers[index],
             )
             for index in sorted(encode)
         }
@@ -242,10 +254,11 @@ class _Run:
             self._note(self._tracks[index], self._tracks[index].flush())
         self._need_pictures()
 
-    def _note(self, track: Track, pictures: Iterator[ShownPicture]) -> None:
+    def _note(self, track: Track, pictures: Iterator[ShownPicture], spliced: SplicedStream | None = None) -> None:
         for shown in pictures:
+            detail = None if spliced is None else spliced.details.pop(shown.picture.index, None)
             if self._report is not None:
-                self._report.add(track.index, shown.picture, shown.pts, track.time_base)
+                self._report.add(track.index, shown.picture, shown.pts, track.time_base, detail)
 
     def _need_pictures(self) -> None:
         if not any(track.totals.pictures for track in self._tracks.values()):
@@ -297,6 +310,34 @@ class _Run:
         sink = Sink(self._target, self._settings.output_format, self._source, encode)
         return self._finish(sink, self._encode_pictures(sink, encode))
 
+    def _splice(self, streams: set[int]) -> ConcealResult:
+        spliced = splicing.open_streams(self._source, streams)
+        observers: dict[int, ObserveFn] = {index: stream.observe for index, stream in spliced.items()}
+        self._make_tracks(streams, True, self._settings.report is not None, observers)
+        if not all(track.hooked for track in self._tracks.values()):
+            raise ConcealError("--splice needs the decoder hook, which does not hold on this system")
+        assert self._target is not None
+        sink = splicing.open_sink(self._target, self._target_format, self._source)
+        return self._finish(sink, self._spliced_packets(sink, spliced), spliced=spliced)
+
+    def _spliced_packets(self, sink: Sink | ByteStream, spliced: dict[int, SplicedStream]) -> Iterator[None]:
+        with splicing.refusals(self._source.label):
+            for event in self._events("splicing", set(spliced)):
+                if isinstance(event, VideoPayload):
+                    spliced[event.stream].add(event)
+                    track = self._tracks[event.stream]
+                    self._note(track, track.feed(event), spliced[event.stream])
+                    for packet in spliced[event.stream].take():
+                        sink.copy(packet)
+                else:
+                    sink.copy(event)
+                yield
+            for index, stream in spliced.items():
+                self._note(self._tracks[index], self._tracks[index].flush(), stream)
+                for packet in stream.flush():
+                    sink.copy(packet)
+        self._need_pictures()
+
     def _encode_pictures(self, sink: Sink, encode: set[int]) -> Iterator[None]:
         encoders: dict[int, PictureEncoder] = {}
         for event in self._events("repairing", encode):
@@ -340,7 +381,13 @@ class _Run:
 
         return sink.add_encoder(track.index, make)
 
-    def _finish(self, sink: Sink, work: Iterator[None], result: ConcealResult | None = None) -> ConcealResult:
+    def _finish(
+        self,
+        sink: Sink | ByteStream,
+        work: Iterator[None],
+        result: ConcealResult | None = None,
+        spliced: dict[int, SplicedStream] | None = None,
+    ) -> ConcealResult:
         """Do the work, then complete the output; or leave none, whatever happens on the way."""
         try:
             for _ in work:
@@ -356,6 +403,9 @@ class _Run:
         if result is None:
             damaged = any(track.damaged for track in self._tracks.values())
             result = self._result("repaired" if damaged else "encoded")
+            if spliced is not None:
+                result.splice = splicing.total(spliced.values())
+                result.action = "spliced" if any(stream.changed for stream in spliced.values()) else "copied"
         result.interrupted = interrupted and not self._source.live
         result.dropped = sink.dropped
         result.seconds = time.monotonic() - self._began

@@ -102,8 +102,18 @@ class Report:
         except OSError as error:
             raise OutputError(f"{self._target}: {one_line(error)}") from error
 
-    def add(self, stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> None:
-        """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
+    def add(
+        self,
+        stream: int,
+        picture: DecodedPicture,
+        pts: int | None,
+        time_base: Fraction,
+        splice: dict[str, Any] | None = None,
+    ) -> None:
+        """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown.
+
+        `splice`: what was done to its NAL units.
+        """
         damage, outcome = picture.damage, picture.outcome
         entry: dict[str, Any] = {
             "stream": stream,
@@ -129,6 +139,8 @@ class Report:
             entry["milliseconds"] = round(outcome.milliseconds, 2)
             if outcome.detail:
                 entry["detail"] = {key: round(value, 4) for key, value in outcome.detail.items()}
+        if splice is not None:
+            entry["nal_units"] = splice
         self._write(("\n  " if self._first else ",\n  ") + json.dumps(entry))
         self._first = False
 

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from concealer.decoder import ConcealingDecoder, DecodedPicture
+from concealer.decoder import ConcealingDecoder, DecodedPicture, ObserveFn
 from concealer.repair import Repairer, predicted_motion
 from pipelines.report import Totals, is_damaged
 from pipelines.source import Source, VideoPayload
@@ -25,7 +25,16 @@ class ShownPicture:
 class Track:
     """Decodes one video stream and keeps its counts."""
 
-    def __init__(self, source: Source, index: int, repair: Repairer | None, track_taint: bool, threads: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        index: int,
+        repair: Repairer | None,
+        track_taint: bool,
+        threads: int,
+        observe: ObserveFn | None = None,
+    ) -> None:
+        """`observe`: the decoder's observer; its access units bear the number of their payload as DTS."""
         self.index = index
         self.time_base = source.time_base(index)
         self.rate = source.rate(index)
@@ -37,7 +46,14 @@ class Track:
         """Of an elementary stream: numbers of the payloads in the order in which their pictures come out."""
         self._source = source
         motion = predicted_motion if repair is not None and repair.method in ("auto", "motion") else None
-        self._options = {"repair": repair, "motion": motion, "threads": threads, "track_taint": track_taint}
+        self._options = {
+            "repair": repair,
+            "motion": motion,
+            "threads": threads,
+            "track_taint": track_taint,
+            "observe": observe,
+        }
+        self._numbered = observe is not None
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))
         self.interval = max(interval, 1)
@@ -54,6 +70,11 @@ class Track:
             **self._options,  # type: ignore[arg-type]
         )
 
+    @property
+    def hooked(self) -> bool:
+        """Pictures are repaired inside the decoder's reference memory."""
+        return self._decoder.hooked
+
     def feed(self, payload: VideoPayload) -> Iterator[ShownPicture]:
         """Decode one payload; yields the pictures that come out of it."""
         if payload.extradata is not None:
@@ -68,7 +89,7 @@ class Track:
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,
-            dts=payload.dts,
+            dts=self.payloads - 1 if self._numbered else payload.dts,
             duration=payload.duration,
             gaps=payload.gaps,
             truncated=payload.truncated,
