@@ -102,8 +102,9 @@ class SplicedStream:
         self._framed = framed
         self._timed_input = timed
         self._interval = interval
-        self._splicer = Splicer(codec)
-        self._length_size = parse_extradata(codec, stream.codec_context.extradata).length_size
+        framing = parse_extradata(codec, stream.codec_context.extradata)
+        self._splicer = Splicer(codec, framing.parameter_sets)
+        self._length_size = framing.length_size
         self._count = 0
         self._payloads: dict[int, _Waiting] = {}
         self._out: list[av.Packet] = []

@@ -21,11 +21,11 @@ class Splicer:
     own. `settled` raises UnsupportedStandInError where the stream does not allow it.
     """
 
-    def __init__(self, codec: Codec) -> None:
-        """Raises UnsupportedStandInError for a codec that cannot be spliced."""
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit] = ()) -> None:
+        """`parameter_sets`: those of the container's header. Raises UnsupportedStandInError for a codec that cannot be spliced."""
         if codec != "h264":
             raise UnsupportedStandInError("HEVC cannot be spliced yet")
-        self._writer = H264Writer()
+        self._writer = H264Writer(parameter_sets)
         self._hollow: list[Settled] = []
 
     def settled(self, picture: Settled) -> list[SplicedUnit]:
