@@ -7,10 +7,11 @@ both exact and far cheaper than encoding. A pipe is read once: its video is alwa
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +31,7 @@ from pipelines.progress import Meter, OnProgress
 from pipelines.report import Report, Totals
 from pipelines.sink import Sink, can_hold, check_codec, stream_label
 from pipelines.source import Source, VideoPayload
-from pipelines.spliced_stream import SplicedStream, SpliceTotals
+from pipelines.spliced_stream import SpliceTotals
 from pipelines.track import ShownPicture, Track
 
 log = logging.getLogger(__name__)
@@ -202,7 +203,7 @@ class _Run:
         self._source.rewind()
 
     def _make_tracks(
-        self, encode: set[int], repair: bool, track_taint: bool, observers: dict[int, ObserveFn] | None = None
+        self, encode: set[int], repair: bool, track_taint: bool, observers: Mapping[int, ObserveFn] | None = None
     ) -> None:
         self._tracks = {
             index: Track(
@@ -254,11 +255,10 @@ class _Run:
             self._note(self._tracks[index], self._tracks[index].flush())
         self._need_pictures()
 
-    def _note(self, track: Track, pictures: Iterator[ShownPicture], spliced: SplicedStream | None = None) -> None:
+    def _note(self, track: Track, pictures: Iterator[ShownPicture]) -> None:
         for shown in pictures:
-            detail = None if spliced is None else spliced.details.pop(shown.picture.index, None)
             if self._report is not None:
-                self._report.add(track.index, shown.picture, shown.pts, track.time_base, detail)
+                self._report.add(track.index, shown.picture, shown.pts, track.time_base)
 
     def _need_pictures(self) -> None:
         if not any(track.totals.pictures for track in self._tracks.values()):
@@ -311,29 +311,28 @@ class _Run:
         return self._finish(sink, self._encode_pictures(sink, encode))
 
     def _splice(self, streams: set[int]) -> ConcealResult:
-        spliced = splicing.open_streams(self._source, streams)
-        observers: dict[int, ObserveFn] = {index: stream.observe for index, stream in spliced.items()}
-        self._make_tracks(streams, True, self._settings.report is not None, observers)
-        if not all(track.hooked for track in self._tracks.values()):
-            raise ConcealError("--splice needs the decoder hook, which does not hold on this system")
-        assert self._target is not None
-        sink = splicing.open_sink(self._target, self._target_format, self._source)
-        return self._finish(sink, self._spliced_packets(sink, spliced), spliced=spliced)
+        with contextlib.closing(splicing.Streams(self._source, streams)) as spliced:
+            self._make_tracks(streams, True, self._settings.report is not None, spliced.observers)
+            if not all(track.hooked for track in self._tracks.values()):
+                raise ConcealError("--splice needs the decoder hook, which does not hold on this system")
+            assert self._target is not None
+            sink = splicing.open_sink(self._target, self._target_format, self._source)
+            return self._finish(sink, self._spliced_packets(sink, spliced), spliced=spliced)
 
-    def _spliced_packets(self, sink: Sink | ByteStream, spliced: dict[int, SplicedStream]) -> Iterator[None]:
+    def _spliced_packets(self, sink: Sink | ByteStream, spliced: splicing.Streams) -> Iterator[None]:
         with splicing.refusals(self._source.label):
-            for event in self._events("splicing", set(spliced)):
+            for event in self._events("splicing", set(spliced.by_index)):
                 if isinstance(event, VideoPayload):
-                    spliced[event.stream].add(event)
-                    track = self._tracks[event.stream]
-                    self._note(track, track.feed(event), spliced[event.stream])
-                    for packet in spliced[event.stream].take():
+                    track, stream = self._tracks[event.stream], spliced.by_index[event.stream]
+                    stream.add(event)
+                    self._note(track, track.feed(event))
+                    for packet in stream.take():
                         sink.copy(packet)
                 else:
                     sink.copy(event)
                 yield
-            for index, stream in spliced.items():
-                self._note(self._tracks[index], self._tracks[index].flush(), stream)
+            for index, stream in spliced.by_index.items():
+                self._note(self._tracks[index], self._tracks[index].flush())
                 for packet in stream.flush():
                     sink.copy(packet)
         self._need_pictures()
@@ -386,7 +385,7 @@ class _Run:
         sink: Sink | ByteStream,
         work: Iterator[None],
         result: ConcealResult | None = None,
-        spliced: dict[int, SplicedStream] | None = None,
+        spliced: splicing.Streams | None = None,
     ) -> ConcealResult:
         """Do the work, then complete the output; or leave none, whatever happens on the way."""
         try:
@@ -404,12 +403,12 @@ class _Run:
             damaged = any(track.damaged for track in self._tracks.values())
             result = self._result("repaired" if damaged else "encoded")
             if spliced is not None:
-                result.splice = splicing.total(spliced.values())
-                result.action = "spliced" if any(stream.changed for stream in spliced.values()) else "copied"
+                result.splice = spliced.totals
+                result.action = "spliced" if spliced.changed else "copied"
         result.interrupted = interrupted and not self._source.live
         result.dropped = sink.dropped
         result.seconds = time.monotonic() - self._began
-        self._finish_report(result)
+        self._finish_report(result, () if spliced is None else spliced.changes)
         return result
 
     def _result(self, action: Action) -> ConcealResult:
@@ -426,9 +425,9 @@ class _Run:
             seconds=time.monotonic() - self._began,
         )
 
-    def _finish_report(self, result: ConcealResult) -> None:
+    def _finish_report(self, result: ConcealResult, spliced: Iterable[dict[str, Any]] = ()) -> None:
         if self._report is not None:
-            self._report.finish(result.as_dict())
+            self._report.finish(result.as_dict(), spliced)
             self._report = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TextIO
@@ -102,18 +103,8 @@ class Report:
         except OSError as error:
             raise OutputError(f"{self._target}: {one_line(error)}") from error
 
-    def add(
-        self,
-        stream: int,
-        picture: DecodedPicture,
-        pts: int | None,
-        time_base: Fraction,
-        splice: dict[str, Any] | None = None,
-    ) -> None:
-        """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown.
-
-        `splice`: what was done to its NAL units.
-        """
+    def add(self, stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> None:
+        """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
         damage, outcome = picture.damage, picture.outcome
         entry: dict[str, Any] = {
             "stream": stream,
@@ -139,17 +130,20 @@ class Report:
             entry["milliseconds"] = round(outcome.milliseconds, 2)
             if outcome.detail:
                 entry["detail"] = {key: round(value, 4) for key, value in outcome.detail.items()}
-        if splice is not None:
-            entry["nal_units"] = splice
         self._write(("\n  " if self._first else ",\n  ") + json.dumps(entry))
         self._first = False
 
-    def finish(self, totals: dict[str, Any]) -> None:
-        """Write the totals and give the report its name. Raises OutputError."""
+    def finish(self, totals: dict[str, Any], spliced: Iterable[dict[str, Any]] = ()) -> None:
+        """Write the totals and give the report its name. Raises OutputError.
+
+        `spliced`: what was done to the access units that splicing changed.
+        """
         assert self._temporary is not None
         body = json.dumps({"totals": totals}, indent=1)[1:]
+        changes = ",\n  ".join(map(json.dumps, spliced))
+        middle = f'\n ],\n "spliced": [\n  {changes}\n ],' if changes else "\n ],"
         try:
-            self._write("\n ]," + body + "\n")
+            self._write(middle + body + "\n")
             self._file.close()
             output_file.commit(self._temporary, self._target)
             self._temporary = None

@@ -67,6 +67,7 @@ class SpliceTotals:
 def describe(unit: SplicedUnit) -> dict[str, Any]:
     """What the report says of one changed access unit."""
     return {
+        "pts": unit.pts,
         "kept": len(unit.nals) - len(unit.written),
         "replaced": [len(nal.data) for nal in unit.removed],
         "inserted": [
@@ -95,15 +96,15 @@ class SplicedStream:
         """`framed`: the container delimits access units; `timed`: it has timestamps; `interval`: ticks from one
         picture to the next. Raises UnsupportedStandInError for a codec that can't be spliced."""
         self.totals = SpliceTotals()
-        self.details: dict[int, dict[str, Any]] = {}
-        """What was done to a picture, by its place in decode order; take out what has been reported."""
+        self.changes: list[dict[str, Any]] = []
+        """What was done to each changed access unit, in decode order, for the report."""
         self._stream = stream
         self._codec = codec
         self._framed = framed
         self._timed_input = timed
         self._interval = interval
         framing = parse_extradata(codec, stream.codec_context.extradata)
-        self._splicer = Splicer(codec, framing.parameter_sets)
+        self._splicer = Splicer(codec, framing.parameter_sets, own_process=True)
         self._length_size = framing.length_size
         self._count = 0
         self._payloads: dict[int, _Waiting] = {}
@@ -150,10 +151,14 @@ class SplicedStream:
             self._spread(None)
         return self.take()
 
+    def close(self) -> None:
+        """Free what it holds."""
+        self._splicer.close()
+
     def _leave(self, unit: SplicedUnit) -> None:
         self.totals.add(unit)
         if unit.changed:
-            self.details[unit.index] = describe(unit)
+            self.changes.append(describe(unit))
         number = unit.au.dts if unit.au is not None else None
         if not self._framed:
             self._leave_unframed(unit, number)

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import copy
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
-from concealer.bitstream.access_unit import AccessUnit, Slice
+import numpy as np
+
+from concealer.bitstream import h264
+from concealer.bitstream.access_unit import AccessUnit, Slice, SliceHeader
 from concealer.bitstream.nal import Codec, NalUnit
 from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.damage import BLOCK
 from concealer.decoder.settled import Settled
-from concealer.splice.h264_writer import H264Writer
+from concealer.splice.h264_lost import H264LostHeaders
+from concealer.splice.job import Job, Run, filled
 from concealer.splice.plan import Plan, make_plan
-from concealer.splice.unit import SplicedUnit, Target, Written
+from concealer.splice.remote import LocalCarrier, RemoteCarrier
+from concealer.splice.unit import SplicedUnit
 
 
 class Splicer:
     """Puts stand-in slices that carry the repaired samples into the gaps of one stream.
 
     Received slices stay as they are unless they arrived corrupt. Pictures lost as a whole become access units of their
-    own. `settled` raises UnsupportedStandInError where the stream does not allow it.
+    own. All methods raise UnsupportedStandInError where the stream does not allow it.
     """
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit] = ()) -> None:
-        """`parameter_sets`: those of the container's header. Raises UnsupportedStandInError for a codec that cannot be spliced."""
-        if codec != "h264":
-            raise UnsupportedStandInError("HEVC cannot be spliced yet")
-        self._writer = H264Writer(parameter_sets)
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit] = (), *, own_process: bool = False) -> None:
+        """`parameter_sets`: those of the container's header; `own_process`: write slices in a process beside."""
+        make = RemoteCarrier if own_process else LocalCarrier
+        self._carrier: RemoteCarrier | LocalCarrier = make(codec, parameter_sets)
+        self._lost_headers = H264LostHeaders()
         self._hollow: list[Settled] = []
+        self._leaving: deque[tuple[SplicedUnit, Job]] = deque()
 
     def settled(self, picture: Settled) -> list[SplicedUnit]:
-        """Take in one picture; returns what is now known to leave, in decode order."""
+        """Take in one picture; returns what is ready to leave, in decode order: maybe other pictures."""
         if picture.missing is not None:
             claimed = next((h for h in self._hollow if h.index == picture.index), None)
             if claimed is not None:
@@ -39,55 +48,87 @@ class Splicer:
         if not any(slice_.header is not None for slice_ in picture.au.slices):
             self._hollow.append(picture)
             return []
-        return [*self.flush(picture), self._received(picture, picture.au)]
+        return [*self._give_up_hollow(), *self._received(picture, picture.au)]
 
-    def flush(self, following: Settled | None = None) -> list[SplicedUnit]:
-        """Access units without a usable slice that no later one showed to be reference pictures."""
+    def flush(self) -> list[SplicedUnit]:
+        """The stream ended: what is left."""
+        return [*self._give_up_hollow(), *self._ready(self._carrier.rest())]
+
+    def close(self) -> None:
+        """Free what it holds."""
+        self._carrier.close()
+
+    def _give_up_hollow(self) -> list[SplicedUnit]:
+        """Access units without a usable slice that no later one showed to be reference pictures: repetitions."""
+        ready: list[SplicedUnit] = []
         hollow, self._hollow = self._hollow, []
-        return [self._repeated(picture) for picture in hollow]
+        for picture in hollow:
+            assert picture.au is not None
+            header = self._lost_headers.other(picture.order)
+            if header is None:
+                ready += self._leave(_unit(picture, picture.au.nals), Job([*picture.au.nals], picture.order, False, False))
+            else:
+                ready += self._whole(picture, picture.au, header, repeat=True)
+        return ready
 
-    def _received(self, picture: Settled, au: AccessUnit) -> SplicedUnit:
-        if not _is_damaged(picture, au):
-            self._writer.passed(au.nals, au)
-            return SplicedUnit(picture.index, picture.order, picture.pts, au, au.nals)
-        target = _target(picture, au)
-        if target is None:
-            self._writer.passed(au.nals, au)
-            return SplicedUnit(picture.index, picture.order, picture.pts, au, au.nals)
+    def _received(self, picture: Settled, au: AccessUnit) -> list[SplicedUnit]:
+        self._lost_headers.passed(au)
+        job = Job([*au.nals], au.order, au.is_reference, au.is_irap)
+        if not (_is_damaged(picture, au) and _fits(picture, au)):
+            return self._leave(_unit(picture, au.nals), job)
         if not au.coverage.reliable:
             raise UnsupportedStandInError("slice groups or slices in arbitrary order")
         if au.interlaced != "progressive":
             raise UnsupportedStandInError("interlaced pictures")
-        plan = make_plan(au, target.damage)
-        written = self._writer.write(au, plan, target)
-        nals = merge(au, plan, written)
-        self._writer.passed(nals, au)
-        removed = [slice_.nal for slice_ in plan.removed]
-        return SplicedUnit(picture.index, picture.order, picture.pts, au, nals, removed, written)
+        assert picture.damage is not None
+        plan = make_plan(au, picture.damage)
+        sibling = _sibling(plan)
+        kind = au.kind if au.kind != "?" else "I"
+        job.runs = [Run(sibling, first, end, kind) for first, end in plan.runs]
+        job.nals = merge(au, plan)
+        job.planes = _copied(picture)
+        return self._leave(replace(_unit(picture, []), removed=[s.nal for s in plan.removed]), job)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
-        """A whole picture that never arrived, or arrived without a usable slice (`au`)."""
+        """A reference picture that never arrived, or arrived without a usable slice (`au`)."""
         assert picture.missing is not None
         if picture.damage is None:
-            return [] if au is None else [SplicedUnit(picture.index, picture.order, picture.pts, au, au.nals)]
-        written = self._writer.write_picture(picture.missing, Target(picture.planes, picture.damage))
-        return [_whole(picture, au, written)]
+            return [] if au is None else self._leave(_unit(picture, au.nals), Job([*au.nals], picture.order, True, False))
+        return self._whole(picture, au, self._lost_headers.reference(picture.missing))
 
-    def _repeated(self, picture: Settled) -> SplicedUnit:
-        assert picture.au is not None
-        written = self._writer.repeat(picture.order)
-        return _whole(picture, picture.au, written)
+    def _whole(
+        self, picture: Settled, au: AccessUnit | None, header: h264.SliceHeader, repeat: bool = False
+    ) -> list[SplicedUnit]:
+        """An access unit all of whose slices are ours."""
+        end = header.sps.width_mbs * header.sps.height_mbs
+        kind = "I" if header.slice_type == h264.I else "P"
+        removed = [] if au is None else [slice_.nal for slice_ in au.slices]
+        gone = {id(nal) for nal in removed}
+        kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
+        job = Job([*kept, None], picture.order, header.nal_ref_idc > 0, header.is_idr)
+        job.runs = [Run(header, 0, end, kind, repeat)]
+        job.planes = () if repeat else _copied(picture)
+        return self._leave(replace(_unit(picture, []), au=au, removed=removed), job)
+
+    def _leave(self, unit: SplicedUnit, job: Job) -> list[SplicedUnit]:
+        self._leaving.append((unit, job))
+        return self._ready(self._carrier.give(job))
+
+    def _ready(self, answers: Sequence[Sequence[object]]) -> list[SplicedUnit]:
+        ready = []
+        for written in answers:
+            unit, job = self._leaving.popleft()
+            ready.append(replace(unit, nals=filled(job.nals, written), written=list(written)))  # type: ignore[arg-type]
+        return ready
 
 
-def _whole(picture: Settled, au: AccessUnit | None, written: Sequence[Written]) -> SplicedUnit:
-    """An access unit all of whose slices are ours."""
-    ours = [one.nal for one in written]
-    if au is None:
-        return SplicedUnit(picture.index, picture.order, picture.pts, None, ours, [], list(written))
-    removed = [slice_.nal for slice_ in au.slices]
-    gone = {id(nal) for nal in removed}
-    nals = [nal for nal in au.nals if id(nal) not in gone]
-    return SplicedUnit(picture.index, picture.order, picture.pts, au, [*nals, *ours], removed, list(written))
+def _unit(picture: Settled, nals: Sequence[NalUnit]) -> SplicedUnit:
+    return SplicedUnit(picture.index, picture.order, picture.pts, picture.au, list(nals))
+
+
+def _copied(picture: Settled) -> tuple[np.ndarray, ...]:
+    """The decoder's memory is lent for the time of the call."""
+    return tuple(np.ascontiguousarray(plane).copy() for plane in picture.planes)
 
 
 def _is_damaged(picture: Settled, au: AccessUnit) -> bool:
@@ -95,33 +136,40 @@ def _is_damaged(picture: Settled, au: AccessUnit) -> bool:
     return hole or any(slice_.header is None or slice_.nal.damaged_at is not None for slice_ in au.slices)
 
 
-def _target(picture: Settled, au: AccessUnit) -> Target | None:
-    """None where there is no picture, or one of another size: the decoder lacks what the stream begins with."""
+def _fits(picture: Settled, au: AccessUnit) -> bool:
+    """False where there is no picture, or one of another size: the decoder lacks what the stream begins with."""
     if picture.damage is None or not picture.planes:
-        return None
-    if picture.damage.state.shape != (-(-au.height // BLOCK), -(-au.width // BLOCK)):
-        return None
-    return Target(picture.planes, picture.damage)
+        return False
+    return picture.damage.state.shape == (-(-au.height // BLOCK), -(-au.width // BLOCK))
 
 
-def merge(au: AccessUnit, plan: Plan, written: Sequence[Written]) -> list[NalUnit]:
-    """The access unit's NAL units without the removed slices, and ours at their places by address."""
+def _sibling(plan: Plan) -> SliceHeader:
+    """A header to go by: of a slice that arrived whole, else of any."""
+    for slice_ in (*plan.kept, *plan.removed):
+        if slice_.header is not None and not getattr(slice_.header, "redundant_pic_cnt", 0):
+            return copy.copy(slice_.header)
+    raise UnsupportedStandInError("no slice header of the picture is readable")
+
+
+def merge(au: AccessUnit, plan: Plan) -> list[NalUnit | None]:
+    """The access unit's NAL units without the removed slices, and None at the places of the runs by address."""
     by_nal: dict[int, Slice] = {id(slice_.nal): slice_ for slice_ in au.slices}
     gone = {id(slice_.nal) for slice_ in plan.removed}
-    waiting = list(written)
-    nals: list[NalUnit] = []
+    waiting = [first for first, _ in plan.runs]
+    nals: list[NalUnit | None] = []
     last = 0
     for nal in au.nals:
         slice_ = by_nal.get(id(nal))
         if slice_ is not None:
-            while slice_.first is not None and waiting and waiting[0].first < slice_.first:
-                nals.append(waiting.pop(0).nal)
+            while slice_.first is not None and waiting and waiting[0] < slice_.first:
+                nals.append(None)
+                waiting.pop(0)
             last = len(nals) + (id(nal) not in gone)
         elif _is_part_of_slice(au, nal) and gone:
             continue
         if id(nal) not in gone:
             nals.append(nal)
-    nals[last:last] = [one.nal for one in waiting]
+    nals[last:last] = [None] * len(waiting)
     return nals
 
 

@@ -7,8 +7,6 @@ from typing import Literal
 
 from concealer.bitstream.access_unit import AccessUnit
 from concealer.bitstream.nal import NalUnit
-from concealer.damage import DamageMap
-from concealer.picture import Plane
 
 Form = Literal["pcm", "intra", "inter", "skip"]
 """How a written slice carries its samples: as they are; intra or inter with residual; or not at all, by repetition."""
@@ -48,11 +46,3 @@ class SplicedUnit:
         """Anything was taken out or put in."""
         return bool(self.removed or self.written)
 
-
-@dataclass(frozen=True)
-class Target:
-    """What a stand-in has to show."""
-
-    planes: tuple[Plane, ...]
-    """The repaired picture at coded size."""
-    damage: DamageMap

@@ -1,0 +1,32 @@
+"""The child process of `remote.RemoteCarrier`: jobs on standard input, answers on standard output."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import sys
+
+from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.splice.carrier import open_carrier
+from concealer.splice.remote import send
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    codec, parameter_sets = pickle.load(source)
+    carrier = open_carrier(codec, parameter_sets)
+    while True:
+        try:
+            job = pickle.load(source)
+        except EOFError:
+            return
+        try:
+            answer: object = carrier.carry(job)
+        except UnsupportedStandInError as error:
+            answer = error
+        send(target, answer)
+
+
+if __name__ == "__main__":
+    main()

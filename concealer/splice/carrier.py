@@ -1,0 +1,29 @@
+"""The interface of what writes slices, and who does it for which codec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from concealer.bitstream.nal import Codec, NalUnit
+from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.splice.h264_carrier import H264Carrier
+from concealer.splice.job import Job
+from concealer.splice.unit import Written
+
+
+class Carrier(Protocol):
+    """Writes the runs of access units, all of which it must be given in decode order."""
+
+    def carry(self, job: Job) -> list[Written]:
+        """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit]) -> Carrier:
+    """The carrier of a codec. Raises UnsupportedStandInError if there is none."""
+    if codec != "h264":
+        raise UnsupportedStandInError("HEVC cannot be spliced yet")
+    return H264Carrier(parameter_sets)
