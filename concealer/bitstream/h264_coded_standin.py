@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,15 @@ class InterBlocks:
     """(2, n, 2): (x, y) in quarter luma samples for each list; what a mode does not use is not looked at."""
     residual: Residual | None = None
     """None: none anywhere."""
+    _coded: tuple[Span, bool, list[list[Difference]], list[bool]] | None = field(default=None, repr=False)
+
+    def differences(self, span: Span, is_b: bool) -> tuple[list[list[Difference]], list[bool]]:
+        """Vectors minus predictions for each list, and where P_Skip gives the vector; remembered."""
+        if self._coded is None or self._coded[:2] != (span, is_b):
+            found = [_differences(self.modes, self.vectors[which], which, span) for which in range(1 + is_b)]
+            at_rest = [False] * len(self.modes) if is_b else found[0][1]
+            self._coded = (span, is_b, [differences for differences, _ in found], at_rest)
+        return self._coded[2], self._coded[3]
 
 
 def coded_header(sibling: h264.SliceHeader, first: int, end: int, slice_type: int, qp: int) -> h264.SliceHeader:
@@ -73,12 +82,7 @@ def h264_coded_standin(header: h264.SliceHeader, first: int, end: int, blocks: I
     """A P or B slice of macroblocks `first`..`end` - 1; `header`: from `coded_header`."""
     span = Span(first, end, header.sps.width_mbs)
     is_b = header.slice_type == h264.B
-    lists = [(FIRST, blocks.vectors[0]), (SECOND, blocks.vectors[1])][: 1 + is_b]
-    differences, skippable = [], [False] * (end - first)
-    for which, vectors in lists:
-        found, at_rest = _differences(blocks.modes, vectors, which, span)
-        differences.append(found)
-        skippable = skippable if is_b else at_rest
+    differences, skippable = blocks.differences(span, is_b)
     w = write_slice_header(header)
     if not header.pps.cabac:
         w.bits(_bits(blocks, differences, skippable, span, header))

@@ -27,7 +27,6 @@ _ORDER = _BLOCK_Y * 4 + _BLOCK_X
 _INVERSE_ORDER = np.argsort(_ORDER)
 _SCALES = ((10, 16, 13), (11, 18, 14), (13, 20, 16), (14, 23, 18), (16, 25, 20), (18, 29, 23))
 """normAdjust4x4 by QP % 6 (8-315): both coordinates even, both odd, else."""
-_FORWARD = np.array([[1, 1, 1, 1], [2, 1, -1, -2], [1, -1, -1, 1], [1, -2, 2, -1]], np.float32)
 _GAIN = 64 * np.outer([0.25, 0.2, 0.25, 0.2], [0.25, 0.2, 0.25, 0.2]).astype(np.float32)
 """From forward coefficients to the scaled ones that the inverse transform takes (8.5.12.2)."""
 _CHROMA_QP = (29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39)
@@ -169,5 +168,18 @@ def _level_scale(qp: int, weights_zigzag: Sequence[int]) -> Floats:
 def _transformed(samples: npt.NDArray[Any]) -> Floats:
     """Forward core transform of all 4x4 blocks of (n, rows, cols) samples: (n, blocks in raster order, 4, 4)."""
     count, rows, cols = samples.shape
-    blocks = samples.astype(np.float32).reshape(count, rows // 4, 4, cols // 4, 4).transpose(0, 1, 3, 2, 4)
-    return _FORWARD @ blocks.reshape(count, -1, 4, 4) @ _FORWARD.T
+    wide = samples.reshape(count, rows // 4, 4, cols).astype(np.int32)
+    columns = np.stack(_butterfly(*(wide[:, :, i] for i in range(4))), axis=2).reshape(count, rows // 4, 4, cols // 4, 4)
+    done = np.stack(_butterfly(*(columns[..., i] for i in range(4))), axis=-1)
+    return done.transpose(0, 1, 3, 2, 4).reshape(count, -1, 4, 4).astype(np.float32)
+
+
+def _butterfly(a: Ints, b: Ints, c: Ints, d: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """One dimension of the core transform."""
+    outer, inner, outer_difference, inner_difference = a + d, b + c, a - d, b - c
+    return (
+        outer + inner,
+        2 * outer_difference + inner_difference,
+        outer - inner,
+        outer_difference - 2 * inner_difference,
+    )

@@ -14,6 +14,7 @@ from concealer.bitstream.h264_coded_standin import InterBlocks, coded_header, h2
 from concealer.bitstream.h264_inter_standin import h264_inter_standin
 from concealer.bitstream.h264_motion import Span
 from concealer.bitstream.h264_pcm_standin import h264_pcm_standin
+from concealer.bitstream.h264_pps_copy import with_cavlc
 from concealer.bitstream.h264_transform import Quantiser
 from concealer.bitstream.nal import NalUnit
 from concealer.bitstream.standin_error import UnsupportedStandInError
@@ -25,7 +26,8 @@ from concealer.splice.unit import Written
 
 log = logging.getLogger(__name__)
 
-QP = 18
+QP = 20
+_LESS = 3
 
 
 class H264Carrier:
@@ -57,26 +59,32 @@ class H264Carrier:
             coded = None
         if coded is not None and len(coded.data) < _pcm_bytes(header.sps) * (run.end - run.first):
             return Written(coded, run.first, run.end, "inter")
-        return Written(h264_pcm_standin(header, run.first, run.end, job.planes), run.first, run.end, "pcm")
+        return Written(h264_pcm_standin(header, run.first, run.end, _whole(job)), run.first, run.end, "pcm")
 
     def _coded(self, sibling: h264.SliceHeader, run: Run, job: Job) -> NalUnit | None:
         """An inter slice with residual; None where there is nothing to predict from."""
         references = self._references(run.kind, job.order)
-        if not references or any(plane.shape != job.planes[0].shape for plane in references):
+        if not references or any(plane.shape[1] != job.planes[0].shape[1] for plane in references):
             return None
-        header = coded_header(sibling, run.first, run.end, h264.B if len(references) == 2 else h264.P, QP)
+        # What nobody refers to shows its error once.
+        qp = QP if job.is_reference else QP + _LESS
+        header = coded_header(sibling, run.first, run.end, h264.B if len(references) == 2 else h264.P, qp)
         span = Span(run.first, run.end, header.sps.width_mbs)
-        modes, vectors = best_prediction(job.planes[0], references, *span.rows)
+        bottom = job.top + job.planes[0].shape[0]
+        seen = [plane[job.top : bottom] for plane in references]
+        rows = (row - job.top // 16 for row in span.rows)
+        modes, vectors = best_prediction(job.planes[0], seen, *rows)
         inside = _inside(span)
         blocks = InterBlocks(modes.reshape(-1)[inside], vectors.reshape(2, -1, 2)[:, inside])
         question = copy.copy(header)
         question.nal_ref_idc, question.marking = 0, None
-        predicted = self._mirror.probe([h264_coded_standin(question, run.first, run.end, blocks)])
+        question.pps = with_cavlc(header.pps)
+        predicted = self._mirror.probe([question.pps.nal, h264_coded_standin(question, run.first, run.end, blocks)])
         if not predicted:
             return None
-        pairs = zip(macroblocks(job.planes, span), macroblocks(predicted, span), strict=True)
-        quantiser = Quantiser(header.sps, header.pps, QP, False, 0.4)
-        blocks.residual = quantiser.inter([wanted - seen for wanted, seen in pairs])
+        pairs = zip(macroblocks(job.planes, span, job.top), macroblocks(predicted, span), strict=True)
+        quantiser = Quantiser(header.sps, header.pps, qp, False, 0.33)
+        blocks.residual = quantiser.inter([wanted - guess for wanted, guess in pairs])
         return h264_coded_standin(header, run.first, run.end, blocks)
 
     def _references(self, kind: str, order: int) -> list[Plane]:
@@ -95,9 +103,21 @@ def _inside(span: Span) -> slice:
     return slice(span.first - start, span.end - start)
 
 
-def macroblocks(planes: Sequence[Plane], span: Span) -> list[npt.NDArray[np.int16]]:
-    """Samples of the macroblocks of a progressive slice: (n, 16, 16) luma, (n, 8, 8) Cb and Cr of 4:2:0."""
-    top, bottom = span.rows
+def _whole(job: Job) -> list[Plane]:
+    """Planes that begin with the picture's first row; above the job's own they hold nothing."""
+    planes = []
+    for index, plane in enumerate(job.planes):
+        above = job.top * plane.shape[0] // job.planes[0].shape[0] if index else job.top
+        planes.append(np.concatenate([np.zeros((above, plane.shape[1]), plane.dtype), plane]))
+    return planes
+
+
+def macroblocks(planes: Sequence[Plane], span: Span, top_row: int = 0) -> list[npt.NDArray[np.int16]]:
+    """Samples of the macroblocks of a progressive slice: (n, 16, 16) luma, (n, 8, 8) Cb and Cr of 4:2:0.
+
+    The planes begin with the picture's luma row `top_row`.
+    """
+    top, bottom = (row - top_row // 16 for row in span.rows)
     parts = []
     for index, plane in enumerate(planes):
         side = 8 if index else 16

@@ -38,7 +38,9 @@ class Job:
     """No later picture refers to any before it."""
     runs: list[Run] = field(default_factory=list)
     planes: tuple[Plane, ...] = ()
-    """The repaired picture at coded size; () without runs that look at it."""
+    """Rows of the repaired picture around the runs, at coded width; () without runs that look at it."""
+    top: int = 0
+    """Luma row of the picture that the planes begin with, a multiple of 64."""
 
 
 def filled(nals: Sequence[NalUnit | None], written: Sequence[Written]) -> list[NalUnit]:

@@ -50,7 +50,7 @@ class Mirror:
         return buffer.planes
 
     def probe(self, slices: Sequence[NalUnit]) -> tuple[Plane, ...]:
-        """Decode slices as a picture that no other refers to; as `follow`.
+        """Decode slices (and parameter sets of their own) as a picture that no other refers to; as `follow`.
 
         Only samples of the slices mean anything. H.264: the slices must bear nal_ref_idc 0.
         """

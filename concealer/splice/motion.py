@@ -13,7 +13,7 @@ from concealer.picture import Plane
 from concealer.repair.flow import dense_flow, sample
 
 _BLOCK = 16
-_MARGIN = 32
+_MARGIN = 16
 """Luma rows above and below the range that flow is computed on."""
 _COARSE_WIDTH = 640
 """Wider pictures are searched at half resolution."""

@@ -15,11 +15,16 @@ from concealer.bitstream.nal import Codec, NalUnit
 from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.damage import BLOCK
 from concealer.decoder.settled import Settled
+from concealer.picture import Plane
 from concealer.splice.h264_lost import H264LostHeaders
 from concealer.splice.job import Job, Run, filled
 from concealer.splice.plan import Plan, make_plan
 from concealer.splice.remote import LocalCarrier, RemoteCarrier
 from concealer.splice.unit import SplicedUnit
+
+_MARGIN = 16
+"""Luma rows that go with a job above and below its runs: motion reaches over the border."""
+_ALIGNED = 64
 
 
 class Splicer:
@@ -86,7 +91,8 @@ class Splicer:
         kind = au.kind if au.kind != "?" else "I"
         job.runs = [Run(sibling, first, end, kind) for first, end in plan.runs]
         job.nals = merge(au, plan)
-        job.planes = _copied(picture)
+        unit_rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
+        job.top, job.planes = _copied(picture, min(unit_rows) * au.unit, (max(unit_rows) + 1) * au.unit)
         return self._leave(replace(_unit(picture, []), removed=[s.nal for s in plan.removed]), job)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
@@ -107,7 +113,8 @@ class Splicer:
         kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
         job = Job([*kept, None], picture.order, header.nal_ref_idc > 0, header.is_idr)
         job.runs = [Run(header, 0, end, kind, repeat)]
-        job.planes = () if repeat else _copied(picture)
+        if not repeat:
+            job.top, job.planes = _copied(picture, 0, picture.planes[0].shape[0])
         return self._leave(replace(_unit(picture, []), au=au, removed=removed), job)
 
     def _leave(self, unit: SplicedUnit, job: Job) -> list[SplicedUnit]:
@@ -126,9 +133,13 @@ def _unit(picture: Settled, nals: Sequence[NalUnit]) -> SplicedUnit:
     return SplicedUnit(picture.index, picture.order, picture.pts, picture.au, list(nals))
 
 
-def _copied(picture: Settled) -> tuple[np.ndarray, ...]:
-    """The decoder's memory is lent for the time of the call."""
-    return tuple(np.ascontiguousarray(plane).copy() for plane in picture.planes)
+def _copied(picture: Settled, first: int, end: int) -> tuple[int, tuple[Plane, ...]]:
+    """(top, planes) of a job for luma rows [first, end): the decoder's memory is lent for the time of the call."""
+    top, bottom = max(0, first - _MARGIN) // _ALIGNED * _ALIGNED, end + _MARGIN
+    height = picture.planes[0].shape[0]
+    shifts = [height // plane.shape[0] // 2 for plane in picture.planes]
+    cut = (plane[top >> shift : bottom >> shift] for plane, shift in zip(picture.planes, shifts, strict=True))
+    return top, tuple(np.array(plane) for plane in cut)
 
 
 def _is_damaged(picture: Settled, au: AccessUnit) -> bool:
