@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.splice_tables import splice_verdicts
 from benchmarks.store import Row
 from benchmarks.tables import (
     CODEC_NAMES,
@@ -42,6 +43,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "detection": _detection,
         "untouched": _untouched,
         "latency": _latency,
+        "splice": _splice,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
 
@@ -129,6 +131,11 @@ def _latency(rows: Sequence[Row]) -> Iterator[Verdict]:
         if growth is not None:
             measured = f"{growth:.2f} times at four times the length"
             yield Verdict("peak memory does not grow with length", measured, growth <= _GROWTH)
+
+
+def _splice(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in splice_verdicts(rows):
+        yield Verdict(target, measured, met)
 
 
 def _growths(memory: Sequence[Row]) -> Iterator[float]:

@@ -15,7 +15,7 @@ from .h264_transform import Ints
 Flat = npt.NDArray[np.int64]
 
 _SLOTS = 35
-"""Codes of a block at most: coeff_token, signs of trailing ones, 16 levels, total_zeros, 15 run_before, one to spare."""
+"""Codes of a block at most: coeff_token, signs of trailing ones, 16 levels, total_zeros, 15 run_before, and a spare."""
 
 
 def _table(rows: Sequence[Sequence[tuple[int, int]]], width: int) -> Flat:

@@ -104,7 +104,8 @@ def _symbols(
     size_flag = header.pps.transform_8x8_mode
     count = span.end - span.first
     if blocks.residual is None:
-        patterns, coded, starts = [0] * count, [], [0] * (count + 1)
+        patterns = starts = [0] * (count + 1)
+        coded: list[Symbol] = []
     else:
         patterns = blocks.residual.pattern.tolist()
         coded, places = cabac_residual(blocks.residual, span)

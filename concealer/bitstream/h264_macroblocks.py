@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +16,7 @@ from .h264_transform import Residual
 _PLACES = 27
 """Blocks a macroblock may have: luma DC, 16 luma, 2 chroma DC, 8 chroma AC."""
 
-Flat = npt.NDArray[np.int64]
+Flat = npt.NDArray[Any]
 
 
 def cabac_residual(residual: Residual, span: Span) -> tuple[list[tuple[int, int]], Flat]:
@@ -24,13 +26,13 @@ def cabac_residual(residual: Residual, span: Span) -> tuple[list[tuple[int, int]
     base = np.arange(count) * _PLACES
     groups = []
 
-    def add(category: int, levels: npt.NDArray[np.int32], left: Flat, above: Flat, places: Flat, coded: Flat) -> None:
+    def add(category: int, levels: Flat, left: Flat, above: Flat, places: Flat, coded: Flat) -> None:
         """Arrays (n, blocks, ...); an absent neighbour counts as filled in intra macroblocks only (9.3.3.1.1.9)."""
         context = (left > 0) + 2 * (above > 0) if not intra else (left != 0) + 2 * (above != 0)
         groups.append(cabac.Blocks(category, levels[coded], places[coded], context[coded]))
 
     if residual.luma_dc is not None:
-        left, above = near.macroblocks(residual.luma_dc.any(axis=1))
+        left, above = near.macroblocks((residual.luma_dc != 0).any(axis=1))
         every = np.ones((count, 1), np.bool_)
         add(cabac.LUMA_DC, residual.luma_dc[:, None], left[:, None], above[:, None], base[:, None], every)
     luma = residual.luma[:, :, 1:] if intra else residual.luma
@@ -40,18 +42,18 @@ def cabac_residual(residual: Residual, span: Span) -> tuple[list[tuple[int, int]
     add(
         cabac.LUMA_AC if intra else cabac.LUMA,
         luma,
-        *near.luma(luma.any(axis=2)),
+        *near.luma((luma != 0).any(axis=2)),
         base[:, None] + 1 + np.arange(16),
         coded,
     )
     for which in range(residual.chroma_dc.shape[1]):
         dc, ac = residual.chroma_dc[:, which], residual.chroma_ac[:, which]
-        left, above = near.macroblocks(dc.any(axis=1))
+        left, above = near.macroblocks((dc != 0).any(axis=1))
         some = (pattern >= 16)[:, None]
         add(cabac.CHROMA_DC, dc[:, None], left[:, None], above[:, None], base[:, None] + 17 + which, some)
         full = np.broadcast_to((pattern >= 32)[:, None], (count, 4))
         places = base[:, None] + 19 + 4 * which + np.arange(4)
-        add(cabac.CHROMA_AC, ac, *near.chroma(ac.any(axis=2)), places, full)
+        add(cabac.CHROMA_AC, ac, *near.chroma((ac != 0).any(axis=2)), places, full)
     symbols, starts = cabac.residual_symbols(groups, count * _PLACES)
     return symbols, starts[::_PLACES]
 

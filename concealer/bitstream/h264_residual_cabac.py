@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ _LAST = (166, 181, 195, 210, 213)
 _LEVEL = (227, 237, 247, 257, 266)
 _MOST_PREFIX = 14
 
-Flat = npt.NDArray[np.int64]
+Flat = npt.NDArray[Any]
 
 
 @dataclass
@@ -64,8 +65,10 @@ def residual_symbols(groups: Sequence[Blocks], places: int) -> tuple[list[tuple[
 def _symbols(group: Blocks) -> list[_Symbols]:
     if not len(group.levels):
         return []
-    filled = group.levels.any(axis=1)
-    flags = _Symbols(group.place, np.zeros_like(group.place), _FLAG[group.category] + group.context, filled * 1)
+    filled: Flat = (group.levels != 0).any(axis=1)
+    flags = _Symbols(
+        group.place, np.zeros_like(group.place), _FLAG[group.category] + group.context, filled.astype(np.int64)
+    )
     if not filled.any():
         return [flags]
     levels, place = group.levels[filled], group.place[filled]
@@ -82,24 +85,24 @@ def _significance(category: int, levels: Ints, place: Flat) -> tuple[_Symbols, F
     valid = np.empty((count, size - 1, 2), np.bool_)
     valid[:, :, 0] = index <= last[:, None]
     valid[:, :, 1] = valid[:, :, 0] & nonzero[:, :-1]
-    increment = np.minimum(index, 2) if category == CHROMA_DC else index
+    increment: Flat = np.minimum(index, 2) if category == CHROMA_DC else index
     contexts = np.stack([_SIGNIFICANT[category] + increment, _LAST[category] + increment], axis=1)
     values = np.stack([nonzero[:, :-1], index == last[:, None]], axis=2)
     flat = valid.reshape(count, -1)
     rows, slots = np.nonzero(flat)
-    sizes = flat.sum(axis=1)
+    sizes: Flat = flat.sum(axis=1)
     within = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    symbols = _Symbols(place[rows], 1 + within, contexts.reshape(-1)[slots], values.reshape(count, -1)[rows, slots] * 1)
+    symbols = _Symbols(place[rows], 1 + within, contexts.reshape(-1)[slots], values.reshape(count, -1)[rows, slots])
     return symbols, sizes
 
 
 def _magnitudes(category: int, levels: Ints, place: Flat, begin: Flat) -> _Symbols:
-    """coeff_abs_level_minus1 and coeff_sign_flag, last coefficient first; `begin`: symbols before them in each block."""
+    """coeff_abs_level_minus1 and coeff_sign_flag, last coefficient first; `begin`: symbols before them in a block."""
     backward = levels[:, ::-1]
     sizes = np.abs(backward)
     greater, ones = sizes > 1, sizes == 1
     rows, slots = np.nonzero(sizes)
-    greater_before = (np.cumsum(greater, axis=1) - greater)[rows, slots]
+    greater_before: Flat = (np.cumsum(greater, axis=1) - greater)[rows, slots]
     ones_before = (np.cumsum(ones, axis=1) - ones)[rows, slots]
     size, negative = sizes[rows, slots] - 1, backward[rows, slots] < 0
     first = _LEVEL[category] + np.where(greater_before > 0, 0, np.minimum(4, 1 + ones_before))

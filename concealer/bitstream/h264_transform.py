@@ -112,8 +112,9 @@ class Quantiser:
     def inter(self, planes: Sequence[npt.NDArray[Any]]) -> Residual:
         """Levels of residual samples: luma (n, 16, 16) and, unless monochrome, Cb and Cr (n, 8, 8)."""
         blocks = _transformed(planes[0])
-        luma = self._levels(blocks[:, _ORDER], 0)
-        return Residual(luma.reshape(len(luma), 16, 16)[:, :, ZIGZAG], *self.chroma(planes[1:]))
+        luma = np.ascontiguousarray(self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG])
+        _drop_lone(luma.reshape(-1, 4, 64))
+        return Residual(luma, *self.chroma(planes[1:]))
 
     def chroma(self, planes: Sequence[npt.NDArray[Any]]) -> tuple[Ints, Ints]:
         """(DC, AC) levels of residual samples of Cb and Cr, (n, 8, 8) each; empty without planes."""
@@ -128,7 +129,9 @@ class Quantiser:
             # (8-330): the inverse scales by half a step, and its 2x2 transform is its own but for a factor of 4.
             dcs.append(self._rounded(sums * (2 / self._step(which)[0, 0])))
             levels = self._levels(blocks, which).reshape(len(plane), 4, 16)[:, :, ZIGZAG]
-            acs.append(levels[:, :, 1:])
+            rest = np.ascontiguousarray(levels[:, :, 1:])
+            _drop_lone(rest.reshape(len(plane), 1, 60))
+            acs.append(rest)
         return np.stack(dcs, axis=1), np.stack(acs, axis=1)
 
     def intra(self, luma: npt.NDArray[Any], chroma: Sequence[npt.NDArray[Any]]) -> Residual:
@@ -155,6 +158,12 @@ class Quantiser:
         return np.where(values < 0, -sizes, sizes)
 
 
+def _drop_lone(groups: Ints) -> None:
+    """Zero in place, in (n, groups, coefficients), the groups whose whole content is one level of 1: it costs more
+    than it shows."""
+    groups[np.abs(groups).sum(axis=2) == 1] = 0
+
+
 def _level_scale(qp: int, weights_zigzag: Sequence[int]) -> Floats:
     """LevelScale4x4 (8-313), (4, 4), without the shift by QP / 6."""
     even_even, odd_odd, other = _SCALES[qp % 6]
@@ -169,7 +178,9 @@ def _transformed(samples: npt.NDArray[Any]) -> Floats:
     """Forward core transform of all 4x4 blocks of (n, rows, cols) samples: (n, blocks in raster order, 4, 4)."""
     count, rows, cols = samples.shape
     wide = samples.reshape(count, rows // 4, 4, cols).astype(np.int32)
-    columns = np.stack(_butterfly(*(wide[:, :, i] for i in range(4))), axis=2).reshape(count, rows // 4, 4, cols // 4, 4)
+    columns = np.stack(_butterfly(*(wide[:, :, i] for i in range(4))), axis=2).reshape(
+        count, rows // 4, 4, cols // 4, 4
+    )
     done = np.stack(_butterfly(*(columns[..., i] for i in range(4))), axis=-1)
     return done.transpose(0, 1, 3, 2, 4).reshape(count, -1, 4, 4).astype(np.float32)
 

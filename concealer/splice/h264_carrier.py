@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,12 @@ from concealer.splice.unit import Written
 
 log = logging.getLogger(__name__)
 
-QP = 20
+_QP, _LEAST_QP = 20, 10
+"""Quantisation whose error is small beside that of a repair; 18 to 24 differ by less than 0.1 dB of sequence PSNR."""
+_FINER = 2
+"""QP by which ours lies at least below that of the stream."""
 _LESS = 3
+"""QP by which it is coarser in pictures nobody refers to."""
 
 
 class H264Carrier:
@@ -50,6 +55,9 @@ class H264Carrier:
     def _write(self, run: Run, job: Job) -> Written:
         header = run.header
         assert isinstance(header, h264.SliceHeader)
+        if not header.sps.chroma_array_type:
+            # The decoder makes up grey chroma for monochrome streams.
+            job = replace(job, planes=job.planes[:1])
         if run.repeat:
             return Written(h264_inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         try:
@@ -67,7 +75,8 @@ class H264Carrier:
         if not references or any(plane.shape[1] != job.planes[0].shape[1] for plane in references):
             return None
         # What nobody refers to shows its error once.
-        qp = QP if job.is_reference else QP + _LESS
+        qp = min(_QP, sibling.pps.pic_init_qp + sibling.slice_qp_delta - _FINER)
+        qp = max(_LEAST_QP, qp) + (0 if job.is_reference else _LESS)
         header = coded_header(sibling, run.first, run.end, h264.B if len(references) == 2 else h264.P, qp)
         span = Span(run.first, run.end, header.sps.width_mbs)
         bottom = job.top + job.planes[0].shape[0]

@@ -71,7 +71,9 @@ class Splicer:
             assert picture.au is not None
             header = self._lost_headers.other(picture.order)
             if header is None:
-                ready += self._leave(_unit(picture, picture.au.nals), Job([*picture.au.nals], picture.order, False, False))
+                ready += self._leave(
+                    _unit(picture, picture.au.nals), Job([*picture.au.nals], picture.order, False, False)
+                )
             else:
                 ready += self._whole(picture, picture.au, header, repeat=True)
         return ready
@@ -99,7 +101,9 @@ class Splicer:
         """A reference picture that never arrived, or arrived without a usable slice (`au`)."""
         assert picture.missing is not None
         if picture.damage is None:
-            return [] if au is None else self._leave(_unit(picture, au.nals), Job([*au.nals], picture.order, True, False))
+            return (
+                [] if au is None else self._leave(_unit(picture, au.nals), Job([*au.nals], picture.order, True, False))
+            )
         return self._whole(picture, au, self._lost_headers.reference(picture.missing))
 
     def _whole(

@@ -45,4 +45,3 @@ class SplicedUnit:
     def changed(self) -> bool:
         """Anything was taken out or put in."""
         return bool(self.removed or self.written)
-
