@@ -92,9 +92,16 @@ class SplicedStream:
     The decoder must be given the number of each payload, counted from 0, as its DTS.
     """
 
-    def __init__(self, stream: VideoStream, codec: Codec, framed: bool, timed: bool, interval: int) -> None:
-        """`framed`: the container delimits access units; `timed`: it has timestamps; `interval`: ticks from one
-        picture to the next. Raises UnsupportedStandInError for a codec that can't be spliced."""
+    def __init__(
+        self, stream: VideoStream, codec: Codec, framed: bool, timed: bool, interval: int, seconds: float
+    ) -> None:
+        """
+        framed: the container delimits access units.
+        timed: it has timestamps.
+        interval, seconds: from one picture to the next, in ticks and in seconds.
+
+        Raises UnsupportedStandInError for a codec that can't be spliced.
+        """
         self.totals = SpliceTotals()
         self.changes: list[dict[str, Any]] = []
         """What was done to each changed access unit, in decode order, for the report."""
@@ -104,7 +111,7 @@ class SplicedStream:
         self._timed_input = timed
         self._interval = interval
         framing = parse_extradata(codec, stream.codec_context.extradata)
-        self._splicer = Splicer(codec, framing.parameter_sets, own_process=True)
+        self._splicer = Splicer(codec, framing.parameter_sets, seconds=seconds, own_process=True)
         self._length_size = framing.length_size
         self._count = 0
         self._payloads: dict[int, _Waiting] = {}

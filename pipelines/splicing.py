@@ -27,7 +27,12 @@ class Streams:
                 interval = max(1, round(1 / (source.rate(index) * source.time_base(index))))
                 stream = source.video[index]
                 self.by_index[index] = SplicedStream(
-                    stream, source.codec(index), source.framed, not source.elementary, interval
+                    stream,
+                    source.codec(index),
+                    source.framed,
+                    not source.elementary,
+                    interval,
+                    float(1 / source.rate(index)),
                 )
             undo.pop_all()
 

@@ -29,6 +29,7 @@ _SCALES = ((10, 16, 13), (11, 18, 14), (13, 20, 16), (14, 23, 18), (16, 25, 20),
 """normAdjust4x4 by QP % 6 (8-315): both coordinates even, both odd, else."""
 _GAIN = 64 * np.outer([0.25, 0.2, 0.25, 0.2], [0.25, 0.2, 0.25, 0.2]).astype(np.float32)
 """From forward coefficients to the scaled ones that the inverse transform takes (8.5.12.2)."""
+_HADAMARD = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]])
 _CHROMA_QP = (29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39)
 """QPC of qPI 30..51 (Table 8-15)."""
 _DEFAULT_LISTS = (
@@ -138,13 +139,35 @@ class Quantiser:
         """Levels of Intra_16x16 macroblocks."""
         blocks = _transformed(luma)
         corner = blocks[:, :, 0, 0].reshape(-1, 4, 4)
-        hadamard = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]], np.float32)
-        sums = hadamard @ corner @ hadamard
+        sums = _HADAMARD @ corner @ _HADAMARD
         # (8-322): the inverse scales by a quarter of a step, and its transform is its own but for a factor of 16.
         dc = self._rounded(sums / self._step(0)[0, 0]).reshape(-1, 16)[:, ZIGZAG]
         levels = self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG]
         levels[:, :, 0] = 0
         return Residual(levels, *self.chroma(chroma), dc)
+
+    def intra_samples(self, residual: Residual) -> list[Ints]:
+        """What a decoder adds to the prediction of Intra_16x16 macroblocks (8.5.2, 8.5.4): (n, 16, 16), (n, 8, 8)."""
+        assert residual.luma_dc is not None
+        qp, scale = self._qps[0], self._scales[0].astype(np.int64)
+        levels = np.empty_like(residual.luma)
+        levels[:, :, ZIGZAG] = residual.luma
+        dc = np.empty_like(residual.luma_dc)
+        dc[:, ZIGZAG] = residual.luma_dc
+        sums = _HADAMARD @ dc.reshape(-1, 4, 4) @ _HADAMARD
+        blocks = _scaled(levels[:, _INVERSE_ORDER], scale, qp, 4)
+        blocks[..., 0, 0] = _shifted(sums.reshape(-1, 16) * scale[0, 0], qp // 6 - 6)
+        planes = [_inverse(blocks, 4)]
+        for which in range(residual.chroma_dc.shape[1]):
+            qp, scale = self._qps[1 + which], self._scales[1 + which].astype(np.int64)
+            levels = np.zeros((len(residual.luma), 4, 16), np.int32)
+            levels[:, :, ZIGZAG[1:]] = residual.chroma_ac[:, which]
+            a, b, c, d = (residual.chroma_dc[:, which, i].astype(np.int64) for i in range(4))
+            sums = np.stack([a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d], axis=1)
+            blocks = _scaled(levels, scale, qp, 4)
+            blocks[..., 0, 0] = (sums * scale[0, 0] << qp // 6) >> 5
+            planes.append(_inverse(blocks, 2))
+        return planes
 
     def _levels(self, blocks: Floats, plane: int) -> Ints:
         return self._rounded(blocks * (_GAIN / self._step(plane)))
@@ -194,3 +217,26 @@ def _butterfly(a: Ints, b: Ints, c: Ints, d: Ints) -> tuple[Ints, Ints, Ints, In
         outer - inner,
         outer_difference - 2 * inner_difference,
     )
+
+
+def _scaled(levels: Ints, scale: npt.NDArray[np.int64], qp: int, shift: int) -> npt.NDArray[np.int64]:
+    """(n, blocks, 16) levels in raster order, scaled (8-336, 8-337), as (n, blocks, 4, 4)."""
+    return _shifted(levels.reshape(*levels.shape[:2], 4, 4) * scale, qp // 6 - shift)
+
+
+def _shifted(values: npt.NDArray[np.int64], by: int) -> npt.NDArray[np.int64]:
+    """Left, or right with rounding where `by` is negative."""
+    return values << by if by >= 0 else (values + (1 << -by - 1)) >> -by
+
+
+def _inverse(blocks: npt.NDArray[np.int64], side: int) -> Ints:
+    """Inverse transform (8.5.12.2) of (n, side * side, 4, 4) blocks in raster order: samples (n, 4 side, 4 side)."""
+    rows = np.stack(_inverse_butterfly(*(blocks[..., i] for i in range(4))), axis=-1)
+    done = np.stack(_inverse_butterfly(*(rows[..., i, :] for i in range(4))), axis=-2)
+    samples = (done + 32 >> 6).astype(np.int32).reshape(-1, side, side, 4, 4)
+    return samples.transpose(0, 1, 3, 2, 4).reshape(-1, 4 * side, 4 * side)
+
+
+def _inverse_butterfly(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any, Any]:
+    even, odd, low, high = a + c, a - c, (b >> 1) - d, b + (d >> 1)
+    return even + high, odd + low, odd - low, even - high

@@ -14,8 +14,8 @@ from concealer.splice.remote import send
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    codec, parameter_sets = pickle.load(source)
-    carrier = open_carrier(codec, parameter_sets)
+    codec, parameter_sets, seconds = pickle.load(source)
+    carrier = open_carrier(codec, parameter_sets, seconds)
     while True:
         try:
             job = pickle.load(source)

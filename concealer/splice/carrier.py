@@ -22,8 +22,8 @@ class Carrier(Protocol):
         """Free what it holds."""
 
 
-def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit]) -> Carrier:
-    """The carrier of a codec. Raises UnsupportedStandInError if there is none."""
+def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> Carrier:
+    """The carrier of a codec; see `Splicer` for the rest. Raises UnsupportedStandInError if there is none."""
     if codec != "h264":
         raise UnsupportedStandInError("HEVC cannot be spliced yet")
-    return H264Carrier(parameter_sets)
+    return H264Carrier(parameter_sets, seconds)

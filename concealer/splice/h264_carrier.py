@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,8 @@ import numpy.typing as npt
 from concealer.bitstream import h264
 from concealer.bitstream.h264_coded_standin import InterBlocks, coded_header, h264_coded_standin
 from concealer.bitstream.h264_inter_standin import h264_inter_standin
+from concealer.bitstream.h264_intra_standin import h264_intra_standin
+from concealer.bitstream.h264_limits import BitBudget
 from concealer.bitstream.h264_motion import Span
 from concealer.bitstream.h264_pcm_standin import h264_pcm_standin
 from concealer.bitstream.h264_pps_copy import with_cavlc
@@ -23,7 +24,7 @@ from concealer.picture import Plane
 from concealer.splice.job import Job, Run, filled
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
-from concealer.splice.unit import Written
+from concealer.splice.unit import Form, Written
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; 18 to 24 differ by less than 0.1 dB of sequence PSNR."""
 _FINER = 2
 """QP by which ours lies at least below that of the stream."""
+_UNFILTERED_QP = 15
+_COARSER, _MOST_QP = 5, 45
+_NO_LIMIT = 1 << 40
 _LESS = 3
 """QP by which it is coarser in pictures nobody refers to."""
 
@@ -38,13 +42,25 @@ _LESS = 3
 class H264Carrier:
     """Writes the runs of every access unit that leaves, and follows what leaves, because references count."""
 
-    def __init__(self, parameter_sets: Sequence[NalUnit]) -> None:
-        """`parameter_sets`: those of the container's header."""
+    def __init__(self, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
+        """`parameter_sets`: those of the container's header; `seconds`: from one picture to the next."""
         self._mirror = Mirror("h264", parameter_sets)
+        self._budget = BitBudget(seconds)
 
     def carry(self, job: Job) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
-        written = [self._write(run, job) for run in job.runs]
+        sps = job.sps
+        size = sum(len(nal.data) for nal in job.nals if nal is not None)
+        to_do = sum(run.end - run.first for run in job.runs)
+        written: list[Written] = []
+        for run in job.runs:
+            allowed = self._budget.left(sps, size) if isinstance(sps, h264.Sps) else _NO_LIMIT
+            made = self._write(run, job, allowed * (run.end - run.first) // to_do)
+            written.append(made)
+            to_do -= run.end - run.first
+            size += len(made.nal.data)
+        if isinstance(sps, h264.Sps):
+            self._budget.spend(sps, size)
         self._mirror.follow(filled(job.nals, written), job.order, job.is_reference, job.restart)
         return written
 
@@ -52,49 +68,67 @@ class H264Carrier:
         """Free the decoder."""
         self._mirror.close()
 
-    def _write(self, run: Run, job: Job) -> Written:
+    def _write(self, run: Run, job: Job, allowed: int) -> Written:
+        """The smallest form, coarser where it would weigh more than `allowed` bytes."""
         header = run.header
         assert isinstance(header, h264.SliceHeader)
+        if run.repeat:
+            return Written(h264_inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         if not header.sps.chroma_array_type:
             # The decoder makes up grey chroma for monochrome streams.
             job = replace(job, planes=job.planes[:1])
-        if run.repeat:
-            return Written(h264_inter_standin(header, run.first, run.end), run.first, run.end, "skip")
+        exact = _pcm_bytes(header.sps) * (run.end - run.first)
         try:
-            coded = self._coded(header, run, job)
+            code, form = self._coder(header, run, job)
+            qp = _first_qp(header, job.is_reference)
+            coded = code(qp)
+            while len(coded.data) > min(allowed, exact) and qp < _MOST_QP and exact > allowed:
+                qp = min(_MOST_QP, qp + _COARSER)
+                coded = code(qp)
+            if len(coded.data) < exact:
+                return Written(coded, run.first, run.end, form)
         except UnsupportedStandInError as error:
             log.debug("no coded stand-in: %s", error)
-            coded = None
-        if coded is not None and len(coded.data) < _pcm_bytes(header.sps) * (run.end - run.first):
-            return Written(coded, run.first, run.end, "inter")
         return Written(h264_pcm_standin(header, run.first, run.end, _whole(job)), run.first, run.end, "pcm")
 
-    def _coded(self, sibling: h264.SliceHeader, run: Run, job: Job) -> NalUnit | None:
-        """An inter slice with residual; None where there is nothing to predict from."""
+    def _coder(self, sibling: h264.SliceHeader, run: Run, job: Job) -> tuple[Callable[[int], NalUnit], Form]:
+        """What writes the run at a QP: an inter slice with residual, or an intra slice without a reference."""
+        first, end = run.first, run.end
+        span = Span(first, end, sibling.sps.width_mbs)
+        wanted = macroblocks(job.planes, span, job.top)
         references = self._references(run.kind, job.order)
-        if not references or any(plane.shape[1] != job.planes[0].shape[1] for plane in references):
-            return None
-        # What nobody refers to shows its error once.
-        qp = min(_QP, sibling.pps.pic_init_qp + sibling.slice_qp_delta - _FINER)
-        qp = max(_LEAST_QP, qp) + (0 if job.is_reference else _LESS)
-        header = coded_header(sibling, run.first, run.end, h264.B if len(references) == 2 else h264.P, qp)
-        span = Span(run.first, run.end, header.sps.width_mbs)
-        bottom = job.top + job.planes[0].shape[0]
-        seen = [plane[job.top : bottom] for plane in references]
-        rows = (row - job.top // 16 for row in span.rows)
-        modes, vectors = best_prediction(job.planes[0], seen, *rows)
-        inside = _inside(span)
-        blocks = InterBlocks(modes.reshape(-1)[inside], vectors.reshape(2, -1, 2)[:, inside])
-        question = copy.copy(header)
+        if any(plane.shape[1] != job.planes[0].shape[1] for plane in references):
+            references = []
+        if not references:
+            return lambda qp: h264_intra_standin(
+                coded_header(sibling, first, end, h264.I, qp), first, end, wanted
+            ), "intra"
+        slice_type = h264.B if len(references) == 2 else h264.P
+        blocks = self._prediction(references, span, job)
+        question = coded_header(sibling, first, end, slice_type, _QP)
         question.nal_ref_idc, question.marking = 0, None
-        question.pps = with_cavlc(header.pps)
-        predicted = self._mirror.probe([question.pps.nal, h264_coded_standin(question, run.first, run.end, blocks)])
-        if not predicted:
-            return None
-        pairs = zip(macroblocks(job.planes, span, job.top), macroblocks(predicted, span), strict=True)
-        quantiser = Quantiser(header.sps, header.pps, qp, False, 0.33)
-        blocks.residual = quantiser.inter([wanted - guess for wanted, guess in pairs])
-        return h264_coded_standin(header, run.first, run.end, blocks)
+        question.pps = with_cavlc(question.pps)
+        seen = self._mirror.probe([question.pps.nal, h264_coded_standin(question, first, end, blocks)])
+        if not seen:
+            raise UnsupportedStandInError("the prediction can't be decoded")
+        guessed = macroblocks(seen[: len(wanted)], span)
+        differences = [a - b for a, b in zip(wanted, guessed, strict=True)]
+
+        def inter(qp: int) -> NalUnit:
+            header = coded_header(sibling, first, end, slice_type, qp)
+            blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter(differences)
+            return h264_coded_standin(header, first, end, blocks)
+
+        return inter, "inter"
+
+    def _prediction(self, references: Sequence[Plane], span: Span, job: Job) -> InterBlocks:
+        """How the macroblocks are predicted from luma planes of the whole reference pictures."""
+        bottom = job.top + job.planes[0].shape[0]
+        parts = [plane[job.top : bottom] for plane in references]
+        top_row, end_row = (row - job.top // 16 for row in span.rows)
+        modes, vectors = best_prediction(job.planes[0], parts, top_row, end_row)
+        inside = _inside(span)
+        return InterBlocks(modes.reshape(-1)[inside], vectors.reshape(2, -1, 2)[:, inside])
 
     def _references(self, kind: str, order: int) -> list[Plane]:
         """Luma of the first reference of each list; none where a slice must be intra."""
@@ -104,6 +138,15 @@ class H264Carrier:
                 return [planes[0] for planes in around]
         latest = self._mirror.latest()
         return [] if kind == "I" or latest is None else [latest[0]]
+
+
+def _first_qp(header: h264.SliceHeader, is_reference: bool) -> int:
+    """QP at which a stand-in is written where there is room."""
+    qp = max(_LEAST_QP, min(_QP, header.pps.pic_init_qp + header.slice_qp_delta - _FINER))
+    # What nobody refers to shows its error once.
+    qp += 0 if is_reference else _LESS
+    # Where deblocking can't be turned off it is to find nothing to do (Table 8-16).
+    return qp if header.pps.deblocking_filter_control_present else min(qp, _UNFILTERED_QP)
 
 
 def _inside(span: Span) -> slice:

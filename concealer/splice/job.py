@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from concealer.bitstream import h264, hevc
 from concealer.bitstream.access_unit import SliceHeader
 from concealer.bitstream.nal import NalUnit
 from concealer.picture import Plane
@@ -36,6 +37,8 @@ class Job:
     is_reference: bool
     restart: bool
     """No later picture refers to any before it."""
+    sps: h264.Sps | hevc.Sps | None = None
+    """Active sequence parameter set."""
     runs: list[Run] = field(default_factory=list)
     planes: tuple[Plane, ...] = ()
     """Rows of the repaired picture around the runs, at coded width; () without runs that look at it."""

@@ -30,8 +30,8 @@ _MOST_WAITING = 24
 class LocalCarrier:
     """A carrier behind the interface of `RemoteCarrier`: answers are there at once."""
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit]) -> None:
-        self._carrier = open_carrier(codec, parameter_sets)
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
+        self._carrier = open_carrier(codec, parameter_sets, seconds)
 
     def give(self, job: Job) -> list[list[Written]]:
         """Take a job; returns the answers that have come, in the order of the jobs."""
@@ -49,7 +49,7 @@ class LocalCarrier:
 class RemoteCarrier:
     """The same in a child process."""
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit]) -> None:
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
         """Raises OSError if there can be no child process."""
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._child = subprocess.Popen(
@@ -64,7 +64,7 @@ class RemoteCarrier:
         self._answers: SimpleQueue[object] = SimpleQueue()
         # Both ends would wait for each other if nobody emptied this pipe while a job is being sent.
         threading.Thread(target=self._listen, name="spliced slices", daemon=True).start()
-        send(self._to, (codec, list(parameter_sets)))
+        send(self._to, (codec, list(parameter_sets), seconds))
 
     def give(self, job: Job) -> list[list[Written]]:
         """Take a job; returns the answers that have come, in the order of the jobs. Raises what the carrier raises."""

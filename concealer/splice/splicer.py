@@ -34,10 +34,21 @@ class Splicer:
     own. All methods raise UnsupportedStandInError where the stream does not allow it.
     """
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit] = (), *, own_process: bool = False) -> None:
-        """`parameter_sets`: those of the container's header; `own_process`: write slices in a process beside."""
+    def __init__(
+        self,
+        codec: Codec,
+        parameter_sets: Sequence[NalUnit] = (),
+        *,
+        seconds: float = 1 / 25,
+        own_process: bool = False,
+    ) -> None:
+        """
+        parameter_sets: those of the container's header.
+        seconds: from one picture to the next, to keep within what the stream's level allows.
+        own_process: write slices in a process beside.
+        """
         make = RemoteCarrier if own_process else LocalCarrier
-        self._carrier: RemoteCarrier | LocalCarrier = make(codec, parameter_sets)
+        self._carrier: RemoteCarrier | LocalCarrier = make(codec, parameter_sets, seconds)
         self._lost_headers = H264LostHeaders()
         self._hollow: list[Settled] = []
         self._leaving: deque[tuple[SplicedUnit, Job]] = deque()
@@ -80,7 +91,7 @@ class Splicer:
 
     def _received(self, picture: Settled, au: AccessUnit) -> list[SplicedUnit]:
         self._lost_headers.passed(au)
-        job = Job([*au.nals], au.order, au.is_reference, au.is_irap)
+        job = Job([*au.nals], au.order, au.is_reference, au.is_irap, au.sps)
         if not (_is_damaged(picture, au) and _fits(picture, au)):
             return self._leave(_unit(picture, au.nals), job)
         if not au.coverage.reliable:
@@ -115,7 +126,7 @@ class Splicer:
         removed = [] if au is None else [slice_.nal for slice_ in au.slices]
         gone = {id(nal) for nal in removed}
         kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
-        job = Job([*kept, None], picture.order, header.nal_ref_idc > 0, header.is_idr)
+        job = Job([*kept, None], picture.order, header.nal_ref_idc > 0, header.is_idr, header.sps)
         job.runs = [Run(header, 0, end, kind, repeat)]
         if not repeat:
             job.top, job.planes = _copied(picture, 0, picture.planes[0].shape[0])

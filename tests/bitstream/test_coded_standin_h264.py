@@ -11,6 +11,8 @@ import pytest
 
 from concealer.bitstream import AccessUnit, h264
 from concealer.bitstream.h264_coded_standin import BOTH, InterBlocks, coded_header, h264_coded_standin
+from concealer.bitstream.h264_intra_standin import h264_intra_standin
+from concealer.bitstream.h264_limits import BitBudget
 from concealer.bitstream.h264_pps_copy import with_cavlc
 from concealer.bitstream.h264_transform import Quantiser, Residual, weights
 from concealer.bitstream.standin_error import UnsupportedStandInError
@@ -129,7 +131,9 @@ def test_motion_that_skipping_would_have_is_still_coded_with_residual() -> None:
     wanted = blocks_of(planes[place], au, first, end)
     residual = [a - b for a, b in zip(wanted, predicted, strict=True)]
     blocks.residual = Quantiser(header.sps, header.pps, 10, False).inter(residual)
-    got, complaints, _ = decode(replaced(aus, {id(au.slices[1].nal): h264_coded_standin(header, first, end, blocks)}), "h264")
+    got, complaints, _ = decode(
+        replaced(aus, {id(au.slices[1].nal): h264_coded_standin(header, first, end, blocks)}), "h264"
+    )
     assert not complaints
     inner = slice(44, 66)
     assert np.abs(wanted[0][inner] - blocks_of(got[place], au, first, end)[0][inner]).max() < 8
@@ -186,3 +190,49 @@ def test_other_chroma_is_refused(pix_fmt: str) -> None:
     assert isinstance(header, h264.SliceHeader)
     with pytest.raises(UnsupportedStandInError, match="4:2:2"):
         coded_header(header, 0, 11, h264.P, 20)
+
+
+INTRA = {
+    "CABAC": dict(slices=4),
+    "CAVLC": dict(slices=4, extra={"cabac": 0}),
+    "CABAC uneven slices": dict(slices=0, extra={"slice-max-size": 900}),
+    "CAVLC uneven slices": dict(slices=0, extra={"slice-max-size": 900, "cabac": 0}),
+    "CABAC 10 bit": dict(slices=4, pix_fmt="yuv420p10le"),
+    "CABAC monochrome": dict(slices=4, pix_fmt="gray"),
+    "CAVLC scaling lists": dict(slices=4, extra={"cabac": 0, "cqm": "jvt"}),
+}
+
+
+@pytest.mark.parametrize("name", list(INTRA))
+@pytest.mark.parametrize("qp", [8, 22, 38])
+def test_intra_slice_in_an_idr_picture(name: str, qp: int) -> None:
+    stream = encode_bytes(clip(2, 176, 144, seed=4), "h264", crf=22, **INTRA[name])  # type: ignore[arg-type]
+    aus, planes = parse(stream, "h264"), decode(stream, "h264")[0]
+    au = aus[0]
+    sibling, first, end = au.slices[0].header, au.slices[1].first, au.slices[2].first
+    assert isinstance(sibling, h264.SliceHeader) and first is not None and end is not None
+    wanted = blocks_of(planes[0], au, first, end)
+    nal = h264_intra_standin(coded_header(sibling, first, end, h264.I, qp), first, end, wanted)
+    got, complaints, _ = decode(replaced(aus, {id(au.slices[1].nal): nal}), "h264")
+    assert not complaints
+    step = 0.625 * 2 ** (qp / 6) * (4 if "10 bit" in name else 1)
+    for wanted_plane, got_plane in zip(wanted, blocks_of(got[0], au, first, end), strict=True):
+        assert np.sqrt(np.mean((wanted_plane - got_plane) ** 2.0)) < 0.6 * step + 1.5
+
+
+def test_budget_follows_the_level() -> None:
+    stream = encode_bytes(clip(1), "h264", extra={"level": "1.1"})
+    header = parse(stream, "h264")[0].slices[0].header
+    assert isinstance(header, h264.SliceHeader) and header.sps.level_idc == 11
+    sps = copy.copy(header.sps)
+    sps.profile_idc = 77
+    budget = BitBudget(0.1)
+    # 3000 macroblocks a second, at most half of 384 bytes each; 500000 bits of buffer.
+    assert budget.left(sps, 0) == 3000 * 384 // 20
+    for _ in range(4):
+        budget.spend(sps, 20000)
+    # Each picture brings 160000 bits, 19200 of which the rate allows for.
+    assert budget.left(sps, 1000) == (500000 - 4 * 160000 + 4 * 19200) // 8 - 1000 < 0
+    for _ in range(40):
+        budget.spend(sps, 0)
+    assert budget.left(sps, 0) == 3000 * 384 // 20
