@@ -117,6 +117,16 @@ class SliceHeader:
         return self.short_term_rps.num_used + long_term + self.pps.curr_pic_ref
 
 
+def first_reference(header: SliceHeader, which: int) -> int | None:
+    """POC difference of entry 0 of reference list `which` (8.3.4); None for a long-term picture or none."""
+    past = [delta for delta, used in header.short_term_rps.negative if used]
+    future = [delta for delta, used in header.short_term_rps.positive if used]
+    candidates = [*past, *future] if which == 0 else [*future, *past]
+    entries = header.list_modification[which]
+    index = entries[0] if entries else 0
+    return candidates[index] if index < len(candidates) else None
+
+
 def parse_slice_header(
     nal: NalUnit, sps: Mapping[int, Sps], pps: Mapping[int, Pps], previous: SliceHeader | None = None
 ) -> SliceHeader:

@@ -68,7 +68,7 @@ def _motion(
         return None
     wanted = []
     for which in range(2 if header.slice_type == hevc.B else 1):
-        delta = _first_reference(header, which)
+        delta = hevc.first_reference(header, which)
         if delta is None:
             return None
         motion = field(au.order + delta, top, bottom)
@@ -76,13 +76,3 @@ def _motion(
             return None
         wanted.append(motion)
     return np.stack(wanted)
-
-
-def _first_reference(header: hevc.SliceHeader, which: int) -> int | None:
-    """POC difference of entry 0 of reference list `which` (8.3.4); None if it is a long-term picture."""
-    past = [delta for delta, used in header.short_term_rps.negative if used]
-    future = [delta for delta, used in header.short_term_rps.positive if used]
-    candidates = [*past, *future] if which == 0 else [*future, *past]
-    entries = header.list_modification[which]
-    index = entries[0] if entries else 0
-    return candidates[index] if index < len(candidates) else None

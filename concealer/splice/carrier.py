@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from concealer.bitstream.nal import Codec, NalUnit
-from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.splice.h264_carrier import H264Carrier
+from concealer.splice.hevc_carrier import HevcCarrier
 from concealer.splice.job import Job
 from concealer.splice.unit import Written
 
@@ -23,7 +23,5 @@ class Carrier(Protocol):
 
 
 def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> Carrier:
-    """The carrier of a codec; see `Splicer` for the rest. Raises UnsupportedStandInError if there is none."""
-    if codec != "h264":
-        raise UnsupportedStandInError("HEVC cannot be spliced yet")
-    return H264Carrier(parameter_sets, seconds)
+    """The carrier of a codec; see `Splicer` for the rest."""
+    return H264Carrier(parameter_sets, seconds) if codec == "h264" else HevcCarrier(parameter_sets)

@@ -16,7 +16,7 @@ from concealer.picture import Plane
 
 log = logging.getLogger(__name__)
 
-_REFERENCES = 4
+_REFERENCES = 6
 """Pictures kept to look for motion in."""
 
 
@@ -27,6 +27,7 @@ class Mirror:
     """
 
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit]) -> None:
+        self._codec = codec
         self._context = open_context(codec, 1)
         if codec == "h264":
             # What a probe leaves out is not to be concealed.
@@ -61,6 +62,10 @@ class Mirror:
         """The reference picture decoded last."""
         return self._references[-1][1].planes if self._references else None
 
+    def at(self, order: int) -> tuple[Plane, ...] | None:
+        """The reference picture at `order` in output order."""
+        return next((buffer.planes for place, buffer in reversed(self._references) if place == order), None)
+
     def around(self, order: int) -> tuple[tuple[Plane, ...], tuple[Plane, ...]] | None:
         """The nearest reference pictures before and after `order` in output order; None if there aren't both."""
         before = max((r for r in self._references if r[0] < order), key=_order, default=None)
@@ -80,7 +85,10 @@ class Mirror:
         except av.error.FFmpegError as error:
             log.debug("mirror: %s", error)
         buffers = self._hook.take()
-        return buffers[-1] if buffers else None
+        if not buffers:
+            return None
+        # Gap pictures that H.264 inserts come before the picture; missing references that HEVC makes up, after it.
+        return buffers[-1] if self._codec == "h264" else buffers[0]
 
 
 def _order(reference: tuple[int, Buffer]) -> int:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from concealer.bitstream import hevc
 from concealer.bitstream.access_unit import AccessUnit, Slice
+from concealer.bitstream.hevc_substreams import coding_order
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import from_blocks
 
@@ -47,6 +49,9 @@ def make_plan(au: AccessUnit, damage: DamageMap) -> Plan:
             covered[first:end] = True
     edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]])))
     plan.runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    if isinstance(au.sps, hevc.Sps) and isinstance(au.pps, hevc.Pps):
+        order = coding_order(au.sps, au.pps)
+        plan.runs = [legal for first, end in plan.runs for legal in order.legal_ranges(first, end)]
     return plan
 
 

@@ -9,15 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import h264
+from concealer.bitstream import h264, hevc
 from concealer.bitstream.access_unit import AccessUnit, Slice, SliceHeader
+from concealer.bitstream.hevc_substreams import coding_order
 from concealer.bitstream.nal import Codec, NalUnit
 from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.damage import BLOCK
 from concealer.decoder.settled import Settled
 from concealer.picture import Plane
-from concealer.splice.h264_lost import H264LostHeaders
 from concealer.splice.job import Job, Run, filled
+from concealer.splice.lost_headers import H264LostHeaders, HevcLostHeaders, LostHeaders
 from concealer.splice.plan import Plan, make_plan
 from concealer.splice.remote import LocalCarrier, RemoteCarrier
 from concealer.splice.unit import SplicedUnit
@@ -49,7 +50,7 @@ class Splicer:
         """
         make = RemoteCarrier if own_process else LocalCarrier
         self._carrier: RemoteCarrier | LocalCarrier = make(codec, parameter_sets, seconds)
-        self._lost_headers = H264LostHeaders()
+        self._lost_headers: LostHeaders = H264LostHeaders() if codec == "h264" else HevcLostHeaders()
         self._hollow: list[Settled] = []
         self._leaving: deque[tuple[SplicedUnit, Job]] = deque()
 
@@ -99,6 +100,8 @@ class Splicer:
         if au.interlaced != "progressive":
             raise UnsupportedStandInError("interlaced pictures")
         assert picture.damage is not None
+        if isinstance(au.pps, hevc.Pps) and au.pps.tiles:
+            raise UnsupportedStandInError("tiles")
         plan = make_plan(au, picture.damage)
         sibling = _sibling(plan)
         kind = au.kind if au.kind != "?" else "I"
@@ -118,16 +121,22 @@ class Splicer:
         return self._whole(picture, au, self._lost_headers.reference(picture.missing))
 
     def _whole(
-        self, picture: Settled, au: AccessUnit | None, header: h264.SliceHeader, repeat: bool = False
+        self, picture: Settled, au: AccessUnit | None, header: SliceHeader, repeat: bool = False
     ) -> list[SplicedUnit]:
         """An access unit all of whose slices are ours."""
-        end = header.sps.width_mbs * header.sps.height_mbs
-        kind = "I" if header.slice_type == h264.I else "P"
+        ranges, is_reference, is_idr = [(0, 0)], True, header.is_idr
+        if isinstance(header, h264.SliceHeader):
+            ranges = [(0, header.sps.width_mbs * header.sps.height_mbs)]
+            is_reference = header.nal_ref_idc > 0
+        else:
+            order = coding_order(header.sps, header.pps)
+            ranges = order.legal_ranges(0, order.size)
+        kind = "I" if is_idr else "P"
         removed = [] if au is None else [slice_.nal for slice_ in au.slices]
         gone = {id(nal) for nal in removed}
         kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
-        job = Job([*kept, None], picture.order, header.nal_ref_idc > 0, header.is_idr, header.sps)
-        job.runs = [Run(header, 0, end, kind, repeat)]
+        job = Job([*kept, *[None] * len(ranges)], picture.order, is_reference, is_idr, header.sps)
+        job.runs = [Run(header, first, end, kind, repeat) for first, end in ranges]
         if not repeat:
             job.top, job.planes = _copied(picture, 0, picture.planes[0].shape[0])
         return self._leave(replace(_unit(picture, []), au=au, removed=removed), job)
@@ -171,10 +180,16 @@ def _fits(picture: Settled, au: AccessUnit) -> bool:
 
 def _sibling(plan: Plan) -> SliceHeader:
     """A header to go by: of a slice that arrived whole, else of any."""
-    for slice_ in (*plan.kept, *plan.removed):
-        if slice_.header is not None and not getattr(slice_.header, "redundant_pic_cnt", 0):
-            return copy.copy(slice_.header)
-    raise UnsupportedStandInError("no slice header of the picture is readable")
+    found = [slice_.header for slice_ in (*plan.kept, *plan.removed)]
+    usable = [header for header in found if header is not None and not getattr(header, "redundant_pic_cnt", 0)]
+    if not usable:
+        raise UnsupportedStandInError("no slice header of the picture is readable")
+    # Rather one with references, as an intra slice says nothing of them.
+    return copy.copy(min(usable, key=_is_intra))
+
+
+def _is_intra(header: SliceHeader) -> bool:
+    return header.slice_type == (h264.I if isinstance(header, h264.SliceHeader) else hevc.I)
 
 
 def merge(au: AccessUnit, plan: Plan) -> list[NalUnit | None]:
