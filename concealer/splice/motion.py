@@ -17,10 +17,8 @@ _MARGIN = 16
 """Luma rows above and below the range that flow is computed on."""
 _COARSE_WIDTH = 640
 """Wider pictures are searched at half resolution."""
-_STILL_BONUS = 1.0
-"""Mean absolute difference by which moving must beat standing still: vectors cost bits."""
 _MEAN_BONUS = 0.3
-"""The same for the mean of two references against one."""
+"""Mean absolute difference by which the mean of two references must beat one: a second vector costs bits."""
 
 Array = npt.NDArray[Any]
 
@@ -45,8 +43,8 @@ def best_prediction(target: Plane, references: Sequence[Plane], top: int, bottom
         field = _cells(flow, shape, offset, scale)
         moved = sample(seen, _spread(field, flow.shape, offset, scale), scale)
         still_error, moved_error = (_errors(wanted, image, shape, offset, scale) for image in (seen, moved))
-        still = still_error <= moved_error + _STILL_BONUS
-        field[still] = 0
+        # No more: later pictures inherit vectors, and are better off with true ones than with short ones.
+        field[still_error <= moved_error] = 0
         fields.append(field)
         predictions.append(sample(seen, _spread(field, flow.shape, offset, scale), scale))
     errors = [_errors(wanted, image, shape, offset, scale) for image in predictions]

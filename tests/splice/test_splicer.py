@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 
 from concealer.bitstream import AccessUnit, MissingPicture
-from concealer.bitstream.nal import join_annexb, split_annexb
+from concealer.bitstream.nal import Codec, join_annexb, split_annexb
 from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.damage import Damage, DamageMap
 from concealer.decoder import ConcealingDecoder, Settled
-from concealer.repair import Repairer
+from concealer.repair import Repairer, predicted_motion
 from concealer.splice import SplicedUnit, Splicer
 from tests.bitstream.splicing import Planes, decode, parse
 from tests.media import clip, encode_bytes
@@ -23,10 +23,14 @@ Repaired = dict[int, tuple[Planes, npt.NDArray[np.bool_]]]
 
 
 def spliced(
-    payloads: Collection[bytes], *, own_process: bool = False, gaps: Mapping[int, tuple[int, ...]] | None = None
+    payloads: Collection[bytes],
+    codec: Codec = "h264",
+    *,
+    own_process: bool = False,
+    gaps: Mapping[int, tuple[int, ...]] | None = None,
 ) -> tuple[list[SplicedUnit], Repaired]:
     """Units of the spliced stream, and the pictures that repair made."""
-    splicer = Splicer("h264", own_process=own_process)
+    splicer = Splicer(codec, own_process=own_process)
     units: list[SplicedUnit] = []
     repaired: Repaired = {}
 
@@ -36,7 +40,8 @@ def spliced(
             planes = [plane.astype(np.int32) for plane in picture.planes]
             repaired[picture.order] = planes, picture.damage.hole_pixels()
 
-    decoder = ConcealingDecoder("h264", repair=Repairer("auto"), container_framed=True, observe=observe)
+    motion = predicted_motion if codec == "hevc" else None
+    decoder = ConcealingDecoder(codec, repair=Repairer("auto"), motion=motion, container_framed=True, observe=observe)
     try:
         for number, payload in enumerate(payloads):
             decoder.decode(payload, pts=number, gaps=(gaps or {}).get(number, ()))
@@ -54,17 +59,17 @@ def payload_of(au: AccessUnit, without: Collection[int] = ()) -> bytes:
     return join_annexb(nal for nal in au.nals if id(nal) not in gone)
 
 
-def shown(units: list[SplicedUnit]) -> dict[int, Planes]:
+def shown(units: list[SplicedUnit], codec: Codec = "h264") -> dict[int, Planes]:
     """What stock FFmpeg makes of it, without a complaint, by output order."""
-    pictures, complaints, _ = decode(b"".join(join_annexb(unit.nals) for unit in units), "h264")
+    pictures, complaints, _ = decode(b"".join(join_annexb(unit.nals) for unit in units), codec)
     assert not complaints
     assert len(pictures) == len(units)
     return dict(zip(sorted(unit.order for unit in units), pictures, strict=True))
 
 
-def assert_shows(units: list[SplicedUnit], repaired: Repaired, least: float = 38.0) -> None:
-    """Stock FFmpeg shows what repair made, in the hole and elsewhere."""
-    pictures = shown(units)
+def assert_shows(units: list[SplicedUnit], repaired: Repaired, codec: Codec = "h264", least: float = 38.0) -> None:
+    """Stock FFmpeg shows in the holes what repair made."""
+    pictures = shown(units, codec)
     for order, (planes, hole) in repaired.items():
         height, width = pictures[order][0].shape
         error = (pictures[order][0] - planes[0][:height, :width])[hole[:height, :width]]
@@ -214,3 +219,51 @@ def test_interlaced_streams_are_refused(own_process: bool) -> None:
     payloads = [payload_of(au, (1,) if number == 3 else ()) for number, au in enumerate(parse(stream, "h264"))]
     with pytest.raises(UnsupportedStandInError, match="interlaced"):
         spliced(payloads, own_process=own_process)
+
+
+HEVC = {
+    "P": dict(),
+    "B": dict(bframes=2),
+    "P 10 bit": dict(pix_fmt="yuv420p10le"),
+    "P several slice segments": dict(slices=3, extra={"ctu": 32}),
+}
+
+
+@pytest.mark.parametrize("name", list(HEVC))
+def test_hevc_lost_slices(name: str) -> None:
+    stream = encode_bytes(clip(12, 176, 288, seed=3), "hevc", **{"slices": 3, **HEVC[name]})  # type: ignore[arg-type]
+    aus = parse(stream, "hevc")
+    payloads = [payload_of(au, {4: (1,), 8: (0,)}.get(number, ())) for number, au in enumerate(aus)]
+    units, repaired = spliced(payloads, "hevc")
+    assert len(units) == len(aus) and len(repaired) == 2
+    assert_received_are_kept(units, payloads)
+    assert_shows(units, repaired, "hevc")
+
+
+def test_hevc_lost_reference_picture() -> None:
+    stream = encode_bytes(clip(12, 176, 288, seed=3), "hevc", slices=2)
+    aus = parse(stream, "hevc")
+    payloads = [payload_of(au) for number, au in enumerate(aus) if number != 6]
+    units, repaired = spliced(payloads, "hevc")
+    assert [number for number, unit in enumerate(units) if unit.au is None] == [6]
+    assert_received_are_kept(units, payloads)
+    assert_shows(units, repaired, "hevc")
+
+
+def test_hevc_cut_slice_is_replaced() -> None:
+    stream = encode_bytes(clip(10, 176, 288, seed=3), "hevc", slices=2)
+    aus = parse(stream, "hevc")
+    payloads = [payload_of(au) for au in aus]
+    cut = aus[5].slices[1].nal.data
+    payloads[5] = payloads[5].replace(cut, cut[: len(cut) // 2])
+    place = payloads[5].index(cut[: len(cut) // 2]) + len(cut) // 2
+    units, repaired = spliced(payloads, "hevc", gaps={5: (place - 1,)})
+    assert_received_are_kept(units, payloads, removed=1)
+    assert_shows(units, repaired, "hevc")
+
+
+def test_hevc_lost_slice_of_an_intra_picture_is_refused() -> None:
+    stream = encode_bytes(clip(8, 176, 288), "hevc", slices=2, gop=4)
+    payloads = [payload_of(au, (1,) if number == 4 else ()) for number, au in enumerate(parse(stream, "hevc"))]
+    with pytest.raises(UnsupportedStandInError, match="intra"):
+        spliced(payloads, "hevc")
