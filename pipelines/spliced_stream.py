@@ -8,7 +8,7 @@ from typing import Any
 import av
 from av.video.stream import VideoStream
 
-from concealer.bitstream.nal import join_length_prefixed, parse_extradata
+from concealer.bitstream.nal import NalUnit, join_length_prefixed, parse_extradata
 from concealer.decoder import Settled
 from concealer.splice import SplicedUnit, Splicer
 from pipelines.sink import with_data
@@ -115,6 +115,8 @@ class SplicedStream:
         self._length_size = framing.length_size
         self._count = 0
         self._payloads: dict[int, _Waiting] = {}
+        self._announced: dict[int | None, list[NalUnit]] = {}
+        """Parameter sets of new container headers by the number of their payload."""
         self._out: list[av.Packet] = []
         self._untimed: list[av.Packet] = []
         self._last_dts: int | None = None
@@ -130,7 +132,9 @@ class SplicedStream:
     def add(self, payload: VideoPayload) -> None:
         """Take in a payload right before the decoder does."""
         if payload.extradata is not None:
-            self._length_size = parse_extradata(self._codec, payload.extradata).length_size
+            framing = parse_extradata(self._codec, payload.extradata)
+            self._length_size = framing.length_size
+            self._announced[self._count] = framing.parameter_sets
         self._payloads[self._count] = _Waiting(payload)
         self._count += 1
         if not self._framed:
@@ -138,6 +142,9 @@ class SplicedStream:
 
     def observe(self, picture: Settled) -> None:
         """The decoder's observer. Raises UnsupportedStandInError where the stream can't be spliced."""
+        number = picture.au.dts if picture.au is not None else None
+        if number in self._announced:
+            self._splicer.announce(self._announced.pop(number))
         for unit in self._splicer.settled(picture):
             self._leave(unit)
 

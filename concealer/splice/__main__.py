@@ -25,6 +25,8 @@ def main() -> None:
             answer: object = carrier.carry(job)
         except UnsupportedStandInError as error:
             answer = error
+        except Exception as error:  # the parent has one line for it, this process no terminal
+            answer = RuntimeError(f"{type(error).__name__} while slices were written: {error}")
         send(target, answer)
 
 

@@ -49,6 +49,7 @@ class H264Carrier:
 
     def carry(self, job: Job) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
+        self._mirror.announce(job.parameter_sets)
         sps = job.sps
         size = sum(len(nal.data) for nal in job.nals if nal is not None)
         to_do = sum(run.end - run.first for run in job.runs)

@@ -42,6 +42,7 @@ class HevcCarrier:
 
     def carry(self, job: Job) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
+        self._mirror.announce(job.parameter_sets)
         headers = [_header(run) for run in job.runs]
         motions = [self._motion(header, run, job) for header, run in zip(headers, job.runs, strict=True)]
         plain = [

@@ -42,6 +42,8 @@ class Job:
     runs: list[Run] = field(default_factory=list)
     planes: tuple[Plane, ...] = ()
     """Rows of the repaired picture around the runs, at coded width; () without runs that look at it."""
+    parameter_sets: tuple[NalUnit, ...] = ()
+    """Sets of the container's header that are valid from here on, where they change."""
     top: int = 0
     """Luma row of the picture that the planes begin with, a multiple of 64."""
 

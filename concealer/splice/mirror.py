@@ -36,6 +36,10 @@ class Mirror:
         self._headers = list(parameter_sets)
         self._references: deque[tuple[int, Buffer]] = deque(maxlen=_REFERENCES)
 
+    def announce(self, parameter_sets: Sequence[NalUnit]) -> None:
+        """Parameter sets that are not in the stream."""
+        self._headers += parameter_sets
+
     def follow(self, nals: Sequence[NalUnit], order: int, is_reference: bool, restart: bool) -> tuple[Plane, ...]:
         """Decode an access unit; views of its picture at coded size, valid until the next call, () if it has none.
 

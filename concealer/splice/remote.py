@@ -7,6 +7,7 @@ input and output; both ends are ours.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import subprocess
@@ -21,6 +22,8 @@ from concealer.bitstream.nal import Codec, NalUnit
 from concealer.splice.carrier import open_carrier
 from concealer.splice.job import Job
 from concealer.splice.unit import Written
+
+log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MOST_WAITING = 24
@@ -108,6 +111,18 @@ class RemoteCarrier:
             raise answer
         assert isinstance(answer, list)
         return answer
+
+
+def open_carrier_for(
+    codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, own_process: bool
+) -> LocalCarrier | RemoteCarrier:
+    """A carrier in a process of its own if that is wanted and can be had."""
+    if own_process:
+        try:
+            return RemoteCarrier(codec, parameter_sets, seconds)
+        except OSError as error:
+            log.warning("no process for writing slices (%s): it is done in this one", error)
+    return LocalCarrier(codec, parameter_sets, seconds)
 
 
 def send(pipe: BinaryIO | Any, message: object) -> None:

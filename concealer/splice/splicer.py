@@ -20,7 +20,7 @@ from concealer.picture import Plane
 from concealer.splice.job import Job, Run, filled
 from concealer.splice.lost_headers import H264LostHeaders, HevcLostHeaders, LostHeaders
 from concealer.splice.plan import Plan, make_plan
-from concealer.splice.remote import LocalCarrier, RemoteCarrier
+from concealer.splice.remote import open_carrier_for
 from concealer.splice.unit import SplicedUnit
 
 _MARGIN = 16
@@ -48,10 +48,10 @@ class Splicer:
         seconds: from one picture to the next, to keep within what the stream's level allows.
         own_process: write slices in a process beside.
         """
-        make = RemoteCarrier if own_process else LocalCarrier
-        self._carrier: RemoteCarrier | LocalCarrier = make(codec, parameter_sets, seconds)
+        self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process)
         self._lost_headers: LostHeaders = H264LostHeaders() if codec == "h264" else HevcLostHeaders()
         self._hollow: list[Settled] = []
+        self._announced: tuple[NalUnit, ...] = ()
         self._leaving: deque[tuple[SplicedUnit, Job]] = deque()
 
     def settled(self, picture: Settled) -> list[SplicedUnit]:
@@ -66,6 +66,10 @@ class Splicer:
             self._hollow.append(picture)
             return []
         return [*self._give_up_hollow(), *self._received(picture, picture.au)]
+
+    def announce(self, parameter_sets: Sequence[NalUnit]) -> None:
+        """The container's header changes before the next picture."""
+        self._announced = tuple(parameter_sets)
 
     def flush(self) -> list[SplicedUnit]:
         """The stream ended: what is left."""
@@ -142,6 +146,7 @@ class Splicer:
         return self._leave(replace(_unit(picture, []), au=au, removed=removed), job)
 
     def _leave(self, unit: SplicedUnit, job: Job) -> list[SplicedUnit]:
+        job.parameter_sets, self._announced = self._announced, ()
         self._leaving.append((unit, job))
         return self._ready(self._carrier.give(job))
 
