@@ -29,7 +29,7 @@ from concealer.repair import Repairer, predicted_motion
 from concealer.splice import SplicedUnit, Splicer
 
 KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "rate", "seed")
-CODECS = ("h264",)
+CODECS = ("h264", "hevc")
 SPEED_FPS = 30
 RATE = 0.03
 LOSS = Loss(SLICE, RATE)

@@ -101,7 +101,7 @@ def chroma_qp(pps: h264.Pps, qp: int, which: int, depth: int = 8) -> int:
 class Quantiser:
     """Forward transform and quantisation for one QP, and the reconstruction a decoder makes of it."""
 
-    def __init__(self, sps: h264.Sps, pps: h264.Pps, qp: int, intra: bool, rounding: float = 0.33) -> None:
+    def __init__(self, sps: h264.Sps, pps: h264.Pps, qp: int, intra: bool, rounding: float = 0.28) -> None:
         """`qp`: QPY; `rounding`: a level is rounded up from 1 - `rounding` of a step on."""
         lists = weights(sps, pps)[0 if intra else 3 :]
         self._rounding = np.float32(rounding)

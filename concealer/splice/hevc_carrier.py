@@ -21,7 +21,7 @@ from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
 from concealer.splice.unit import Written
 
-_QP, _LEAST_QP, _FINER = 20, 10, 2
+_QP, _LEAST_QP = 20, 10
 """As for H.264."""
 _BLOCK = 16
 
@@ -90,7 +90,7 @@ def _header(run: Run) -> hevc.SliceHeader:
     assert isinstance(header, hevc.SliceHeader)
     if header.slice_type == hevc.I:
         raise UnsupportedStandInError("a lost slice of an intra picture")
-    qp = max(_LEAST_QP, min(_QP, header.pps.init_qp + header.slice_qp_delta - _FINER))
+    qp = max(_LEAST_QP, min(_QP, header.pps.init_qp + header.slice_qp_delta))
     made = copy.copy(coded_header(header, qp))
     # What the inter writer turns off anyway, so that both writings of the slice have the same filters.
     made.sao_luma = made.sao_chroma = False
