@@ -24,6 +24,7 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rou
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded, plain_decode
 from benchmarks.workers import run_all
 from concealer.bitstream.nal import join_annexb, split_annexb
+from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.decoder import ConcealingDecoder, Settled
 from concealer.repair import Repairer, predicted_motion
 from concealer.splice import SplicedUnit, Splicer
@@ -89,7 +90,10 @@ def quality(stream: Stream, job: Job) -> Row:
     damaged = transmit(stream, LOSS, job.seed)
     clean = [planes[0] for planes in stream.clean]
     holes = damaged.holes(stream)
-    units = spliced(stream, damaged)
+    try:
+        units = spliced(stream, damaged)
+    except UnsupportedStandInError as error:
+        return job.key | {"refused": str(error), "width": stream.width, "height": stream.height}
     pictures = plain_decode(job.encoding.codec, [(join_annexb(unit.nals), unit.pts) for unit in units])
     shown = Played([None if (p := pictures.get(n)) is None else p[0] for n in range(len(clean))], len(pictures))
     ffmpeg, hooked = methods_for(job.encoding.codec, ("ffmpeg", "concealer"))

@@ -24,6 +24,8 @@ _REAL_TIME = 3.0
 def splice_tables(rows: Sequence[Row]) -> list[str]:
     """Quality and growth by clip, then speed."""
     tables = []
+    refused = [row for row in rows if "refused" in row]
+    rows = [row for row in rows if "refused" not in row]
     for codec, structure, part in combinations(select(rows, measure="quality")):
         lines = [_line(clip, select(part, clip=clip)) for clip in clips_of(part)]
         lines.append([f"**{cell}**" for cell in _line("mean", part)])
@@ -37,6 +39,9 @@ def splice_tables(rows: Sequence[Row]) -> list[str]:
             "over the clean stream",
         ]
         tables += [f"### {combination_title(codec, structure)}", markdown(head, lines)]
+    for reason in dict.fromkeys(str(row["refused"]) for row in refused):
+        where = [f"{row['clip']} {combination_title(row['codec'], row['structure'])}" for row in refused]
+        tables.append(f"Refused ({reason}): {len(refused)} streams ({', '.join(dict.fromkeys(where))}).")
     fast = select(rows, measure="speed")
     if fast:
         lines = [
@@ -69,6 +74,7 @@ def _line(title: str, rows: Sequence[Row]) -> list[str]:
 
 def splice_verdicts(rows: Sequence[Row]) -> Iterator[tuple[str, str, bool]]:
     """(target, measured, met)."""
+    rows = [row for row in rows if "refused" not in row]
     for codec, structure, part in combinations(select(rows, measure="quality")):
         title = combination_title(codec, structure)
         differences = {}
