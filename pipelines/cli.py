@@ -47,8 +47,8 @@ From a pipe, video is always encoded: it cannot be read twice to find out whethe
 Where the picture size changes in mid-stream, later pictures are scaled to the first size.
 
 exit codes:
-  0    repaired, copied or analysed
-  1    processing failed
+  0    repaired, spliced, copied or analysed
+  1    processing failed, or the stream cannot be spliced
   2    bad usage: unknown option, encoder or format; output exists; output is the input
   3    input cannot be read, is encrypted, or holds no H.264 or HEVC video
   4    output cannot be written, or its container cannot hold the video
