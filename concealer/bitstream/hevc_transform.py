@@ -45,3 +45,42 @@ def quantised(
     exact = cosines @ residual.astype(np.float32) @ cosines.T / np.float32(2 ** ((qp - 4) / 6))
     sizes = np.minimum(np.abs(exact) + np.float32(rounding), _MOST_LEVEL).astype(np.int64)
     return np.where(exact < 0, -sizes, sizes), exact
+
+
+_ODD_16 = (90, 87, 80, 70, 57, 43, 25, 9)
+_ODD_8 = (89, 75, 50, 18)
+_EVEN_4 = ((64, 64), (83, 36), (64, -64), (36, -83))
+_SCALES = (40, 45, 51, 57, 64, 72)
+"""levelScale (8.6.4.2)."""
+
+
+@lru_cache(maxsize=4)
+def _matrix(size: int) -> npt.NDArray[np.int64]:
+    """transMatrix (8.6.4.2) of 4, 8 or 16 rows: row k is the k-th basis function."""
+    half = size // 2
+    if size == 4:
+        left = np.array(_EVEN_4)
+    else:
+        odd = np.array(_ODD_16 if size == 16 else _ODD_8)
+        left = np.empty((size, half), np.int64)
+        left[::2] = _matrix(half)
+        for k in range(1, size, 2):
+            # cos of (2n + 1) k pi / 2N: an odd multiple, found among those of k = 1 by symmetry.
+            phase = (2 * np.arange(half) + 1) * k % (4 * size)
+            folded = np.minimum(phase, 4 * size - phase)
+            sign = np.where(folded > size, -1, 1)
+            folded = np.where(folded > size, 2 * size - folded, folded)
+            left[k] = sign * odd[folded // 2]
+    mirrored = left[:, ::-1] * np.where(np.arange(size) % 2, -1, 1)[:, None]
+    return np.concatenate([left, mirrored], axis=1).astype(np.int64)
+
+
+def added_samples(levels: Samples, qp: int, depth: int) -> npt.NDArray[np.int64]:
+    """What a decoder adds to the prediction (8.6.2) for a block of levels (n, n); flat scaling, `qp` of `plane_qp`."""
+    size = len(levels)
+    shift = depth + size.bit_length() - 1 - 5
+    scaled = (levels.astype(np.int64) * (16 * _SCALES[qp % 6] << qp // 6) + (1 << shift - 1)) >> shift
+    matrix = _matrix(size)
+    columns = (matrix.T @ np.clip(scaled, -32768, 32767) + 64) >> 7
+    rows = np.clip(columns, -32768, 32767) @ matrix
+    return (rows + (1 << 19 - depth)) >> 20 - depth

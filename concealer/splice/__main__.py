@@ -7,7 +7,7 @@ import signal
 import sys
 
 from concealer.bitstream.standin_error import UnsupportedStandInError
-from concealer.splice.carrier import open_carrier
+from concealer.splice.carrier import Carrier, open_carrier
 from concealer.splice.remote import send
 
 
@@ -15,13 +15,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     source, target = sys.stdin.buffer, sys.stdout.buffer
     codec, parameter_sets, seconds = pickle.load(source)
-    carrier = open_carrier(codec, parameter_sets, seconds)
+    carrier: Carrier | None = None
     while True:
         try:
             job = pickle.load(source)
         except EOFError:
             return
         try:
+            carrier = carrier or open_carrier(codec, parameter_sets, seconds)
             answer: object = carrier.carry(job)
         except UnsupportedStandInError as error:
             answer = error

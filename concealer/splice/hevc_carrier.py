@@ -12,6 +12,7 @@ import numpy.typing as npt
 from concealer.bitstream import hevc
 from concealer.bitstream.hevc_coded_standin import coded_header, hevc_coded_standin
 from concealer.bitstream.hevc_inter_standin import hevc_inter_standin
+from concealer.bitstream.hevc_intra_coded_standin import hevc_intra_coded_standin
 from concealer.bitstream.hevc_substreams import coding_order
 from concealer.bitstream.nal import NalUnit
 from concealer.bitstream.standin_error import UnsupportedStandInError
@@ -43,6 +44,10 @@ class HevcCarrier:
     def carry(self, job: Job) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
         self._mirror.announce(job.parameter_sets)
+        if any(_is_intra(run) for run in job.runs):
+            intra = [_intra(run, job) for run in job.runs]
+            self._mirror.follow(filled(job.nals, intra), job.order, job.is_reference, job.restart)
+            return intra
         headers = [_header(run) for run in job.runs]
         motions = [self._motion(header, run, job) for header, run in zip(headers, job.runs, strict=True)]
         plain = [
@@ -85,11 +90,24 @@ class HevcCarrier:
         return field, (0, 0 if len(orders) == 2 else None)
 
 
+def _is_intra(run: Run) -> bool:
+    return run.header.slice_type == hevc.I
+
+
+def _intra(run: Run, job: Job) -> Written:
+    """An intra slice, where there is nothing to predict from."""
+    header = _header(run)
+    top, bottom = _rows(header, run)
+    planes = []
+    for index, plane in enumerate(job.planes):
+        shift = int(index > 0 and plane.shape[0] < job.planes[0].shape[0])
+        planes.append(plane[top - job.top >> shift : bottom - job.top >> shift].astype(np.int64))
+    return Written(hevc_intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
+
+
 def _header(run: Run) -> hevc.SliceHeader:
     header = run.header
     assert isinstance(header, hevc.SliceHeader)
-    if header.slice_type == hevc.I:
-        raise UnsupportedStandInError("a lost slice of an intra picture")
     qp = max(_LEAST_QP, min(_QP, header.pps.init_qp + header.slice_qp_delta))
     made = copy.copy(coded_header(header, qp))
     # What the inter writer turns off anyway, so that both writings of the slice have the same filters.

@@ -11,6 +11,7 @@ import pytest
 from concealer.bitstream import AccessUnit, hevc
 from concealer.bitstream.hevc_coded_standin import coded_header, hevc_coded_standin
 from concealer.bitstream.hevc_inter_standin import hevc_inter_standin
+from concealer.bitstream.hevc_intra_coded_standin import hevc_intra_coded_standin
 from concealer.bitstream.hevc_residual import hide_signs
 from concealer.bitstream.standin_error import UnsupportedStandInError
 from tests.bitstream.splicing import Planes, decode, output_index, parse, replaced
@@ -70,6 +71,36 @@ def test_residual_brings_the_wanted_samples(name: str, qp: int) -> None:
         inner = slice(48 >> (i > 0), rows - 16 >> (i > 0))
         error = np.sqrt(np.mean((wanted[inner] - ours[inner]) ** 2.0))
         assert error < 0.6 * step + 1.2, (i, error)
+
+
+INTRA = {
+    "": dict(),
+    "10 bit": dict(pix_fmt="yuv420p10le"),
+    "CTBs of 16": dict(extra={"ctu": 16}),
+    "no hidden signs": dict(extra={"no-signhide": 1}),
+    "deep transform trees": dict(extra={"tu-intra-depth": 3}),
+    "small quantisation groups": dict(extra={"qg-size": 16}),
+}
+
+
+@pytest.mark.parametrize("name", list(INTRA))
+@pytest.mark.parametrize("number", [0, 1])
+def test_intra_slice_in_an_irap_picture(name: str, number: int) -> None:
+    stream = encode_bytes(clip(1, 176, 288, seed=2), "hevc", slices=2, crf=22, **INTRA[name])  # type: ignore[arg-type]
+    (au,), (planes,) = parse(stream, "hevc"), decode(stream, "hevc")[0]
+    sibling, border = au.slices[0].header, au.slices[1].first
+    assert isinstance(sibling, hevc.SliceHeader) and border is not None
+    sps = sibling.sps
+    first, end = ((0, border), (border, sps.width_ctbs * sps.height_ctbs))[number]
+    rows = slice(first // sps.width_ctbs << sps.log2_ctb, min(end // sps.width_ctbs << sps.log2_ctb, sps.height))
+    cut = [slice(rows.start >> shift, rows.stop >> shift) for shift in (0, 1, 1)]
+    wanted = [plane[part].astype(np.int64) for plane, part in zip(planes, cut, strict=True)]
+    nal = hevc_intra_coded_standin(coded_header(sibling, 20), first, end, wanted)
+    got, complaints, _ = decode(replaced([au], {id(au.slices[number].nal): nal}), "hevc")
+    assert not complaints
+    step = 2 ** (16 / 6) * (4 if name == "10 bit" else 1)
+    for plane, ours, part in zip(wanted, got[0], cut, strict=True):
+        assert np.sqrt(np.mean((plane - ours[part]) ** 2.0)) < 0.5 * step
 
 
 def test_great_levels() -> None:

@@ -262,8 +262,18 @@ def test_hevc_cut_slice_is_replaced() -> None:
     assert_shows(units, repaired, "hevc")
 
 
-def test_hevc_lost_slice_of_an_intra_picture_is_refused() -> None:
+@pytest.mark.parametrize("lost", [(0,), (1,)])
+def test_hevc_lost_slice_of_an_intra_picture(lost: tuple[int, ...]) -> None:
     stream = encode_bytes(clip(8, 176, 288), "hevc", slices=2, gop=4)
+    payloads = [payload_of(au, lost if number == 4 else ()) for number, au in enumerate(parse(stream, "hevc"))]
+    units, repaired = spliced(payloads, "hevc")
+    assert [one.form for unit in units for one in unit.written] == ["intra"]
+    assert_received_are_kept(units, payloads)
+    assert_shows(units, repaired, "hevc")
+
+
+def test_hevc_with_scaling_lists_is_refused() -> None:
+    stream = encode_bytes(clip(8, 176, 288), "hevc", slices=2, extra={"scaling-list": "default"})
     payloads = [payload_of(au, (1,) if number == 4 else ()) for number, au in enumerate(parse(stream, "hevc"))]
-    with pytest.raises(UnsupportedStandInError, match="intra"):
+    with pytest.raises(UnsupportedStandInError, match="scaling lists"):
         spliced(payloads, "hevc")
