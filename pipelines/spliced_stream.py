@@ -176,17 +176,19 @@ class SplicedStream:
         number = unit.au.dts if unit.au is not None else None
         if not self._framed:
             self._leave_unframed(unit, number)
-        elif unit.au is None:
+            return
+        if number is None and unit.au is not None:
+            # A second access unit in one payload has no number of its own.
+            number = max(self._payloads_begun(), default=None)
+        if number not in self._payloads:
             self._release(None)
             self._send(self._packet(self._join(unit), unit.pts, None, False))
-        else:
-            # A second access unit in one payload has no number of its own.
-            key = number if number is not None else max(self._payloads_begun(), default=0)
-            self._release(key)
-            waiting = self._payloads[key]
-            waiting.units += 1
-            waiting.changed |= unit.changed
-            waiting.pieces.append(self._join(unit))
+            return
+        self._release(number)
+        waiting = self._payloads[number]
+        waiting.units += 1
+        waiting.changed |= unit.changed
+        waiting.pieces.append(self._join(unit))
 
     def _payloads_begun(self) -> list[int]:
         return [number for number, waiting in self._payloads.items() if waiting.units]

@@ -60,6 +60,8 @@ def coded_header(sibling: h264.SliceHeader, first: int, end: int, slice_type: in
         raise UnsupportedStandInError("coded stand-ins in streams with fields")
     if sps.chroma_array_type > 1:
         raise UnsupportedStandInError("coded stand-ins in 4:2:2 or 4:4:4")
+    if max(sps.bit_depth_luma, sps.bit_depth_chroma) > 10:
+        raise UnsupportedStandInError("coded stand-ins of more than 10 bits")
     header.slice_type, header.slice_type_is_picture_wide = slice_type, False
     is_b = slice_type == h264.B
     if slice_type == h264.I:

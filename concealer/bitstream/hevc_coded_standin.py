@@ -31,6 +31,8 @@ def coded_header(sibling: hevc.SliceHeader, qp: int) -> hevc.SliceHeader:
     sps, pps = sibling.sps, sibling.pps
     if sps.chroma_array_type > 1:
         raise UnsupportedStandInError("coded stand-ins in 4:2:2 or 4:4:4")
+    if max(sps.bit_depth_luma, sps.bit_depth_chroma) > 10:
+        raise UnsupportedStandInError("coded stand-ins of more than 10 bits")
     if sps.scaling_list_enabled:
         raise UnsupportedStandInError("coded stand-ins with scaling lists")
     if any(sps.range_extension) or pps.cross_component_prediction:
