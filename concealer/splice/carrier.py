@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from concealer.bitstream.nal import Codec, NalUnit
-from concealer.splice.h264_carrier import H264Carrier
-from concealer.splice.hevc_carrier import HevcCarrier
 from concealer.splice.job import Job
 from concealer.splice.unit import Written
 
@@ -24,4 +22,11 @@ class Carrier(Protocol):
 
 def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> Carrier:
     """The carrier of a codec; see `Splicer` for the rest."""
-    return H264Carrier(parameter_sets, seconds) if codec == "h264" else HevcCarrier(parameter_sets)
+    # Imported where they are needed, which as a rule is in the child process only: the writers take a while to load.
+    if codec == "h264":
+        from concealer.splice.h264_carrier import H264Carrier
+
+        return H264Carrier(parameter_sets, seconds)
+    from concealer.splice.hevc_carrier import HevcCarrier
+
+    return HevcCarrier(parameter_sets)
