@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.engine_tables import ENGINES_HEAD, engine_tables
+from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
     clips_of,
@@ -49,6 +50,10 @@ Blocks of 16x16: precision / recall over all clips and seeds. *Lost*: dropped sl
 unknown); each damaged access unit alone behind undamaged ones. *Tainted*: blocks outside holes that differ from \
 clean, found by the shadow decoder, nothing repaired; for errors above 8 only recall means something."""
 
+_SPLICE = """\
+Sequence PSNR in dB of the damaged stream in stock FFmpeg, repaired in the decoder's reference pictures, and spliced \
+and decoded by stock FFmpeg; 3 % slice loss. Growth is over the bytes that arrived and over the undamaged stream."""
+
 
 def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
     """The page's Markdown. `results`: contents of the results files by name."""
@@ -73,6 +78,8 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
         parts += ["## Networks", _made_by(results["engines"]), ENGINES_HEAD, *engine_tables(rows["engines"])]
         if plot and any(row.get("deadline_ms") for row in rows["engines"]):
             parts += [f"![Milliseconds of a repair, by method]({LATENCY_PLOT})"]
+    if "splice" in results:
+        parts += ["## Splicing", _made_by(results["splice"]), _SPLICE, *splice_tables(rows["splice"])]
     return "\n\n".join(parts) + "\n"
 
 

@@ -17,11 +17,12 @@ from concealer import __version__
 from concealer.repair import METHODS
 from pipelines.addresses import is_live
 from pipelines.encoder import EncoderSettings
-from pipelines.errors import ConcealError, Interrupted, OutputError, one_line
+from pipelines.errors import ConcealError, Interrupted, OutputError, UsageError, one_line
 from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
 from pipelines.generative import ENGINES
 from pipelines.output_file import STDOUT
 from pipelines.progress import Bar, JsonLines
+from pipelines.spliced_stream import SpliceTotals
 
 log = logging.getLogger("conceal")
 
@@ -34,6 +35,7 @@ examples:
   conceal in.mp4 out.mp4
   conceal in.ts out.mkv --report report.json
   conceal in.mkv lossless.mkv --encoder ffv1
+  conceal --splice in.mp4 out.mp4
   conceal --dry-run --json in.mp4
   receiver | conceal - - -f mpegts | player
   conceal udp://:5000 out.mkv
@@ -47,8 +49,8 @@ From a pipe, video is always encoded: it cannot be read twice to find out whethe
 Where the picture size changes in mid-stream, later pictures are scaled to the first size.
 
 exit codes:
-  0    repaired, copied or analysed
-  1    processing failed
+  0    repaired, spliced, copied or analysed
+  1    processing failed, or the stream cannot be spliced
   2    bad usage: unknown option, encoder or format; output exists; output is the input
   3    input cannot be read, is encrypted, or holds no H.264 or HEVC video
   4    output cannot be written, or its container cannot hold the video
@@ -72,6 +74,11 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
     video = parser.add_argument_group("repair and encoding")
+    video.add_argument(
+        "--splice",
+        action="store_true",
+        help="encode nothing: put slices that carry the repair into the gaps, keep every received one",
+    )
     video.add_argument(
         "--method",
         choices=METHODS,
@@ -119,6 +126,12 @@ def _live_preset(args: argparse.Namespace) -> str | None:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
+    if args.splice:
+        given = {"--encoder": args.encoder, "--crf": args.crf, "--preset": args.preset}
+        idle = [name for name, value in given.items() if value is not None]
+        idle += ["--always-encode"] * args.always_encode
+        if idle:
+            raise UsageError(f"{', '.join(idle)}: --splice encodes nothing")
     return Settings(
         encoder=EncoderSettings(args.encoder, args.crf, args.preset or _live_preset(args)),
         method=args.method,
@@ -128,6 +141,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         input_format=args.input_format,
         overwrite=args.overwrite,
         always_encode=args.always_encode,
+        splice=args.splice,
         dry_run=args.dry_run,
         keep_partial=args.keep_partial,
         reconnect=args.reconnect,
@@ -190,6 +204,8 @@ def _summary(result: ConcealResult) -> str:
         text = f"no damage in {pictures}: copied bit-exactly"
         if totals.tainted:
             text = f"nothing to repair in {pictures}, but {totals.tainted} lack what they are predicted from: copied"
+    elif result.action == "spliced" and result.splice is not None:
+        text = f"{totals.damaged} of {pictures} repaired in the stream: {_spliced(result.splice)}"
     elif result.action == "encoded":
         text = f"no damage in {pictures}: encoded"
     else:
@@ -202,6 +218,14 @@ def _summary(result: ConcealResult) -> str:
     if result.output and result.output != STDOUT:
         text += f" -> {result.output}"
     return text
+
+
+def _spliced(splice: SpliceTotals) -> str:
+    growth = splice.bytes_out / max(splice.bytes_in, 1) - 1
+    text = f"{splice.kept} NAL units kept, {splice.inserted} inserted"
+    if splice.replaced:
+        text += f", {splice.replaced} corrupt ones replaced"
+    return f"{text}, {growth:+.1%} bytes"
 
 
 def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:

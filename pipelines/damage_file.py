@@ -15,8 +15,9 @@ from concealer.bitstream import AccessUnit, StreamParser
 from concealer.bitstream.nal import join_length_prefixed
 from concealer.loss import Channel, DamageRecord, Received
 from pipelines import output_file
+from pipelines.byte_stream import ByteStream
 from pipelines.errors import InputError, OutputError, UsageError, one_line
-from pipelines.sink import Sink
+from pipelines.sink import Sink, with_data
 from pipelines.source import Source
 
 _MP4_FAMILY = {"ipod", "psp", "f4v", "ismv"}
@@ -88,43 +89,10 @@ class _ReproducibleSink(Sink):
         return container
 
 
-class _ByteStream:
-    """An H.264 or HEVC stream without container: packets one after the other, as they are."""
-
-    def __init__(self, target: str) -> None:
-        self._target = target
-        self._temporary = output_file.make_temporary(target)
-        self._file = open(self._temporary, "wb")  # noqa: SIM115 - closed by finish or abort
-
-    def copy(self, packet: av.Packet) -> None:
-        try:
-            self._file.write(bytes(packet))
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def finish(self) -> None:
-        """Give the complete file its name. Raises OutputError."""
-        try:
-            self._file.close()
-            output_file.commit(self._temporary, self._target)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def abort(self) -> None:
-        """Leave nothing behind."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._temporary)
-
-    def _failed(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._target}: cannot be written: {one_line(error)}")
-
-
-def _open_sink(source: Source, target: str) -> Sink | _ByteStream:
+def _open_sink(source: Source, target: str) -> Sink | ByteStream:
     name = _same_container(source, target)
     if source.elementary:
-        return _ByteStream(target)
+        return ByteStream(target)
     return _ReproducibleSink(target, name, source, encoded=())
 
 
@@ -151,7 +119,7 @@ def _is_muxer(name: str) -> bool:
         return False
 
 
-def _pump(source: Source, sink: Sink | _ByteStream, channel: Channel) -> None:
+def _pump(source: Source, sink: Sink | ByteStream, channel: Channel) -> None:
     index = next(iter(source.video))
     editor = _Editor(source, index, channel)
     for packet in source.events(decode=()):
@@ -220,7 +188,7 @@ class _Editor:
             if not rewritten:
                 ready.append(packet)
             elif data := b"".join(self._framed(received) for _, received in sent):
-                ready.append(_with_data(packet, data))
+                ready.append(with_data(packet, data))
         return ready
 
     def _framed(self, received: Received) -> bytes:
@@ -231,12 +199,3 @@ class _Editor:
 def _is_changed(unit: AccessUnit, received: Received) -> bool:
     # More units than were sent: parameter sets of a dropped access unit travel with this one.
     return received.damage is not None or len(received.nals) != len(unit.nals)
-
-
-def _with_data(packet: av.Packet, data: bytes) -> av.Packet:
-    made = av.Packet(data)
-    made.stream = packet.stream
-    made.time_base = packet.time_base
-    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    made.is_keyframe = packet.is_keyframe
-    return made

@@ -7,10 +7,11 @@ both exact and far cheaper than encoding. A pipe is read once: its video is alwa
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -20,17 +21,19 @@ from typing import Any, Literal
 import av
 from av.video.stream import VideoStream
 
-from concealer.decoder import MOST_AHEAD
+from concealer.decoder import MOST_AHEAD, ObserveFn
 from concealer.repair import Method, Repairer
-from pipelines import addresses, output_file
+from pipelines import addresses, output_file, splicing
+from pipelines.byte_stream import ByteStream
 from pipelines.encoder import EncoderSettings, PictureEncoder
-from pipelines.errors import InputError, Interrupted, UsageError
+from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
 from pipelines.generative import check_engine, generative_or_none, open_in_background
 from pipelines.live import LiveSource
 from pipelines.progress import Meter, OnProgress
 from pipelines.report import Report, Totals
 from pipelines.sink import Sink, can_hold, check_codec, stream_label
 from pipelines.source import Source, VideoPayload
+from pipelines.spliced_stream import SpliceTotals
 from pipelines.track import ShownPicture, Track
 
 log = logging.getLogger(__name__)
@@ -41,7 +44,7 @@ _LIVE_DEADLINE_MS = 20.0
 _LOOKAHEAD = 2
 """Access units to look ahead where that delays nobody."""
 
-Action = Literal["repaired", "encoded", "copied", "analysed"]
+Action = Literal["repaired", "spliced", "encoded", "copied", "analysed"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Settings:
     """Replace an output that exists."""
     always_encode: bool = False
     """Encode video without damage too."""
+    splice: bool = False
+    """Encode nothing: put slices that carry the repair into the gaps of the stream."""
     dry_run: bool = False
     """Analyse only: no output."""
     lookahead: int | None = None
@@ -82,8 +87,8 @@ class ConcealResult:
     input: str
     output: str | None
     action: Action
-    """"repaired": damage was found and repaired; "encoded": none found, encoded all the same; "copied": none
-    found, every packet copied; "analysed": dry run."""
+    """"repaired": damage was found and repaired; "spliced": the same without encoding; "encoded": none found,
+    encoded all the same; "copied": none found, every packet copied; "analysed": dry run."""
     totals: Totals
     """Over all repaired video streams."""
     streams: dict[int, Totals] = field(default_factory=dict)
@@ -92,6 +97,8 @@ class ConcealResult:
     """Streams that the output's container could not hold."""
     ended_early: str | None = None
     """Why reading stopped before the input's end, if it did."""
+    splice: SpliceTotals | None = None
+    """What splicing took out and put in, over all spliced streams."""
     interrupted: bool = False
     """Stopped by the user: the output holds what was done until then."""
     seconds: float = 0.0
@@ -180,6 +187,8 @@ class _Run:
                 result = self._result("analysed")
                 self._finish_report(result)
                 return result
+            if self._settings.splice:
+                return self._splice(set(self._source.video))
             encode = set(self._source.video)
             for index in encode:
                 check_codec(self._target_format, self._settings.encoder.encoder(self._source.codec(index)))
@@ -205,11 +214,19 @@ class _Run:
             self._report = None
         self._source.rewind()
 
-    def _make_tracks(self, encode: set[int], repair: bool, track_taint: bool) -> None:
+    def _make_tracks(
+        self, encode: set[int], repair: bool, track_taint: bool, observers: Mapping[int, ObserveFn] | None = None
+    ) -> None:
         repairers = self._make_repairers(encode) if repair else {}
         self._tracks = {
             index: Track(
-                self._source, index, repairers.get(index), track_taint, self._settings.threads, self._lookahead
+                self._source,
+                index,
+                repairers.get(index),
+                track_taint,
+                self._settings.threads,
+                self._lookahead,
+                None if observers is None else observers[index],
             )
             for index in sorted(encode)
         }
@@ -330,6 +347,33 @@ class _Run:
         sink = Sink(self._target, self._settings.output_format, self._source, encode)
         return self._finish(sink, self._encode_pictures(sink, encode))
 
+    def _splice(self, streams: set[int]) -> ConcealResult:
+        with contextlib.closing(splicing.Streams(self._source, streams)) as spliced:
+            self._make_tracks(streams, True, self._settings.report is not None, spliced.observers)
+            if not all(track.hooked for track in self._tracks.values()):
+                raise ConcealError("--splice needs the decoder hook, which does not hold on this system")
+            assert self._target is not None
+            sink = splicing.open_sink(self._target, self._target_format, self._source)
+            return self._finish(sink, self._spliced_packets(sink, spliced), spliced=spliced)
+
+    def _spliced_packets(self, sink: Sink | ByteStream, spliced: splicing.Streams) -> Iterator[None]:
+        with splicing.refusals(self._source.label):
+            for event in self._events("splicing", set(spliced.by_index)):
+                if isinstance(event, VideoPayload):
+                    track, stream = self._tracks[event.stream], spliced.by_index[event.stream]
+                    stream.add(event)
+                    self._note(track, track.feed(event))
+                    for packet in stream.take():
+                        sink.copy(packet)
+                else:
+                    sink.copy(event)
+                yield
+            for index, stream in spliced.by_index.items():
+                self._note(self._tracks[index], self._tracks[index].flush())
+                for packet in stream.flush():
+                    sink.copy(packet)
+        self._need_pictures()
+
     def _encode_pictures(self, sink: Sink, encode: set[int]) -> Iterator[None]:
         encoders: dict[int, PictureEncoder] = {}
         for event in self._events("repairing", encode):
@@ -373,7 +417,13 @@ class _Run:
 
         return sink.add_encoder(track.index, make)
 
-    def _finish(self, sink: Sink, work: Iterator[None], result: ConcealResult | None = None) -> ConcealResult:
+    def _finish(
+        self,
+        sink: Sink | ByteStream,
+        work: Iterator[None],
+        result: ConcealResult | None = None,
+        spliced: splicing.Streams | None = None,
+    ) -> ConcealResult:
         """Do the work, then complete the output; or leave none, whatever happens on the way."""
         try:
             for _ in work:
@@ -389,10 +439,13 @@ class _Run:
         if result is None:
             damaged = any(track.damaged for track in self._tracks.values())
             result = self._result("repaired" if damaged else "encoded")
+            if spliced is not None:
+                result.splice = spliced.totals
+                result.action = "spliced" if spliced.changed else "copied"
         result.interrupted = interrupted and not self._source.live
         result.dropped = sink.dropped
         result.seconds = time.monotonic() - self._began
-        self._finish_report(result)
+        self._finish_report(result, () if spliced is None else spliced.changes)
         return result
 
     def _result(self, action: Action) -> ConcealResult:
@@ -409,9 +462,9 @@ class _Run:
             seconds=time.monotonic() - self._began,
         )
 
-    def _finish_report(self, result: ConcealResult) -> None:
+    def _finish_report(self, result: ConcealResult, spliced: Iterable[dict[str, Any]] = ()) -> None:
         if self._report is not None:
-            self._report.finish(result.as_dict())
+            self._report.finish(result.as_dict(), spliced)
             self._report = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TextIO
@@ -132,12 +133,17 @@ class Report:
         self._write(("\n  " if self._first else ",\n  ") + json.dumps(entry))
         self._first = False
 
-    def finish(self, totals: dict[str, Any]) -> None:
-        """Write the totals and give the report its name. Raises OutputError."""
+    def finish(self, totals: dict[str, Any], spliced: Iterable[dict[str, Any]] = ()) -> None:
+        """Write the totals and give the report its name. Raises OutputError.
+
+        `spliced`: what was done to the access units that splicing changed.
+        """
         assert self._temporary is not None
         body = json.dumps({"totals": totals}, indent=1)[1:]
+        changes = ",\n  ".join(map(json.dumps, spliced))
+        middle = f'\n ],\n "spliced": [\n  {changes}\n ],' if changes else "\n ],"
         try:
-            self._write("\n ]," + body + "\n")
+            self._write(middle + body + "\n")
             self._file.close()
             output_file.commit(self._temporary, self._target)
             self._temporary = None

@@ -286,6 +286,18 @@ def _copy_stream(container: OutputContainer, stream: Stream) -> Stream:
     return made
 
 
+def with_data(packet: av.Packet, data: bytes) -> av.Packet:
+    """The packet with another payload."""
+    made = av.Packet(data)
+    made.stream = packet.stream
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    for kind in packet.iter_sidedata():
+        made.set_sidedata(kind)
+    return made
+
+
 def _is_subtitle_gap(packet: av.Packet) -> bool:
     """MP4 fills the time between subtitles with empty ones; the muxer makes its own."""
     return packet.size == 2 and packet.stream.type == "subtitle" and bytes(packet) == b"\0\0"

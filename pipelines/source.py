@@ -57,6 +57,8 @@ class VideoPayload:
     """To be decoded, not shown: outside the container's edit list."""
     extradata: bytes | None = None
     """New parameter sets in the container's form, valid from here on."""
+    packet: av.Packet | None = None
+    """As libavformat delivered it; None where the payload was read past it (MPEG-TS)."""
 
 
 class _PipeReader:
@@ -292,6 +294,7 @@ class Source:
             truncated=packet.is_corrupt,
             hidden=packet.is_discard,
             extradata=bytes(fresh) if fresh is not None else None,
+            packet=packet,
         )
 
     def sample(self, index: int) -> av.VideoFrame | None:

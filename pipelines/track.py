@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from concealer.decoder import ConcealingDecoder, DecodedPicture
+from concealer.decoder import ConcealingDecoder, DecodedPicture, ObserveFn
 from concealer.repair import MOTION_METHODS, Repairer, measured_motion, predicted_motion
 from pipelines.report import Totals, is_damaged
 from pipelines.source import Source, VideoPayload
@@ -26,9 +26,19 @@ class Track:
     """Decodes one video stream and keeps its counts."""
 
     def __init__(
-        self, source: Source, index: int, repair: Repairer | None, track_taint: bool, threads: int, lookahead: int = 0
+        self,
+        source: Source,
+        index: int,
+        repair: Repairer | None,
+        track_taint: bool,
+        threads: int,
+        lookahead: int = 0,
+        observe: ObserveFn | None = None,
     ) -> None:
-        """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks."""
+        """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
+
+        observe: the decoder's observer; its access units bear the number of their payload as DTS.
+        """
         self.index = index
         self.time_base = source.time_base(index)
         self.rate = source.rate(index)
@@ -43,11 +53,14 @@ class Track:
         self._options = {
             "repair": repair,
             "motion": predicted_motion if moves else None,
-            "measure": measured_motion if moves else None,
+            # Vectors are written into the decoder's memory; what is spliced is for decoders that have no such thing.
+            "measure": measured_motion if moves and observe is None else None,
             "lookahead": lookahead if moves else 0,
             "threads": threads,
             "track_taint": track_taint,
+            "observe": observe,
         }
+        self._numbered = observe is not None
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))
         self.interval = max(interval, 1)
@@ -64,6 +77,11 @@ class Track:
             **self._options,  # type: ignore[arg-type]
         )
 
+    @property
+    def hooked(self) -> bool:
+        """Pictures are repaired inside the decoder's reference memory."""
+        return self._decoder.hooked
+
     def feed(self, payload: VideoPayload) -> Iterator[ShownPicture]:
         """Decode one payload; yields the pictures that come out of it."""
         if payload.extradata is not None:
@@ -78,7 +96,7 @@ class Track:
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,
-            dts=payload.dts,
+            dts=self.payloads - 1 if self._numbered else payload.dts,
             duration=payload.duration,
             gaps=payload.gaps,
             truncated=payload.truncated,

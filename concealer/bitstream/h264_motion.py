@@ -80,8 +80,8 @@ def motion_symbols(fields: Sequence[Rows], span: Span, is_b: bool, lists: Lists,
         symbols += heads[is_top][coded[left] + 2 * coded[above]]
         for difference, (sizes_x, sizes_y) in zip(differences, sizes, strict=True):
             dx, dy = difference[number] or (0, 0)
-            symbols += _component(_MVD_X, sizes_x[left] + sizes_x[above], dx)
-            symbols += _component(_MVD_Y, sizes_y[left] + sizes_y[above], dy)
+            symbols += component_symbols(_MVD_X, sizes_x[left] + sizes_x[above], dx)
+            symbols += component_symbols(_MVD_Y, sizes_y[left] + sizes_y[above], dy)
             sizes_x[place], sizes_y[place] = abs(dx), abs(dy)
         symbols += tails[present[left] + 2 * present[above]]
         if is_top:
@@ -94,28 +94,28 @@ def motion_symbols(fields: Sequence[Rows], span: Span, is_b: bool, lists: Lists,
 def motion_vlc(fields: Sequence[Rows], span: Span, is_b: bool, lists: Lists) -> str:
     """The same in CAVLC, as a string of "0" and "1" without trailing bits."""
     differences = [_differences(rows, span, _may_skip(is_b, lists, span)) for rows in fields]
-    head = _ue((3 if len(lists) == 2 else 1 + lists[0][0]) if is_b else 0)
+    head = ue_bits((3 if len(lists) == 2 else 1 + lists[0][0]) if is_b else 0)
     for _, index, count in lists:
         if count > 1:
-            head += str(1 - index) if count == 2 else _ue(index)
+            head += str(1 - index) if count == 2 else ue_bits(index)
     bits: list[str] = []
     run = 0
     for number in range(span.end - span.first):
         if differences[0][number] is None:
             run += 1
             continue
-        bits.append(_ue(run))
+        bits.append(ue_bits(run))
         if span.pairs and not number & 1:
             bits.append("0")
         bits.append(head)
         run = 0
         for difference in differences:
             dx, dy = difference[number] or (0, 0)
-            bits += (_se(dx), _se(dy))
+            bits += (se_bits(dx), se_bits(dy))
         # coded_block_pattern 0.
         bits.append("1")
     if run:
-        bits.append(_ue(run))
+        bits.append(ue_bits(run))
     return "".join(bits)
 
 
@@ -199,7 +199,8 @@ def _tail(left: int, above: int, chroma: bool) -> tuple[Symbol, ...]:
     return (*symbols, (_TERMINATE, 0))
 
 
-def _component(base: int, neighbours: int, value: int) -> tuple[Symbol, ...]:
+def component_symbols(base: int, neighbours: int, value: int) -> tuple[Symbol, ...]:
+    """CABAC symbols of one component of mvd; `neighbours`: sum of the sizes left and above, `base`: 40 or 47."""
     return _coded_component(base + (0 if neighbours < 3 else 1 if neighbours <= 32 else 2), base, value)
 
 
@@ -218,10 +219,12 @@ def _coded_component(first: int, base: int, value: int) -> tuple[Symbol, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _ue(value: int) -> str:
+def ue_bits(value: int) -> str:
+    """ue(v) as "0" and "1"."""
     code = bin(value + 1)[2:]
     return "0" * (len(code) - 1) + code
 
 
-def _se(value: int) -> str:
-    return _ue(2 * value - 1 if value > 0 else -2 * value)
+def se_bits(value: int) -> str:
+    """se(v) as "0" and "1"."""
+    return ue_bits(2 * value - 1 if value > 0 else -2 * value)

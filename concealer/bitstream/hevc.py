@@ -117,6 +117,24 @@ class SliceHeader:
         return self.short_term_rps.num_used + long_term + self.pps.curr_pic_ref
 
 
+def reference_deltas(header: SliceHeader, which: int) -> list[int | None]:
+    """POC differences of the entries of reference list `which` (8.3.4); None for a long-term picture."""
+    past = [delta for delta, used in header.short_term_rps.negative if used]
+    future = [delta for delta, used in header.short_term_rps.positive if used]
+    candidates = [*past, *future] if which == 0 else [*future, *past]
+    if not candidates:
+        return []
+    total = len(candidates) + sum(used for _, used, _ in header.long_term)
+    entries = header.list_modification[which] or tuple(index % total for index in range(header.num_ref_idx[which]))
+    return [candidates[index] if index < len(candidates) else None for index in entries]
+
+
+def first_reference(header: SliceHeader, which: int) -> int | None:
+    """POC difference of entry 0 of reference list `which` (8.3.4); None for a long-term picture or none."""
+    deltas = reference_deltas(header, which)
+    return deltas[0] if deltas else None
+
+
 def parse_slice_header(
     nal: NalUnit, sps: Mapping[int, Sps], pps: Mapping[int, Pps], previous: SliceHeader | None = None
 ) -> SliceHeader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from . import hevc
 from .hevc_header_writer import slice_header_rbsp
+from .hevc_residual import CONTEXTS
 from .hevc_sets import Pps, Sps
 from .hevc_substreams import CodingOrder, SliceShape, code_slice_data, coding_order
 from .nal import NalUnit, escape
@@ -23,12 +24,22 @@ Motion = npt.NDArray[np.int16]
 # Context indices, and initValue (9.3.2.2) for P (initType 1) and B slices (initType 2).
 _SPLIT, _SKIP, _MERGE_INDEX, _MERGE, _INTRA, _PART, _PREDICTION, _REFERENCE = 0, 3, 6, 7, 8, 9, 10, 15
 _CANDIDATE, _ROOT_CBF, _GREATER_0, _GREATER_1, _BYPASS_CU, _TERMINATE = 17, 18, 19, 20, 21, 22
+_QP_DELTA = 23
 _INIT = {
     hevc.P: (107, 139, 126, 197, 185, 201, 122, 110, 149, 154, 95, 79, 63, 31, 31, 153, 153, 168, 79, 140,
              198, 154),
     hevc.B: (107, 139, 126, 197, 185, 201, 137, 154, 134, 154, 95, 79, 63, 31, 31, 153, 153, 168, 79, 169,
              198, 154),
 }  # fmt: skip
+
+Units = Mapping[tuple[int, int], tuple[Sequence[Symbol], Sequence[Symbol]]]
+"""By place (x, y) in units of 8 luma samples: symbols from rqt_root_cbf to cbf_luma, and those of the coefficients."""
+TRANSFORM_CONTEXTS = {
+    "P": (154, 124, 138, 94, 153, 111, 149, 107),
+    "B": (154, 224, 167, 122, 153, 111, 149, 92),
+}
+"""initValue of cu_qp_delta_abs, split_transform_flag (3), cbf_luma (2), cbf_cb and cbf_cr (2); they follow
+`_TERMINATE`, and `hevc_residual.CONTEXTS` follow them."""
 
 _Cell = tuple[list[int], int, bool]
 """What a coded 8x8 block is to its neighbours: vectors (x, y of each list), depth, cu_skip_flag."""
@@ -42,6 +53,7 @@ def hevc_inter_standin(
     *,
     references: tuple[int | None, int | None] = (0, 0),
     smallest: int = 16,
+    units: Units | None = None,
 ) -> NalUnit:
     """A slice without residual for the CTBs at places `first`..`end` - 1 in coding order.
 
@@ -50,8 +62,9 @@ def hevc_inter_standin(
     of both). Else a field at 8x8 granularity for the lists used; CUs are as large as it is uniform, but not
     smaller than `smallest` (8, 16, 32 or 64) where the picture's border allows, and then take the vector of
     their centre. `references`: index into each list, None = list not used; in P slices the second is
-    ignored. `coding_order(sps, pps).legal_ranges` tells where a range has to be cut; dependent slice segments
-    that follow the range are lost with it, since they continue its contexts.
+    ignored. `units`: symbols of residual data of 16x16 CUs, with `smallest` 16: see `hevc_coded_standin`.
+    `coding_order(sps, pps).legal_ranges` tells where a range has to be cut; dependent slice segments that
+    follow the range are lost with it, since they continue its contexts.
 
     Cost: about 4 microseconds a CU with motion; skipped slices are remembered.
 
@@ -73,7 +86,7 @@ def hevc_inter_standin(
         lists = _lists(header, references, motion)
         top, bottom = order.rows(first, end)
         field = _Field(motion, top << sps.log2_ctb - 3, bottom << sps.log2_ctb - 3, smallest)
-        coder = _InterCoder(sps, pps, header.slice_type, header.max_num_merge_cand > 1, top, lists, field)
+        coder = _InterCoder(sps, pps, header.slice_type, header.max_num_merge_cand > 1, top, lists, field, units)
         coded = _coded(coder, order, _contexts(header.slice_type, qp), first, end)
     head = slice_header_rbsp(header, [len(part) for part in coded[:-1]])
     return NalUnit(escape(head) + b"".join(coded))
@@ -111,7 +124,9 @@ def _lists(
 @lru_cache(maxsize=256)
 def _contexts(slice_type: int, qp: int) -> tuple[State, ...]:
     states = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in _INIT[slice_type]]
-    return (*states, TERMINATE_STATE)
+    more = (*TRANSFORM_CONTEXTS["B" if slice_type == hevc.B else "P"], *CONTEXTS["B" if slice_type == hevc.B else "P"])
+    rest = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in more]
+    return (*states, TERMINATE_STATE, *rest)
 
 
 @lru_cache(maxsize=512)
@@ -163,11 +178,17 @@ class _Field:
             rows + pad_rows, cols + pad_cols, 2 * lists
         )
 
-    def uniform(self) -> dict[int, list[list[bool]]]:
-        """By block size in units of 8, larger than the smallest: rows of flags."""
+    def uniform(self, coded: Collection[tuple[int, int]] = ()) -> dict[int, list[list[bool]]]:
+        """By block size in units of 8, larger than the smallest: rows of flags.
+
+        Not uniform is also what holds one of the places (x, y) `coded`.
+        """
         packed = self._vectors.view(np.int32 if self._vectors.shape[2] == 2 else np.int64)[..., 0]
         found = {}
         uniform = np.ones(packed.shape, np.bool_)
+        if coded:
+            x, y = np.array(list(coded)).T
+            uniform[y, x] = False
         for size in (2, 4, 8):
             corner = packed[::2, ::2]
             down, right, across = packed[1::2, ::2], packed[::2, 1::2], packed[1::2, 1::2]
@@ -200,7 +221,10 @@ class _InterCoder:
         top: int,
         lists: Sequence[tuple[int, int, int]],
         field: _Field | None,
+        units: Units | None = None,
     ) -> None:
+        self._coded = {(x, y - (top << sps.log2_ctb - 3)): unit for (x, y), unit in (units or {}).items()}
+        self._delta_size = 1 << max(sps.log2_ctb - pps.diff_cu_qp_delta_depth - 3, 0) if pps.cu_qp_delta else 0
         self._units, self._cols_ctb = 1 << sps.log2_ctb - 3, sps.width_ctbs
         self._top = top
         self._cols, self._rows = sps.width >> 3, (sps.height >> 3) - top * self._units
@@ -211,7 +235,7 @@ class _InterCoder:
         merge: tuple[Symbol, ...] = ((_MERGE_INDEX, 0),) if has_merge_index else ()
         self._skip = [(*self._lossless, (_SKIP + context, 1), *merge) for context in range(3)]
         self._merges_left = pps.log2_parallel_merge_level == 2
-        self._uniform = field.uniform() if field else {}
+        self._uniform = field.uniform(self._coded) if field else {}
         self._centres = field.centres() if field else {}
         self._quadtree = self._tree([])
 
@@ -247,6 +271,8 @@ class _InterCoder:
         heads = [[self._head(context, depth) for context in range(3)] for depth in range(4)]
         second = _reference_index(*self._lists[1][1:]) if len(self._lists) == 2 else ()
         bi, has_motion = len(self._lists) == 2, bool(self._lists)
+        coded, delta_size = self._coded, self._delta_size
+        delta_due = [False]
         split_flags = [[(context, split) for context in range(3)] for split in (False, True)]
         root = ((_ROOT_CBF, 0),)
         nothing: list[int] = []
@@ -259,6 +285,9 @@ class _InterCoder:
                 split = size in all_uniform and not all_uniform[size][y // size][x // size]
                 context = (left is not None and left[1] > depth) + (above is not None and above[1] > depth)
                 symbols.append(split_flags[split][context])
+            if size >= delta_size:
+                # A quantisation group begins (7.3.8.4).
+                delta_due[0] = delta_size > 0
             if split:
                 size >>= 1
                 depth += 1
@@ -275,7 +304,10 @@ class _InterCoder:
             vectors = all_centres[size][y // size][x // size] if has_motion else nothing
             # A1, the lower left neighbour, is merge candidate 0 where it is there.
             lower_left = grid[place + (size - 1) * stride - 1]
-            skip = not has_motion or (merges_left and lower_left is not None and lower_left[0] == vectors)
+            unit = coded.get((x, y))
+            skip = not has_motion or (
+                merges_left and unit is None and lower_left is not None and lower_left[0] == vectors
+            )
             if skip:
                 symbols += skips[context]
             else:
@@ -298,7 +330,14 @@ class _InterCoder:
                     if bi:
                         symbols += second
                         symbols += _difference(vectors[2] - predicted[2], vectors[3] - predicted[3])
-                symbols += root
+                if unit is None:
+                    symbols += root
+                else:
+                    symbols += unit[0]
+                    if delta_due[0]:
+                        symbols.append((_QP_DELTA, 0))
+                        delta_due[0] = False
+                    symbols += unit[1]
             cell = (vectors, depth, skip)
             if size == 2:
                 grid[place] = grid[place + 1] = grid[place + stride] = grid[place + stride + 1] = cell

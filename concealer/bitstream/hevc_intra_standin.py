@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 from . import hevc
 from .hevc_header_writer import slice_header_rbsp
@@ -10,7 +11,7 @@ from .hevc_sets import Pps, Sps
 from .hevc_substreams import code_slice_data, coding_order
 from .nal import NalUnit, escape
 from .standin_error import UnsupportedStandInError
-from .symbol_coder import TERMINATE_STATE, Symbol, initial_state
+from .symbol_coder import TERMINATE_STATE, State, Symbol, initial_state
 
 # Context indices and initValue (9.3.2.2, initType 0).
 _SPLIT, _BYPASS_CU, _PART, _MOST_PROBABLE, _CHROMA, _SPLIT_TRANSFORM, _CBF_LUMA, _CBF_CHROMA = (
@@ -18,6 +19,8 @@ _SPLIT, _BYPASS_CU, _PART, _MOST_PROBABLE, _CHROMA, _SPLIT_TRANSFORM, _CBF_LUMA,
 )  # fmt: skip
 _INIT = (139, 141, 157, 154, 184, 184, 63, 153, 138, 138, 111, 141, 94, 138, 182, 154, 154)
 _TERMINATE = len(_INIT)
+CONTEXT_COUNT = _TERMINATE + 1
+"""Contexts of `intra_contexts`; the last is that of terminating bins."""
 _SCREEN_CONTENT_PROFILES = (9, 11)
 
 
@@ -40,21 +43,34 @@ def hevc_intra_standin(sibling: hevc.SliceHeader, first: int, end: int) -> NalUn
     order.check(first, end)
     header.first_slice_segment, header.address = first == 0, order.scan[first]
     qp = pps.init_qp + header.slice_qp_delta
-    contexts = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in _INIT]
-    coder = _IntraCoder(sps, pps)
+    coder = IntraCoder(sps, pps)
     streams = order.substreams(first, end)
-    data = code_slice_data(streams, [*contexts, TERMINATE_STATE], _TERMINATE, coder.code_ctb, coder.start_tile)
+    data = code_slice_data(streams, intra_contexts(qp), _TERMINATE, coder.code_ctb, coder.start_tile)
     coded = [escape(part) for part in data]
     head = slice_header_rbsp(header, [len(part) for part in coded[:-1]])
     return NalUnit(escape(head) + b"".join(coded))
 
 
-class _IntraCoder:
-    """Codes CTBs of CUs as large as they can be, predicted by DC mode."""
+def intra_contexts(qp: int) -> list[State]:
+    """States at the start of a slice."""
+    return [*(initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in _INIT), TERMINATE_STATE]
 
-    def __init__(self, sps: Sps, pps: Pps) -> None:
+
+class IntraCoder:
+    """Codes CTBs of CUs as large as they can be, predicted by DC mode, without residual."""
+
+    def __init__(self, sps: Sps, pps: Pps, log2_largest: int = 6) -> None:
+        """`log2_largest`: of the side of the largest CU wanted; streams may have none that small."""
         self._sps, self._lossless = sps, pps.transquant_bypass
+        self._log2_largest = log2_largest
         self._depths: dict[tuple[int, int], int] = {}
+
+    def begins(self, log2_size: int) -> None:
+        """A coding quadtree begins."""
+
+    def residual(self, x: int, y: int, log2_size: int) -> tuple[list[bool], list[Symbol]]:
+        """Coded block flags (luma, Cb, Cr) and symbols of the residual of a CU at luma (x, y)."""
+        return [False] * 3, []
 
     def start_tile(self) -> None:
         """Forget the neighbours."""
@@ -68,11 +84,13 @@ class _IntraCoder:
 
     def _quadtree(self, x: int, y: int, log2_size: int, depth: int, symbols: list[Symbol]) -> None:
         sps, size = self._sps, 1 << log2_size
+        self.begins(log2_size)
         split = x + size > sps.width or y + size > sps.height
         if log2_size > sps.log2_min_cb and not split:
             left = self._depths.get((x - 8 >> 3, y >> 3), 0) > depth
             above = self._depths.get((x >> 3, y - 8 >> 3), 0) > depth
-            symbols.append((_SPLIT + left + above, 0))
+            split = log2_size > self._log2_largest
+            symbols.append((_SPLIT + left + above, int(split)))
         if split:
             half = size >> 1
             for part_y in (y, y + half):
@@ -90,13 +108,15 @@ class _IntraCoder:
         symbols += [(_MOST_PROBABLE, 1), (-2, 0b10)]
         if sps.chroma_array_type:
             symbols.append((_CHROMA, 0))
-        self._transform_tree(log2_size, 0, symbols)
+        flags, residual = self.residual(x, y, log2_size)
+        self._transform_tree(log2_size, 0, flags, symbols)
+        symbols += residual
         for row in range(y >> 3, y + size >> 3):
             for col in range(x >> 3, x + size >> 3):
                 self._depths[col, row] = depth
 
-    def _transform_tree(self, log2_size: int, depth: int, symbols: list[Symbol]) -> None:
-        """Transform units as large as they can be, without coefficients."""
+    def _transform_tree(self, log2_size: int, depth: int, coded: Sequence[bool], symbols: list[Symbol]) -> None:
+        """Transform units as large as they can be; `coded`: flags of luma, Cb, Cr, all False if there are several."""
         sps = self._sps
         split = log2_size > sps.log2_max_tb
         if not split and log2_size > sps.log2_min_tb and depth < sps.max_transform_hierarchy_depth[1]:
@@ -104,9 +124,9 @@ class _IntraCoder:
         if depth == 0 and sps.chroma_array_type:
             # 4:2:2 has two square blocks of each chroma plane, and a flag for each.
             flags = 2 if sps.chroma_array_type == 2 and not split else 1
-            symbols += [(_CBF_CHROMA, 0)] * (2 * flags)
+            symbols += [(_CBF_CHROMA, int(flag)) for flag in coded[1:] for _ in range(flags)]
         if split:
             for _ in range(4):
-                self._transform_tree(log2_size - 1, depth + 1, symbols)
+                self._transform_tree(log2_size - 1, depth + 1, coded, symbols)
         else:
-            symbols.append((_CBF_LUMA + (depth == 0), 0))
+            symbols.append((_CBF_LUMA + (depth == 0), int(coded[0])))

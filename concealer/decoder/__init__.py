@@ -3,5 +3,6 @@
 from concealer.decoder.lookahead import MOST_AHEAD
 from concealer.decoder.outputs import DecodedPicture
 from concealer.decoder.session import ConcealingDecoder, RepairFn
+from concealer.decoder.settled import ObserveFn, Settled
 
-__all__ = ["MOST_AHEAD", "ConcealingDecoder", "DecodedPicture", "RepairFn"]
+__all__ = ["MOST_AHEAD", "ConcealingDecoder", "DecodedPicture", "ObserveFn", "RepairFn", "Settled"]

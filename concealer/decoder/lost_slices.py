@@ -69,7 +69,7 @@ def first_references(key: AccessUnit | MissingPicture, previous: AccessUnit | No
     header = inter_header(key)
     if header is None or key.poc is None:
         return []
-    deltas = [_first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
+    deltas = [hevc.first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
     return [key.order + delta for delta in deltas if delta is not None]
 
 
@@ -81,7 +81,7 @@ def _motion(
         return None
     wanted = []
     for which in range(2 if header.slice_type == hevc.B else 1):
-        delta = _first_reference(header, which)
+        delta = hevc.first_reference(header, which)
         if delta is None:
             return None
         motion = field(au.order + delta, top, bottom)
@@ -89,20 +89,3 @@ def _motion(
             return None
         wanted.append(motion)
     return np.stack(wanted)
-
-
-def reference_deltas(header: hevc.SliceHeader, which: int) -> list[int | None]:
-    """POC differences of the entries of reference list `which` (8.3.4); None for a long-term picture."""
-    past = [delta for delta, used in header.short_term_rps.negative if used]
-    future = [delta for delta, used in header.short_term_rps.positive if used]
-    candidates = [*past, *future] if which == 0 else [*future, *past]
-    if not candidates:
-        return []
-    total = len(candidates) + sum(used for _, used, _ in header.long_term)
-    entries = header.list_modification[which] or tuple(index % total for index in range(header.num_ref_idx[which]))
-    return [candidates[index] if index < len(candidates) else None for index in entries]
-
-
-def _first_reference(header: hevc.SliceHeader, which: int) -> int | None:
-    deltas = reference_deltas(header, which)
-    return deltas[0] if deltas else None

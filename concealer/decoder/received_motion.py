@@ -15,7 +15,7 @@ from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import DecoderCore
 from concealer.decoder.h264_vectors import H264Vectors
 from concealer.decoder.libav import HookUnavailableError
-from concealer.decoder.lost_slices import inter_header, reference_deltas
+from concealer.decoder.lost_slices import inter_header
 from concealer.decoder.motion_store import MotionStore
 from concealer.outlook import NOWHERE, ReceivedMotion
 
@@ -75,7 +75,7 @@ class _HevcReader:
 def _orders(header: hevc.SliceHeader, order: int, which: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Output order of each entry of a reference list; `NOWHERE` behind its end."""
     table = np.full(_MOST_REFERENCES + 1, NOWHERE, np.int64)
-    for index, delta in enumerate(reference_deltas(header, which)[:_MOST_REFERENCES]):
+    for index, delta in enumerate(hevc.reference_deltas(header, which)[:_MOST_REFERENCES]):
         if delta is not None:
             table[index] = order + delta
     return table

@@ -28,6 +28,7 @@ from concealer.decoder.lookahead import MOST_AHEAD, REFERENCES, Key, LookAhead
 from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
+from concealer.decoder.settled import ObserveFn, Settled
 from concealer.decoder.shadow import History, Painted, Shadow, Step
 from concealer.decoder.teaching import MeasureFn, teach_vectors
 from concealer.decoder.timeline import Timeline
@@ -72,6 +73,7 @@ class ConcealingDecoder:
         probe_breaks: bool = True,
         hook: bool = True,
         lookahead: int = 0,
+        observe: ObserveFn | None = None,
     ) -> None:
         """
         codec: "h264" or "hevc".
@@ -89,6 +91,7 @@ class ConcealingDecoder:
             takes longer than its decoding and repair, at about the same quality (within 0.3 dB on ten clips).
         hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
         lookahead: access units that wait so that repair sees what follows; pictures come out that much later.
+        observe: told of every picture right after it was repaired; what it raises ends the decoding.
 
         Raises ValueError for a look-ahead outside 0..`MOST_AHEAD`.
         """
@@ -102,6 +105,7 @@ class ConcealingDecoder:
         self._stand_ins = stand_ins
         self._track_taint = track_taint
         self._probe_breaks = probe_breaks
+        self._observe = observe
         self._core = _open_core(codec, threads, hook)
         self._measure = measure
         self._store = open_store(self._core) if isinstance(self._core, DecoderCore) and stand_ins else None
@@ -197,6 +201,7 @@ class ConcealingDecoder:
             record.damage = _all_lost(au.width, au.height)
             self._outputs.absent(record)
             self._hollow.append(record)
+            self._tell(record, au=au)
             return out
         self._hollow.clear()
         record = self._record(au.order, au.pts, au.duration, au.kind)
@@ -205,6 +210,7 @@ class ConcealingDecoder:
         self._headers = []
         decoded = self._core.decode(payload, record.index)
         self._settle(record, decoded, payload, (au, au), au, prepared, other)
+        self._tell(record, decoded.buffer, au=au)
         self._previous = au
         for frame in decoded.frames:
             out += self._outputs.put(frame)
@@ -248,10 +254,12 @@ class ConcealingDecoder:
         if not stand_in:
             record.damage = _all_lost(*self._last_size())
             self._outputs.absent(record)
+            self._tell(record, missing=missing)
             return []
         payload = join_annexb(stand_in)
         decoded = self._core.decode(payload, record.index)
         self._settle(record, decoded, payload, (key, before))
+        self._tell(record, decoded.buffer, missing=missing)
         return [picture for frame in decoded.frames for picture in self._outputs.put(frame)]
 
     def _settle(
@@ -336,6 +344,19 @@ class ConcealingDecoder:
         if self._unfinished is not None:
             finish, self._unfinished = self._unfinished, None
             finish()
+
+    def _tell(
+        self,
+        record: Record,
+        buffer: Buffer | None = None,
+        *,
+        au: AccessUnit | None = None,
+        missing: MissingPicture | None = None,
+    ) -> None:
+        if self._observe is not None:
+            planes = () if buffer is None else buffer.planes
+            damage = None if buffer is None else record.damage
+            self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes))
 
     def _find_junk(self, damage: DamageMap, au: AccessUnit, buffer: Buffer, other: bytes) -> None:
         """HEVC slices with a known damaged byte: decode them once more with other junk behind it, mark what differs."""

@@ -1,0 +1,32 @@
+"""The interface of what writes slices, and who does it for which codec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from concealer.bitstream.nal import Codec, NalUnit
+from concealer.splice.job import Job
+from concealer.splice.unit import Written
+
+
+class Carrier(Protocol):
+    """Writes the runs of access units, all of which it must be given in decode order."""
+
+    def carry(self, job: Job) -> list[Written]:
+        """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> Carrier:
+    """The carrier of a codec; see `Splicer` for the rest."""
+    # Imported where they are needed, which as a rule is in the child process only: the writers take a while to load.
+    if codec == "h264":
+        from concealer.splice.h264_carrier import H264Carrier
+
+        return H264Carrier(parameter_sets, seconds)
+    from concealer.splice.hevc_carrier import HevcCarrier
+
+    return HevcCarrier(parameter_sets)

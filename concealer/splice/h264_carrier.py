@@ -1,0 +1,186 @@
+"""Slices that carry repaired samples, in H.264."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream import h264
+from concealer.bitstream.h264_coded_standin import InterBlocks, coded_header, h264_coded_standin
+from concealer.bitstream.h264_inter_standin import h264_inter_standin
+from concealer.bitstream.h264_intra_standin import h264_intra_standin
+from concealer.bitstream.h264_limits import BitBudget
+from concealer.bitstream.h264_motion import Span
+from concealer.bitstream.h264_pcm_standin import h264_pcm_standin
+from concealer.bitstream.h264_pps_copy import with_cavlc
+from concealer.bitstream.h264_transform import Quantiser
+from concealer.bitstream.nal import NalUnit
+from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.picture import Plane
+from concealer.splice.job import Job, Run, filled
+from concealer.splice.mirror import Mirror
+from concealer.splice.motion import best_prediction
+from concealer.splice.unit import Form, Written
+
+log = logging.getLogger(__name__)
+
+_QP, _LEAST_QP = 20, 10
+"""Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
+_LESS = 2
+"""QP by which it is coarser in pictures nobody refers to."""
+_UNFILTERED_QP = 15
+"""Greatest QP at which deblocking changes nothing (Table 8-16)."""
+_COARSER, _MOST_QP = 5, 45
+"""Step and limit of the QP where the level leaves less room."""
+_NO_LIMIT = 1 << 40
+
+
+class H264Carrier:
+    """Writes the runs of every access unit that leaves, and follows what leaves, because references count."""
+
+    def __init__(self, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
+        """`parameter_sets`: those of the container's header; `seconds`: from one picture to the next."""
+        self._mirror = Mirror("h264", parameter_sets)
+        self._budget = BitBudget(seconds)
+
+    def carry(self, job: Job) -> list[Written]:
+        """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
+        self._mirror.announce(job.parameter_sets)
+        sps = job.sps
+        size = sum(len(nal.data) for nal in job.nals if nal is not None)
+        to_do = sum(run.end - run.first for run in job.runs)
+        written: list[Written] = []
+        for run in job.runs:
+            allowed = self._budget.left(sps, size) if isinstance(sps, h264.Sps) else _NO_LIMIT
+            made = self._write(run, job, allowed * (run.end - run.first) // to_do)
+            written.append(made)
+            to_do -= run.end - run.first
+            size += len(made.nal.data)
+        if isinstance(sps, h264.Sps):
+            self._budget.spend(sps, size)
+        self._mirror.follow(filled(job.nals, written), job.order, job.is_reference, job.restart)
+        return written
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._mirror.close()
+
+    def _write(self, run: Run, job: Job, allowed: int) -> Written:
+        """The smallest form, coarser where it would weigh more than `allowed` bytes."""
+        header = run.header
+        assert isinstance(header, h264.SliceHeader)
+        if run.repeat:
+            return Written(h264_inter_standin(header, run.first, run.end), run.first, run.end, "skip")
+        if not header.sps.chroma_array_type:
+            # The decoder makes up grey chroma for monochrome streams.
+            job = replace(job, planes=job.planes[:1])
+        exact = _pcm_bytes(header.sps) * (run.end - run.first)
+        try:
+            code, form = self._coder(header, run, job)
+            qp = _first_qp(header, job.is_reference)
+            coded = code(qp)
+            while len(coded.data) > min(allowed, exact) and qp < _MOST_QP and exact > allowed:
+                qp = min(_MOST_QP, qp + _COARSER)
+                coded = code(qp)
+            if len(coded.data) < exact:
+                return Written(coded, run.first, run.end, form)
+        except UnsupportedStandInError as error:
+            log.debug("no coded stand-in: %s", error)
+        return Written(h264_pcm_standin(header, run.first, run.end, _whole(job)), run.first, run.end, "pcm")
+
+    def _coder(self, sibling: h264.SliceHeader, run: Run, job: Job) -> tuple[Callable[[int], NalUnit], Form]:
+        """What writes the run at a QP: an inter slice with residual, or an intra slice without a reference."""
+        first, end = run.first, run.end
+        span = Span(first, end, sibling.sps.width_mbs)
+        wanted = macroblocks(job.planes, span, job.top)
+        references = self._references(run.kind, job.order)
+        if any(plane.shape[1] != job.planes[0].shape[1] for plane in references):
+            references = []
+        if not references:
+            return lambda qp: h264_intra_standin(
+                coded_header(sibling, first, end, h264.I, qp), first, end, wanted
+            ), "intra"
+        slice_type = h264.B if len(references) == 2 else h264.P
+        blocks = self._prediction(references, span, job)
+        question = coded_header(sibling, first, end, slice_type, _QP)
+        question.nal_ref_idc, question.marking = 0, None
+        question.pps = with_cavlc(question.pps)
+        seen = self._mirror.probe([question.pps.nal, h264_coded_standin(question, first, end, blocks)])
+        if not seen:
+            raise UnsupportedStandInError("the prediction can't be decoded")
+        guessed = macroblocks(seen[: len(wanted)], span)
+        differences = [a - b for a, b in zip(wanted, guessed, strict=True)]
+
+        def inter(qp: int) -> NalUnit:
+            header = coded_header(sibling, first, end, slice_type, qp)
+            blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter(differences)
+            return h264_coded_standin(header, first, end, blocks)
+
+        return inter, "inter"
+
+    def _prediction(self, references: Sequence[Plane], span: Span, job: Job) -> InterBlocks:
+        """How the macroblocks are predicted from luma planes of the whole reference pictures."""
+        bottom = job.top + job.planes[0].shape[0]
+        parts = [plane[job.top : bottom] for plane in references]
+        top_row, end_row = (row - job.top // 16 for row in span.rows)
+        modes, vectors = best_prediction(job.planes[0], parts, top_row, end_row)
+        inside = _inside(span)
+        return InterBlocks(modes.reshape(-1)[inside], vectors.reshape(2, -1, 2)[:, inside])
+
+    def _references(self, kind: str, order: int) -> list[Plane]:
+        """Luma of the first reference of each list; none where a slice must be intra."""
+        if kind == "B":
+            around = self._mirror.around(order)
+            if around is not None:
+                return [planes[0] for planes in around]
+        latest = self._mirror.latest()
+        return [] if kind == "I" or latest is None else [latest[0]]
+
+
+def _first_qp(header: h264.SliceHeader, is_reference: bool) -> int:
+    """QP at which a stand-in is written where there is room."""
+    qp = max(_LEAST_QP, min(_QP, header.pps.pic_init_qp + header.slice_qp_delta))
+    # What nobody refers to shows its error once.
+    qp += 0 if is_reference else _LESS
+    # Where deblocking can't be turned off it is to find nothing to do (Table 8-16).
+    return qp if header.pps.deblocking_filter_control_present else min(qp, _UNFILTERED_QP)
+
+
+def _inside(span: Span) -> slice:
+    """The slice's macroblocks among those of the rows it touches."""
+    start = span.rows[0] * span.width
+    return slice(span.first - start, span.end - start)
+
+
+def _whole(job: Job) -> list[Plane]:
+    """Planes that begin with the picture's first row; above the job's own they hold nothing."""
+    planes = []
+    for index, plane in enumerate(job.planes):
+        above = job.top * plane.shape[0] // job.planes[0].shape[0] if index else job.top
+        planes.append(np.concatenate([np.zeros((above, plane.shape[1]), plane.dtype), plane]))
+    return planes
+
+
+def macroblocks(planes: Sequence[Plane], span: Span, top_row: int = 0) -> list[npt.NDArray[np.int16]]:
+    """Samples of the macroblocks of a progressive slice: (n, 16, 16) luma, (n, 8, 8) Cb and Cr of 4:2:0.
+
+    The planes begin with the picture's luma row `top_row`.
+    """
+    top, bottom = (row - top_row // 16 for row in span.rows)
+    parts = []
+    for index, plane in enumerate(planes):
+        side = 8 if index else 16
+        rows = plane[top * side : bottom * side, : span.width * side]
+        blocks = rows.reshape(bottom - top, side, span.width, side).transpose(0, 2, 1, 3)
+        parts.append(blocks.reshape(-1, side, side)[_inside(span)].astype(np.int16))
+    return parts
+
+
+def _pcm_bytes(sps: h264.Sps) -> int:
+    """Of an I_PCM macroblock."""
+    chroma = (0, 128, 256, 512)[sps.chroma_array_type]
+    return (256 * sps.bit_depth_luma + chroma * sps.bit_depth_chroma) // 8

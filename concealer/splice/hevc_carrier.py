@@ -1,0 +1,161 @@
+"""Slices that carry repaired samples, in HEVC."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream import hevc
+from concealer.bitstream.hevc_coded_standin import coded_header, hevc_coded_standin
+from concealer.bitstream.hevc_inter_standin import hevc_inter_standin
+from concealer.bitstream.hevc_intra_coded_standin import hevc_intra_coded_standin
+from concealer.bitstream.hevc_substreams import coding_order
+from concealer.bitstream.nal import NalUnit
+from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.picture import Plane
+from concealer.splice.job import Job, Run, filled
+from concealer.splice.mirror import Mirror
+from concealer.splice.motion import best_prediction
+from concealer.splice.unit import Written
+
+_QP, _LEAST_QP = 20, 10
+"""As for H.264."""
+_BLOCK = 16
+
+Motion = tuple[npt.NDArray[np.int16], tuple[int | None, int | None]]
+"""Field and references, as `hevc_inter_standin` takes them."""
+
+
+class HevcCarrier:
+    """Writes the runs of every access unit that leaves, and follows what leaves, because references count.
+
+    The mirror decodes the stand-ins without residual first, which shows what the residual is to be added to; then it
+    is given the samples that the stand-ins with residual lead to, but for the error of quantisation.
+    """
+
+    def __init__(self, parameter_sets: Sequence[NalUnit]) -> None:
+        """`parameter_sets`: those of the container's header."""
+        self._mirror = Mirror("hevc", parameter_sets)
+
+    def carry(self, job: Job) -> list[Written]:
+        """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
+        self._mirror.announce(job.parameter_sets)
+        if any(_is_intra(run) for run in job.runs):
+            intra = [_intra(run, job) for run in job.runs]
+            self._mirror.follow(filled(job.nals, intra), job.order, job.is_reference, job.restart)
+            return intra
+        headers = [_header(run) for run in job.runs]
+        motions = [self._motion(header, run, job) for header, run in zip(headers, job.runs, strict=True)]
+        plain = [
+            Written(hevc_inter_standin(h, run.first, run.end, m[0], references=m[1]), run.first, run.end, "inter")
+            for h, run, m in zip(headers, job.runs, motions, strict=True)
+        ]
+        planes = self._mirror.follow(filled(job.nals, plain), job.order, job.is_reference, job.restart)
+        if not job.runs:
+            return []
+        if not planes or planes[0].shape[1] != job.planes[0].shape[1]:
+            raise UnsupportedStandInError("a picture whose stand-ins can't be decoded")
+        written = []
+        for header, run, (field, references) in zip(headers, job.runs, motions, strict=True):
+            residual = _residual(header, run, job, planes)
+            nal = hevc_coded_standin(header, run.first, run.end, field, residual, references)
+            written.append(Written(nal, run.first, run.end, "inter"))
+        for run in job.runs:
+            _paint(run, job, planes)
+        return written
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._mirror.close()
+
+    def _motion(self, header: hevc.SliceHeader, run: Run, job: Job) -> Motion:
+        """Motion of the run's blocks towards the first reference of each list; zero where it can't be seen."""
+        sps = header.sps
+        wanted = job.planes[0]
+        orders = [hevc.first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
+        seen = [None if delta is None else self._mirror.at(job.order + delta) for delta in orders]
+        field = np.zeros((len(orders), sps.height >> 3, sps.width >> 3, 2), np.int16)
+        known = [planes[0] for planes in seen if planes is not None and planes[0].shape[1] == wanted.shape[1]]
+        top, bottom = _rows(header, run)
+        end = min(bottom, sps.height) // _BLOCK
+        if len(known) == len(orders) and end > top // _BLOCK:
+            parts = [plane[job.top : job.top + wanted.shape[0]] for plane in known]
+            _, vectors = best_prediction(wanted, parts, (top - job.top) // _BLOCK, end - job.top // _BLOCK)
+            cells = vectors[: len(orders)].repeat(2, axis=1).repeat(2, axis=2)
+            field[:, top >> 3 : (top >> 3) + cells.shape[1], : cells.shape[2]] = cells[:, :, : field.shape[2]]
+        return field, (0, 0 if len(orders) == 2 else None)
+
+
+def _is_intra(run: Run) -> bool:
+    return run.header.slice_type == hevc.I
+
+
+def _intra(run: Run, job: Job) -> Written:
+    """An intra slice, where there is nothing to predict from."""
+    header = _header(run)
+    top, bottom = _rows(header, run)
+    planes = []
+    for index, plane in enumerate(job.planes):
+        shift = int(index > 0 and plane.shape[0] < job.planes[0].shape[0])
+        planes.append(plane[top - job.top >> shift : bottom - job.top >> shift].astype(np.int64))
+    return Written(hevc_intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
+
+
+def _header(run: Run) -> hevc.SliceHeader:
+    header = run.header
+    assert isinstance(header, hevc.SliceHeader)
+    qp = max(_LEAST_QP, min(_QP, header.pps.init_qp + header.slice_qp_delta))
+    made = copy.copy(coded_header(header, qp))
+    # What the inter writer turns off anyway, so that both writings of the slice have the same filters.
+    made.sao_luma = made.sao_chroma = False
+    return made
+
+
+def _rows(header: hevc.SliceHeader, run: Run) -> tuple[int, int]:
+    """Luma rows [top, bottom) of the CTB rows that the run touches."""
+    top, bottom = coding_order(header.sps, header.pps).rows(run.first, run.end)
+    return top << header.sps.log2_ctb, bottom << header.sps.log2_ctb
+
+
+def _residual(header: hevc.SliceHeader, run: Run, job: Job, planes: Sequence[Plane]) -> list[npt.NDArray[Any]]:
+    """Wanted minus predicted samples of the rows that the run touches, none outside the run."""
+    top, bottom = _rows(header, run)
+    inside = _inside(header, run)
+    parts = []
+    for index, (wanted, seen) in enumerate(zip(job.planes, planes, strict=True)):
+        shift = int(index > 0 and wanted.shape[0] < job.planes[0].shape[0])
+        ours = wanted[top - job.top >> shift : bottom - job.top >> shift].astype(np.int32)
+        difference = ours - seen[top >> shift : (top >> shift) + ours.shape[0]]
+        step = 1 << shift
+        difference[~inside[::step, ::step][: difference.shape[0], : difference.shape[1]]] = 0
+        parts.append(difference)
+    return parts
+
+
+def _inside(header: hevc.SliceHeader, run: Run) -> npt.NDArray[np.bool_]:
+    """Luma samples of the CTB rows that the run touches: which are the run's."""
+    sps = header.sps
+    first_row, end_row = coding_order(sps, header.pps).rows(run.first, run.end)
+    units = np.zeros((end_row - first_row) * sps.width_ctbs, np.bool_)
+    start = first_row * sps.width_ctbs
+    units[run.first - start : run.end - start] = True
+    size = 1 << sps.log2_ctb
+    return units.reshape(-1, sps.width_ctbs).repeat(size, axis=0).repeat(size, axis=1)
+
+
+def _paint(run: Run, job: Job, planes: Sequence[Plane]) -> None:
+    """Put the wanted samples of the run into the mirror's picture."""
+    header = run.header
+    assert isinstance(header, hevc.SliceHeader)
+    top, bottom = _rows(header, run)
+    inside = _inside(header, run)
+    for index, (wanted, seen) in enumerate(zip(job.planes, planes, strict=True)):
+        shift = int(index > 0 and wanted.shape[0] < job.planes[0].shape[0])
+        ours = wanted[top - job.top >> shift : bottom - job.top >> shift]
+        step = 1 << shift
+        mask = inside[::step, ::step][: ours.shape[0], : ours.shape[1]]
+        np.copyto(seen[top >> shift : (top >> shift) + ours.shape[0]], ours, where=mask)

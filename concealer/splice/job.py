@@ -1,0 +1,54 @@
+"""What is asked of a carrier for one access unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from concealer.bitstream import h264, hevc
+from concealer.bitstream.access_unit import SliceHeader
+from concealer.bitstream.nal import NalUnit
+from concealer.picture import Plane
+from concealer.splice.unit import Written
+
+
+@dataclass
+class Run:
+    """A range to be written."""
+
+    header: SliceHeader
+    """Of a slice of the same picture, or what stands for one."""
+    first: int
+    end: int
+    """Macroblocks or CTBs [first, end) in coding order."""
+    kind: str
+    """What the picture's slices are, "I", "P" or "B": that they are predicted from nothing, one or two references."""
+    repeat: bool = False
+    """Do not look at the samples: repeat the reference."""
+
+
+@dataclass
+class Job:
+    """One access unit on its way out; a carrier must be given all of them, in decode order."""
+
+    nals: list[NalUnit | None]
+    """In order; None stands for the next run's unit."""
+    order: int
+    is_reference: bool
+    restart: bool
+    """No later picture refers to any before it."""
+    sps: h264.Sps | hevc.Sps | None = None
+    """Active sequence parameter set."""
+    runs: list[Run] = field(default_factory=list)
+    planes: tuple[Plane, ...] = ()
+    """Rows of the repaired picture around the runs, at coded width; () without runs that look at it."""
+    parameter_sets: tuple[NalUnit, ...] = ()
+    """Sets of the container's header that are valid from here on, where they change."""
+    top: int = 0
+    """Luma row of the picture that the planes begin with, a multiple of 64."""
+
+
+def filled(nals: Sequence[NalUnit | None], written: Sequence[Written]) -> list[NalUnit]:
+    """The access unit's units with the written ones at their places."""
+    ours = iter(written)
+    return [next(ours).nal if nal is None else nal for nal in nals]

@@ -1,0 +1,66 @@
+"""Which received slices of a damaged access unit stay, and which ranges are to be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream import hevc
+from concealer.bitstream.access_unit import AccessUnit, Slice
+from concealer.bitstream.hevc_substreams import coding_order
+from concealer.damage import Damage, DamageMap
+from concealer.decoder.extent import from_blocks
+
+
+@dataclass
+class Plan:
+    """Every macroblock or CTB of the picture is in a kept slice or in a run."""
+
+    kept: list[Slice] = field(default_factory=list)
+    removed: list[Slice] = field(default_factory=list)
+    """Arrived corrupt, or hang on one that did."""
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    """Ranges [first, end) to be written, in raster order, ascending."""
+
+
+def make_plan(au: AccessUnit, damage: DamageMap) -> Plan:
+    """Plan for a progressive picture without tiles whose slices are in order; `damage` is of its size."""
+    lost = from_blocks(damage.state == Damage.LOST, au)
+    broken = from_blocks(damage.state == Damage.BROKEN, au)
+    size = au.rows * au.cols
+    plan = Plan()
+    covered = np.zeros(size, bool)
+    readable = sorted((s for s in au.slices if s.header is not None and s.first is not None), key=_first)
+    plan.removed = [s for s in au.slices if s.header is None or s.first is None]
+    starts = [_first(s) for s in readable]
+    for slice_, first, following in zip(readable, starts, [*starts[1:], size], strict=True):
+        end = _end(lost, first, following)
+        # A dependent slice segment (HEVC) takes its header and contexts from the one before.
+        orphan = bool(getattr(slice_.header, "dependent", False)) and not (first and covered[first - 1])
+        redundant = bool(getattr(slice_.header, "redundant_pic_cnt", 0))
+        if redundant:
+            plan.kept.append(slice_)
+        elif end == first or orphan or slice_.nal.damaged_at is not None or broken[first:end].any():
+            plan.removed.append(slice_)
+        else:
+            plan.kept.append(slice_)
+            covered[first:end] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]])))
+    plan.runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    if isinstance(au.sps, hevc.Sps) and isinstance(au.pps, hevc.Pps):
+        order = coding_order(au.sps, au.pps)
+        plan.runs = [legal for first, end in plan.runs for legal in order.legal_ranges(first, end)]
+    return plan
+
+
+def _first(slice_: Slice) -> int:
+    assert slice_.first is not None
+    return slice_.first
+
+
+def _end(lost: npt.NDArray[np.bool_], first: int, following: int) -> int:
+    """Where the slice that starts at `first` ends: at the next one or before the first lost unit."""
+    gone = np.flatnonzero(lost[first:following])
+    return first + int(gone[0]) if gone.size else following

@@ -1,0 +1,224 @@
+"""Access units in decode order with their repaired pictures in, access units that every decoder shows out."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from concealer.bitstream import h264, hevc
+from concealer.bitstream.access_unit import AccessUnit, Slice, SliceHeader
+from concealer.bitstream.hevc_substreams import coding_order
+from concealer.bitstream.nal import Codec, NalUnit
+from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.damage import BLOCK
+from concealer.decoder.settled import Settled
+from concealer.picture import Plane
+from concealer.splice.job import Job, Run, filled
+from concealer.splice.lost_headers import H264LostHeaders, HevcLostHeaders, LostHeaders
+from concealer.splice.plan import Plan, make_plan
+from concealer.splice.remote import open_carrier_for
+from concealer.splice.unit import SplicedUnit
+
+_MARGIN = 16
+"""Luma rows that go with a job above and below its runs: motion reaches over the border."""
+_ALIGNED = 64
+
+
+class Splicer:
+    """Puts stand-in slices that carry the repaired samples into the gaps of one stream.
+
+    Received slices stay as they are unless they arrived corrupt. Pictures lost as a whole become access units of their
+    own. All methods raise UnsupportedStandInError where the stream does not allow it.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        parameter_sets: Sequence[NalUnit] = (),
+        *,
+        seconds: float = 1 / 25,
+        own_process: bool = False,
+    ) -> None:
+        """
+        parameter_sets: those of the container's header.
+        seconds: from one picture to the next, to keep within what the stream's level allows.
+        own_process: write slices in a process beside.
+        """
+        self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process)
+        self._lost_headers: LostHeaders = H264LostHeaders() if codec == "h264" else HevcLostHeaders()
+        self._hollow: list[Settled] = []
+        self._announced: tuple[NalUnit, ...] = ()
+        self._leaving: deque[tuple[SplicedUnit, Job]] = deque()
+
+    def settled(self, picture: Settled) -> list[SplicedUnit]:
+        """Take in one picture; returns what is ready to leave, in decode order: maybe other pictures."""
+        if picture.missing is not None:
+            claimed = next((h for h in self._hollow if h.index == picture.index), None)
+            if claimed is not None:
+                self._hollow.remove(claimed)
+            return self._lost(picture, claimed.au if claimed else None)
+        assert picture.au is not None
+        if not any(slice_.header is not None for slice_ in picture.au.slices):
+            self._hollow.append(picture)
+            return []
+        return [*self._give_up_hollow(), *self._received(picture, picture.au)]
+
+    def announce(self, parameter_sets: Sequence[NalUnit]) -> None:
+        """The container's header changes before the next picture."""
+        self._announced = tuple(parameter_sets)
+
+    def flush(self) -> list[SplicedUnit]:
+        """The stream ended: what is left."""
+        return [*self._give_up_hollow(), *self._ready(self._carrier.rest())]
+
+    def close(self) -> None:
+        """Free what it holds."""
+        self._carrier.close()
+
+    def _give_up_hollow(self) -> list[SplicedUnit]:
+        """Access units without a usable slice that no later one showed to be reference pictures: repetitions."""
+        ready: list[SplicedUnit] = []
+        hollow, self._hollow = self._hollow, []
+        for picture in hollow:
+            assert picture.au is not None
+            header = self._lost_headers.other(picture.order)
+            if header is None:
+                ready += self._leave(
+                    _unit(picture, picture.au.nals), Job([*picture.au.nals], picture.order, False, False)
+                )
+            else:
+                ready += self._whole(picture, picture.au, header, repeat=True)
+        return ready
+
+    def _received(self, picture: Settled, au: AccessUnit) -> list[SplicedUnit]:
+        self._lost_headers.passed(au)
+        job = Job([*au.nals], au.order, au.is_reference, au.is_irap, au.sps)
+        if not (_is_damaged(picture, au) and _fits(picture, au)):
+            return self._leave(_unit(picture, au.nals), job)
+        if not au.coverage.reliable:
+            raise UnsupportedStandInError("slice groups or slices in arbitrary order")
+        if au.interlaced != "progressive":
+            raise UnsupportedStandInError("interlaced pictures")
+        assert picture.damage is not None
+        if isinstance(au.pps, hevc.Pps) and au.pps.tiles:
+            raise UnsupportedStandInError("tiles")
+        plan = make_plan(au, picture.damage)
+        sibling = _sibling(plan)
+        kind = au.kind if au.kind != "?" else "I"
+        job.runs = [Run(sibling, first, end, kind) for first, end in plan.runs]
+        job.nals = merge(au, plan)
+        unit_rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
+        job.top, job.planes = _copied(picture, min(unit_rows) * au.unit, (max(unit_rows) + 1) * au.unit)
+        return self._leave(replace(_unit(picture, []), removed=[s.nal for s in plan.removed]), job)
+
+    def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
+        """A reference picture that never arrived, or arrived without a usable slice (`au`)."""
+        assert picture.missing is not None
+        if picture.damage is None:
+            return (
+                [] if au is None else self._leave(_unit(picture, au.nals), Job([*au.nals], picture.order, True, False))
+            )
+        return self._whole(picture, au, self._lost_headers.reference(picture.missing))
+
+    def _whole(
+        self, picture: Settled, au: AccessUnit | None, header: SliceHeader, repeat: bool = False
+    ) -> list[SplicedUnit]:
+        """An access unit all of whose slices are ours."""
+        ranges, is_reference, is_idr = [(0, 0)], True, header.is_idr
+        if isinstance(header, h264.SliceHeader):
+            ranges = [(0, header.sps.width_mbs * header.sps.height_mbs)]
+            is_reference = header.nal_ref_idc > 0
+        else:
+            order = coding_order(header.sps, header.pps)
+            ranges = order.legal_ranges(0, order.size)
+        kind = "I" if is_idr else "P"
+        removed = [] if au is None else [slice_.nal for slice_ in au.slices]
+        gone = {id(nal) for nal in removed}
+        kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
+        job = Job([*kept, *[None] * len(ranges)], picture.order, is_reference, is_idr, header.sps)
+        job.runs = [Run(header, first, end, kind, repeat) for first, end in ranges]
+        if not repeat:
+            job.top, job.planes = _copied(picture, 0, picture.planes[0].shape[0])
+        return self._leave(replace(_unit(picture, []), au=au, removed=removed), job)
+
+    def _leave(self, unit: SplicedUnit, job: Job) -> list[SplicedUnit]:
+        job.parameter_sets, self._announced = self._announced, ()
+        self._leaving.append((unit, job))
+        return self._ready(self._carrier.give(job))
+
+    def _ready(self, answers: Sequence[Sequence[object]]) -> list[SplicedUnit]:
+        ready = []
+        for written in answers:
+            unit, job = self._leaving.popleft()
+            ready.append(replace(unit, nals=filled(job.nals, written), written=list(written)))  # type: ignore[arg-type]
+        return ready
+
+
+def _unit(picture: Settled, nals: Sequence[NalUnit]) -> SplicedUnit:
+    return SplicedUnit(picture.index, picture.order, picture.pts, picture.au, list(nals))
+
+
+def _copied(picture: Settled, first: int, end: int) -> tuple[int, tuple[Plane, ...]]:
+    """(top, planes) of a job for luma rows [first, end): the decoder's memory is lent for the time of the call."""
+    top, bottom = max(0, first - _MARGIN) // _ALIGNED * _ALIGNED, end + _MARGIN
+    height = picture.planes[0].shape[0]
+    shifts = [height // plane.shape[0] // 2 for plane in picture.planes]
+    cut = (plane[top >> shift : bottom >> shift] for plane, shift in zip(picture.planes, shifts, strict=True))
+    return top, tuple(np.array(plane) for plane in cut)
+
+
+def _is_damaged(picture: Settled, au: AccessUnit) -> bool:
+    hole = picture.damage is not None and picture.damage.any_hole
+    return hole or any(slice_.header is None or slice_.nal.damaged_at is not None for slice_ in au.slices)
+
+
+def _fits(picture: Settled, au: AccessUnit) -> bool:
+    """False where there is no picture, or one of another size: the decoder lacks what the stream begins with."""
+    if picture.damage is None or not picture.planes:
+        return False
+    return picture.damage.state.shape == (-(-au.height // BLOCK), -(-au.width // BLOCK))
+
+
+def _sibling(plan: Plan) -> SliceHeader:
+    """A header to go by: of a slice that arrived whole, else of any."""
+    found = [slice_.header for slice_ in (*plan.kept, *plan.removed)]
+    usable = [header for header in found if header is not None and not getattr(header, "redundant_pic_cnt", 0)]
+    if not usable:
+        raise UnsupportedStandInError("no slice header of the picture is readable")
+    # Rather one with references, as an intra slice says nothing of them.
+    return copy.copy(min(usable, key=_is_intra))
+
+
+def _is_intra(header: SliceHeader) -> bool:
+    return header.slice_type == (h264.I if isinstance(header, h264.SliceHeader) else hevc.I)
+
+
+def merge(au: AccessUnit, plan: Plan) -> list[NalUnit | None]:
+    """The access unit's NAL units without the removed slices, and None at the places of the runs by address."""
+    by_nal: dict[int, Slice] = {id(slice_.nal): slice_ for slice_ in au.slices}
+    gone = {id(slice_.nal) for slice_ in plan.removed}
+    waiting = [first for first, _ in plan.runs]
+    nals: list[NalUnit | None] = []
+    last = 0
+    for nal in au.nals:
+        slice_ = by_nal.get(id(nal))
+        if slice_ is not None:
+            while slice_.first is not None and waiting and waiting[0] < slice_.first:
+                nals.append(None)
+                waiting.pop(0)
+            last = len(nals) + (id(nal) not in gone)
+        elif _is_part_of_slice(au, nal) and gone:
+            continue
+        if id(nal) not in gone:
+            nals.append(nal)
+    nals[last:last] = [None] * len(waiting)
+    return nals
+
+
+def _is_part_of_slice(au: AccessUnit, nal: NalUnit) -> bool:
+    """Data partitions B and C, which mean nothing without their A."""
+    return au.codec == "h264" and nal.data[0] & 31 in (3, 4)

@@ -1,0 +1,298 @@
+"""One video stream on its way from damaged packets to packets with stand-ins in the gaps."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import av
+from av.video.stream import VideoStream
+
+from concealer.bitstream.nal import NalUnit, join_length_prefixed, parse_extradata
+from concealer.decoder import Settled
+from concealer.splice import SplicedUnit, Splicer
+from pipelines.sink import with_data
+from pipelines.source import Codec, VideoPayload
+
+_START_CODE = b"\x00\x00\x00\x01"
+_MOST_UNTIMED = 16
+"""Packets in a row without DTS; where there are more, the container has none."""
+
+
+@dataclass
+class SpliceTotals:
+    """Counts over one or all spliced streams."""
+
+    access_units: int = 0
+    """That left, inserted ones among them."""
+    inserted_access_units: int = 0
+    """Of pictures of which nothing arrived."""
+    kept: int = 0
+    """Received NAL units that left as they came."""
+    replaced: int = 0
+    """Received slices that were corrupt and made way for ours."""
+    inserted: int = 0
+    """NAL units of ours."""
+    forms: dict[str, int] = field(default_factory=dict)
+    """NAL units of ours by the way they carry their samples: "pcm", "intra", "inter", "skip"."""
+    bytes_in: int = 0
+    """Of the NAL units received."""
+    bytes_out: int = 0
+    """Of the NAL units that left."""
+
+    def add(self, unit: SplicedUnit) -> None:
+        ours = sum(len(one.nal.data) for one in unit.written)
+        sent = sum(len(nal.data) for nal in unit.nals)
+        gone = sum(len(nal.data) for nal in unit.removed)
+        self.access_units += 1
+        self.inserted_access_units += unit.au is None
+        self.kept += len(unit.nals) - len(unit.written)
+        self.replaced += len(unit.removed)
+        self.inserted += len(unit.written)
+        for one in unit.written:
+            self.forms[one.form] = self.forms.get(one.form, 0) + 1
+        self.bytes_in += sent - ours + gone
+        self.bytes_out += sent
+
+    def merge(self, other: SpliceTotals) -> None:
+        """Add the counts of another stream."""
+        for key, value in asdict(other).items():
+            if isinstance(value, dict):
+                for form, count in value.items():
+                    self.forms[form] = self.forms.get(form, 0) + count
+            else:
+                setattr(self, key, getattr(self, key) + value)
+
+
+def describe(unit: SplicedUnit) -> dict[str, Any]:
+    """What the report says of one changed access unit."""
+    return {
+        "pts": unit.pts,
+        "kept": len(unit.nals) - len(unit.written),
+        "replaced": [len(nal.data) for nal in unit.removed],
+        "inserted": [
+            {"first": one.first, "end": one.end, "form": one.form, "bytes": len(one.nal.data)} for one in unit.written
+        ],
+    }
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A payload some of whose access units have not left yet."""
+
+    payload: VideoPayload
+    pieces: list[bytes] = field(default_factory=list)
+    units: int = 0
+    changed: bool = False
+
+
+class SplicedStream:
+    """Takes payloads and, as the decoder's observer, their repaired pictures; gives packets in decode order.
+
+    The decoder must be given the number of each payload, counted from 0, as its DTS.
+    """
+
+    def __init__(
+        self, stream: VideoStream, codec: Codec, framed: bool, timed: bool, interval: int, seconds: float
+    ) -> None:
+        """
+        framed: the container delimits access units.
+        timed: it has timestamps.
+        interval, seconds: from one picture to the next, in ticks and in seconds.
+
+        Raises UnsupportedStandInError for a codec that can't be spliced.
+        """
+        self.totals = SpliceTotals()
+        self.changes: list[dict[str, Any]] = []
+        """What was done to each changed access unit, in decode order, for the report."""
+        self._stream = stream
+        self._codec = codec
+        self._framed = framed
+        self._timed_input = timed
+        self._interval = interval
+        framing = parse_extradata(codec, stream.codec_context.extradata)
+        self._splicer = Splicer(codec, framing.parameter_sets, seconds=seconds, own_process=True)
+        self._length_size = framing.length_size
+        self._count = 0
+        self._payloads: dict[int, _Waiting] = {}
+        self._announced: dict[int | None, list[NalUnit]] = {}
+        """Parameter sets of new container headers by the number of their payload."""
+        self._out: list[av.Packet] = []
+        self._untimed: list[av.Packet] = []
+        self._last_dts: int | None = None
+        self._raw = bytearray()
+        self._raw_start = 0
+        """Place in the stream of the first byte of `_raw`."""
+
+    @property
+    def changed(self) -> bool:
+        """Anything was taken out or put in."""
+        return self.totals.inserted + self.totals.replaced > 0
+
+    def add(self, payload: VideoPayload) -> None:
+        """Take in a payload right before the decoder does."""
+        if payload.extradata is not None:
+            framing = parse_extradata(self._codec, payload.extradata)
+            self._length_size = framing.length_size
+            self._announced[self._count] = framing.parameter_sets
+        self._payloads[self._count] = _Waiting(payload)
+        self._count += 1
+        if not self._framed:
+            self._raw += payload.data
+
+    def observe(self, picture: Settled) -> None:
+        """The decoder's observer. Raises UnsupportedStandInError where the stream can't be spliced."""
+        number = picture.au.dts if picture.au is not None else None
+        if number in self._announced:
+            self._splicer.announce(self._announced.pop(number))
+        for unit in self._splicer.settled(picture):
+            self._leave(unit)
+
+    def take(self) -> list[av.Packet]:
+        """Packets that are ready, in decode order."""
+        out, self._out = self._out, []
+        return out
+
+    def flush(self) -> list[av.Packet]:
+        """The stream ended: what is left."""
+        for unit in self._splicer.flush():
+            self._leave(unit)
+        self._release(self._count)
+        if self._raw:
+            self._send(self._packet(bytes(self._raw), None, None, False))
+            self._raw.clear()
+        if self._untimed:
+            self._spread(None)
+        return self.take()
+
+    def close(self) -> None:
+        """Free what it holds."""
+        self._splicer.close()
+
+    def _leave(self, unit: SplicedUnit) -> None:
+        self.totals.add(unit)
+        if unit.changed:
+            self.changes.append(describe(unit))
+        number = unit.au.dts if unit.au is not None else None
+        if not self._framed:
+            self._leave_unframed(unit, number)
+            return
+        if number is None and unit.au is not None:
+            # A second access unit in one payload has no number of its own.
+            number = max(self._payloads_begun(), default=None)
+        if number not in self._payloads:
+            self._release(None)
+            self._send(self._packet(self._join(unit), unit.pts, None, False))
+            return
+        self._release(number)
+        waiting = self._payloads[number]
+        waiting.units += 1
+        waiting.changed |= unit.changed
+        waiting.pieces.append(self._join(unit))
+
+    def _payloads_begun(self) -> list[int]:
+        return [number for number, waiting in self._payloads.items() if waiting.units]
+
+    def _release(self, end: int | None) -> None:
+        """Send payloads before number `end`; None: those that access units have left."""
+        if end is None:
+            begun = self._payloads_begun()
+            end = max(begun) + 1 if begun else min(self._payloads, default=0)
+        rewritten = False
+        for number in [number for number in self._payloads if number < end]:
+            waiting = self._payloads.pop(number)
+            if not self._framed:
+                continue
+            payload = waiting.payload
+            if waiting.units:
+                rewritten = waiting.changed
+                if rewritten:
+                    self._send(self._timed(payload, b"".join(waiting.pieces)))
+                    continue
+            elif rewritten:  # a second field, which went with the first
+                continue
+            self._send(payload.packet or self._timed(payload, payload.data))
+
+    def _leave_unframed(self, unit: SplicedUnit, number: int | None) -> None:
+        data = self._spliced_bytes(unit)
+        if unit.au is None or number is None:
+            self._send(self._packet(data, unit.pts, None, unit.au is not None and unit.au.is_irap))
+            return
+        payload = self._payloads[number].payload
+        self._release(number)
+        packet = self._packet(data, payload.pts, payload.dts, unit.au.is_irap or unit.au.kind == "I")
+        packet.duration = payload.duration or 0
+        self._send(packet)
+
+    def _spliced_bytes(self, unit: SplicedUnit) -> bytes:
+        """The stream's bytes up to the unit's end as they came, with ours put in and corrupt slices left out."""
+        ours = {id(one.nal) for one in unit.written}
+        received = {id(nal) for nal in unit.nals} - ours
+        pieces: list[bytes] = []
+        arrived = iter(unit.au.nals if unit.au is not None else ())
+
+        def copy_until(wanted: int | None) -> None:
+            for nal in arrived:
+                stop = nal.offset + len(nal.data) - self._raw_start
+                if id(nal) in received:
+                    pieces.append(bytes(self._raw[:stop]))
+                del self._raw[:stop]
+                self._raw_start += stop
+                if id(nal) == wanted:
+                    return
+
+        for nal in unit.nals:
+            if id(nal) in ours:
+                pieces.append(_START_CODE + nal.data)
+            else:
+                copy_until(id(nal))
+        copy_until(None)
+        return b"".join(pieces)
+
+    def _join(self, unit: SplicedUnit) -> bytes:
+        if self._length_size:
+            return join_length_prefixed(unit.nals, self._length_size)
+        return b"".join(_START_CODE + nal.data for nal in unit.nals)
+
+    def _timed(self, payload: VideoPayload, data: bytes) -> av.Packet:
+        if payload.packet is not None:
+            return with_data(payload.packet, data)
+        return self._packet(data, payload.pts, payload.dts, False)
+
+    def _packet(self, data: bytes, pts: int | None, dts: int | None, key: bool) -> av.Packet:
+        packet = av.Packet(data)
+        packet.stream = self._stream
+        if self._stream.time_base:
+            packet.time_base = self._stream.time_base
+        packet.pts, packet.dts, packet.duration = pts, dts, self._interval
+        packet.is_keyframe = key
+        return packet
+
+    def _send(self, packet: av.Packet) -> None:
+        """Give out a packet; one without DTS waits for the next that has one."""
+        if packet.dts is None and self._timed_input:
+            self._untimed.append(packet)
+            if len(self._untimed) > _MOST_UNTIMED:
+                self._spread(None)
+            return
+        if self._untimed:
+            self._spread(packet.dts)
+        self._last_dts = packet.dts
+        self._out.append(packet)
+
+    def _spread(self, until: int | None) -> None:
+        """Times for packets without DTS: evenly between those around them."""
+        waiting, self._untimed = self._untimed, []
+        last = self._last_dts
+        for place, packet in enumerate(waiting, 1):
+            if last is not None and until is not None:
+                packet.dts = last + (until - last) * place // (len(waiting) + 1)
+            elif last is not None:
+                packet.dts = last + self._interval * place
+            elif until is not None:
+                packet.dts = until - self._interval * (len(waiting) + 1 - place)
+            if packet.pts is None and packet.dts is not None:
+                packet.pts = packet.dts
+            elif packet.pts is not None and packet.dts is not None:
+                packet.dts = min(packet.dts, packet.pts)
+            self._out.append(packet)
