@@ -173,7 +173,7 @@ def whole_table(rows: Sequence[Row]) -> str:
 
 
 def least_above(rows: Sequence[Row], method: str = "concealer") -> tuple[str, float] | None:
-    """(clip, dB): where `method` is least above the better of FFmpeg and freeze; None if there is nothing to compare."""
+    """(clip, dB): where `method` is least above the better of FFmpeg and freeze; None if neither was measured."""
     margins = {}
     for clip in clips_of(rows):
         ours, *theirs = (
