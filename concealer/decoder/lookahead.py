@@ -191,7 +191,8 @@ class Scout:
         alike = [seen for seen in later if seen.buffer.planes[0].shape == now.planes[0].shape]
         if not alike:
             return None
-        usual = None if last is None or last.planes[0].shape != now.planes[0].shape else _cells(last.planes, now)
+        coloured = last is not None and [p.shape for p in last.planes] == [p.shape for p in now.planes]
+        usual = _cells(last.planes, now) if last is not None and coloured and len(last.planes) == 3 else None
         ahead = (Ahead(_picture(seen), _tainted(seen, now, usual), seen.received) for seen in alike)
         return Outlook(now, tuple(ahead), inherited=self._core.codec == "hevc")
 
