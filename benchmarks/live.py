@@ -29,7 +29,7 @@ from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
 from concealer.bitstream.rtp import RtpDepacketiser
 from concealer.decoder import ConcealingDecoder
 from concealer.decoder.frames import frame_planes
-from concealer.repair import Repairer
+from concealer.repair import Repairer, predicted_motion
 from pipelines.gst.register import register
 
 FPS = 30
@@ -53,7 +53,7 @@ def offline_psnr(stream: Stream, sendings: Sequence[Sending]) -> float:
     """Mean PSNR-Y of what the file pipeline's decoder makes of the same packets, without a deadline."""
     depacketiser = RtpDepacketiser(stream.encoding.codec)
     units = [unit for sending in sendings for packet in sending.packets for unit in depacketiser.push(packet)]
-    decoder = ConcealingDecoder(stream.encoding.codec, repair=Repairer("auto"))
+    decoder = ConcealingDecoder(stream.encoding.codec, repair=Repairer("auto"), motion=predicted_motion)
     scores: list[float] = []
 
     def count(pictures: Any) -> None:

@@ -69,6 +69,7 @@ class ConcealingDecoder:
         container_framed: bool = False,
         threads: int = 1,
         track_taint: bool = False,
+        probe_breaks: bool = True,
         hook: bool = True,
         lookahead: int = 0,
     ) -> None:
@@ -83,6 +84,9 @@ class ConcealingDecoder:
         container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
         threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
         track_taint: find tainted blocks too, with a shadow decoder: about halves the speed while there is damage.
+        probe_breaks: decode HEVC slices with a known damaged byte once more with other bytes behind it, which shows the
+            block where they go wrong; False estimates the block from the share of bytes before it: no picture then
+            takes longer than its decoding and repair, at about the same quality (within 0.3 dB on ten clips).
         hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
         lookahead: access units that wait so that repair sees what follows; pictures come out that much later.
 
@@ -97,6 +101,7 @@ class ConcealingDecoder:
         self._motion = motion
         self._stand_ins = stand_ins
         self._track_taint = track_taint
+        self._probe_breaks = probe_breaks
         self._core = _open_core(codec, threads, hook)
         self._measure = measure
         self._store = open_store(self._core) if isinstance(self._core, DecoderCore) and stand_ins else None
@@ -288,7 +293,10 @@ class ConcealingDecoder:
             return
         picture = Picture(buffer.planes, buffer.layout.bit_depth, record.order, record.pts, record.kind, self._scene)
         if other is not None and au is not None:
-            self._find_junk(damage, au, buffer, other)
+            if self._probe_breaks:
+                self._find_junk(damage, au, buffer, other)
+            else:
+                estimate_broken(damage, au)
         elif self._junk_shadow is not None:
             self._junk_shadow.decode(payload)
         holed = damage.any_hole

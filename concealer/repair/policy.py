@@ -20,6 +20,7 @@ from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.crop import regions
 from concealer.repair.deadline import CostModel, Level
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
+from concealer.repair.memory import keep_freed_memory
 from concealer.repair.outcome import RepairOutcome
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
@@ -54,8 +55,8 @@ class Repairer:
     one picture may take; the richest way expected to fit is taken. None: always the richest, and results do not
     depend on the machine's speed.
 
-    Sets OpenCV's thread count to `THREADS` for the process. Raises ValueError for an unknown method or a
-    deadline that is not positive.
+    Sets OpenCV's thread count to `THREADS` for the process, and has it keep freed memory. Raises ValueError for an
+    unknown method or a deadline that is not positive.
     """
 
     def __init__(self, method: Method = "auto", deadline_ms: float | None = None) -> None:
@@ -66,6 +67,7 @@ class Repairer:
         self.method = method
         self.deadline_ms = deadline_ms
         self._costs = CostModel()
+        keep_freed_memory()
 
     def __call__(
         self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
@@ -85,11 +87,14 @@ class Repairer:
         if cv2.getNumThreads() != THREADS:
             cv2.setNumThreads(THREADS)
         samples = int(np.count_nonzero(damage.hole_pixels()))
-        level = self._costs.choose(samples, self.deadline_ms)
         usable = [r for r in references if r.order != picture.order and _same_format(r, picture)]
+        places = regions(damage.hole, picture.width, picture.height)
+        areas = [region.area for region in places]
+        two_sided = len({r.order > picture.order for r in usable}) == 2
+        level = self._costs.choose(areas, two_sided, self.deadline_ms)
         painted: Counter[str] = Counter()
         detail: Counter[str] = Counter()
-        for region in regions(damage.hole, picture.width, picture.height):
+        for region in places:
             site = Site(picture, damage, region, coarse=level == "light")
             share = float(np.count_nonzero(site.window_hole)) / samples
             method, notes = self._paint(site, damage.decoder_filled, usable, level, outlook)
@@ -97,7 +102,7 @@ class Repairer:
             for name, value in notes.items():
                 detail[name] += value * share  # type: ignore[assignment]
         spent = (time.perf_counter() - started) * 1e3
-        self._costs.learn(level, samples, spent)
+        self._costs.learn(level, areas, two_sided, spent)
         notes = {f"share_{name}": float(share) for name, share in painted.items()} | dict(detail)
         best = max(painted, key=lambda name: painted[name])
         log.debug("repaired %d blocks by %s (%s) in %.1f ms", blocks, best, level, spent)

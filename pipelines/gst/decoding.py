@@ -8,17 +8,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+import numpy.typing as npt
+
 from concealer.bitstream.nal import Codec
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture
 from concealer.picture import Picture
-from concealer.repair import Repairer, RepairOutcome
+from concealer.repair import Repairer, RepairOutcome, predicted_motion
 from concealer.repair.policy import Method
 from pipelines.gst.intake import Feed
 from pipelines.timing import PictureClock
 
 _LEAST_MS = 1.0
 """Shortest deadline given to a repair: the cheapest way is taken then."""
+_MOTION_MS = 4e-5
+"""Milliseconds per luma sample that predicting the motion of a lost slice is expected to take before it was measured;
+writing it takes as long again."""
+_REPAIR_MS = 8.0
+"""Time that must be left for the repair behind it: motion first and a light repair is better than a full one alone."""
 _REMEMBERED = 64
 _JUMP = 1_000_000_000
 """Nanoseconds back in time beyond which the stream's clock was set anew."""
@@ -38,6 +46,7 @@ class PacedRepair:
         self.method: Method = "auto"
         self.deadline_ms: float | None = None
         self._began = 0.0
+        self._motion_ms = _MOTION_MS
 
     def begin(self, deadline_ms: float | None) -> None:
         """An access unit comes next; all of it is to take `deadline_ms`."""
@@ -47,12 +56,30 @@ class PacedRepair:
     def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> RepairOutcome:
         """Repair in what is left of the time; see `Repairer`."""
         repairer = self._repairers.setdefault(self.method, Repairer(self.method))
-        if self.deadline_ms is None:
-            repairer.deadline_ms = None
-        else:
-            left = self.deadline_ms - (time.perf_counter() - self._began) * 1e3
-            repairer.deadline_ms = max(left, _LEAST_MS)
+        left = self._left()
+        repairer.deadline_ms = None if left is None else max(left, _LEAST_MS)
         return repairer(picture, damage, references)
+
+    def motion(
+        self, order: int, toward: int, references: Sequence[Picture], top: int, bottom: int
+    ) -> npt.NDArray[np.int16] | None:
+        """Motion of a lost slice (`predicted_motion`), None where the method or the time left forbids it."""
+        if self.method not in ("auto", "motion") or not references:
+            return None
+        samples = (bottom - top) * references[-1].width
+        left = self._left()
+        if left is not None and left < _REPAIR_MS + 2 * samples * self._motion_ms:
+            self._motion_ms += 0.05 * (_MOTION_MS - self._motion_ms)  # what was slow once gets another chance
+            return None
+        began = time.perf_counter()
+        field = predicted_motion(order, toward, references, top, bottom)
+        self._motion_ms += 0.3 * ((time.perf_counter() - began) * 1e3 / samples - self._motion_ms)
+        return field
+
+    def _left(self) -> float | None:
+        if self.deadline_ms is None:
+            return None
+        return self.deadline_ms - (time.perf_counter() - self._began) * 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +103,14 @@ class StreamDecoder:
         self.interval = DEFAULT_INTERVAL
         self._framed = framed
         self._decoder = ConcealingDecoder(
-            codec, extradata, repair=self.repair, container_framed=framed, threads=threads, track_taint=track_taint
+            codec,
+            extradata,
+            repair=self.repair,
+            motion=self.repair.motion,
+            container_framed=framed,
+            threads=threads,
+            track_taint=track_taint,
+            probe_breaks=False,  # the second decoder starts by decoding everything since the last IDR again
         )
         self._clock = PictureClock(self.interval, timed=True)
         self._arrivals: OrderedDict[int, float] = OrderedDict()

@@ -151,7 +151,8 @@ def test_broken_slice_header_is_concealed_not_raised() -> None:
 
 
 @BOTH
-def test_known_damaged_byte(codec: Codec) -> None:
+@pytest.mark.parametrize("probe", [True, False])
+def test_known_damaged_byte(codec: Codec, probe: bool) -> None:
     """Recall of the blocks that really changed is high when the transport names the damaged byte."""
     units = access_units(stream(codec), codec)
     clean = decode([join_annexb(u.nals) for u in units], codec)
@@ -162,7 +163,7 @@ def test_known_damaged_byte(codec: Codec) -> None:
         cut = len(nal) // 3
         start = payloads[place].index(nal)
         payloads[place] = payloads[place][: start + cut] + payloads[place][start + cut + len(nal) // 4 :]
-        decoder = ConcealingDecoder(codec, container_framed=True)
+        decoder = ConcealingDecoder(codec, container_framed=True, probe_breaks=probe)
         pictures = []
         for number, payload in enumerate(payloads):
             pictures += decoder.decode(payload, pts=number, gaps=(start + cut,) if number == place else ())

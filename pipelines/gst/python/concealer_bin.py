@@ -1,6 +1,13 @@
 """Plugin file of `concealbin`, loaded by GStreamer's Python plugin."""
 
-from pipelines.gst.bindings import Gst
-from pipelines.gst.receiver_bin import ConcealBin
+import sys
+
+# GStreamer's Python plugin goes on using this list, to which it holds no reference; importing OpenCV replaces it.
+_path = sys.path
+
+from pipelines.gst.bindings import Gst  # noqa: E402
+from pipelines.gst.receiver_bin import ConcealBin  # noqa: E402
+
+sys.path = _path
 
 __gstelementfactory__ = ("concealbin", Gst.Rank.NONE, ConcealBin)

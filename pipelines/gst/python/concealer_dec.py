@@ -1,6 +1,13 @@
 """Plugin file of `concealdec`, loaded by GStreamer's Python plugin."""
 
-from pipelines.gst.bindings import Gst
-from pipelines.gst.decoder_element import ConcealDec
+import sys
+
+# GStreamer's Python plugin goes on using this list, to which it holds no reference; importing OpenCV replaces it.
+_path = sys.path
+
+from pipelines.gst.bindings import Gst  # noqa: E402
+from pipelines.gst.decoder_element import ConcealDec  # noqa: E402
+
+sys.path = _path
 
 __gstelementfactory__ = ("concealdec", Gst.Rank.NONE, ConcealDec)

@@ -1,6 +1,13 @@
 """Plugin file of `conceallossprobe`, loaded by GStreamer's Python plugin."""
 
-from pipelines.gst.bindings import Gst
-from pipelines.gst.loss_probe import ConcealLossProbe
+import sys
+
+# GStreamer's Python plugin goes on using this list, to which it holds no reference; importing OpenCV replaces it.
+_path = sys.path
+
+from pipelines.gst.bindings import Gst  # noqa: E402
+from pipelines.gst.loss_probe import ConcealLossProbe  # noqa: E402
+
+sys.path = _path
 
 __gstelementfactory__ = ("conceallossprobe", Gst.Rank.NONE, ConcealLossProbe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import time
 from pathlib import Path
 from typing import get_args
 
@@ -220,7 +221,9 @@ def test_flush_forgets_the_stream_before() -> None:
         source, out = pipeline.get_by_name("in"), pipeline.get_by_name("out")  # type: ignore[attr-defined]
         push_all(units[:10])(_WithoutEnd(pipeline))
         while out.get_property("last-sample") is None:
-            pass
+            time.sleep(0.01)
+        # A sink that is flushed before the pipeline plays waits for ever for it to do so.
+        assert pipeline.get_state(10 * Gst.SECOND)[0] == Gst.StateChangeReturn.SUCCESS  # type: ignore[attr-defined]
         source.send_event(Gst.Event.new_flush_start())
         source.send_event(Gst.Event.new_flush_stop(True))
         push_all(units)(pipeline)
