@@ -130,12 +130,17 @@ def model_table(rows: Sequence[Row]) -> str:
 
 def lookahead_rows(rows: Sequence[Row]) -> list[Row]:
     """Rows of concealer with every look-ahead, of the streams for which there are all."""
-    names = ("concealer", *AHEAD)
+    return complete(rows, ("concealer", *AHEAD))
+
+
+def complete(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
+    """Rows of `methods`, of the streams that were played by all of them."""
     streams: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        if row["method"] in names:
-            streams.setdefault(tuple(row[name] for name in ("clip", "codec", "structure", "seed")), []).append(row)
-    return [row for group in streams.values() if len(group) == len(names) for row in group]
+        if row["method"] in methods:
+            key = tuple(row.get(name) for name in ("clip", "codec", "structure", "settings", "model", "rate", "seed"))
+            streams.setdefault(key, []).append(row)
+    return [row for group in streams.values() if len(group) == len(methods) for row in group]
 
 
 def lookahead_table(rows: Sequence[Row]) -> str:
@@ -149,6 +154,12 @@ def lookahead_table(rows: Sequence[Row]) -> str:
         ]
         lines.append([title, *cells, " / ".join(number(mean(values)) for values in every)])
     return markdown(["", *(combination_title(codec, structure) for codec, structure, _ in parts), "mean"], lines)
+
+
+def whole_rows(rows: Sequence[Row]) -> list[Row]:
+    """Rows of lost pictures and IDR pictures, of the streams that all compared methods played."""
+    lost = [row for row in rows if row["model"] in WHOLE]
+    return complete(lost, ("ffmpeg", "freeze", "concealer", "ahead_2"))
 
 
 def whole_table(rows: Sequence[Row]) -> str:
@@ -207,14 +218,16 @@ def quality_tables(rows: Sequence[Row], rate: float = 0.03) -> list[str]:
     if compared:
         seeds = ", ".join(sorted(distinct(compared, "seed")))
         text = (
-            f"Sequence PSNR / hole PSNR, {100 * rate:g} % slice loss, seeds {seeds}, all clips. Each access unit of "
-            "look-ahead delays every picture by one picture: at 25 a second 40 ms."
+            f"Sequence PSNR / hole PSNR, {100 * rate:g} % slice loss, seeds {seeds}, clips "
+            f"{', '.join(clips_of(compared))}. Each access unit of look-ahead delays every picture by one picture: at "
+            "25 a second 40 ms."
         )
         tables += ["### Look-ahead", text, lookahead_table(compared)]
-    whole = [row for row in rows if row["model"] in WHOLE]
+    whole = whole_rows(rows)
     if whole:
         text = (
-            "Sequence PSNR / hole PSNR over all clips. *Lowest*: the clip where concealer is least above the better of "
+            f"Sequence PSNR / hole PSNR, seeds {', '.join(sorted(distinct(whole, 'seed')))}, clips "
+            f"{', '.join(clips_of(whole))}. *Lowest*: the clip where concealer is least above the better of "
             "FFmpeg and freeze, in dB of sequence PSNR. Lost IDR: an IDR (HEVC: IRAP) picture every 20, all but the "
             "first lost."
         )

@@ -19,6 +19,7 @@ from benchmarks.tables import (
     precision,
     recall,
     select,
+    whole_rows,
 )
 
 RATE = 0.03
@@ -119,7 +120,7 @@ def _motion(rows: Sequence[Row]) -> Iterator[Verdict]:
             measured = f"{two - none:+.2f} dB"
             yield Verdict("look-ahead 2 against 0: hole PSNR at least +0.7 dB", measured, two - none >= 0.7)
     for model, name in (("picture", "lost pictures"), ("idr", "lost IDR pictures")):
-        for codec, structure, part in combinations(select(rows, model=model)):
+        for codec, structure, part in combinations(select(whole_rows(rows), model=model)):
             lowest = least_above(part)
             if lowest is not None:
                 target = f"{combination_title(codec, structure)}, {name}: on every clip at least FFmpeg and freeze"
