@@ -117,14 +117,15 @@ def _motion(rows: Sequence[Row]) -> Iterator[Verdict]:
             for name in ("ahead_2", "concealer")
         )
         if two is not None and none is not None:
-            measured = f"{two - none:+.2f} dB"
+            measured = f"{two - none:+.2f} dB ({len(clips_of(ahead))} clips)"
             yield Verdict("look-ahead 2 against 0: hole PSNR at least +0.7 dB", measured, two - none >= 0.7)
     for model, name in (("picture", "lost pictures"), ("idr", "lost IDR pictures")):
         for codec, structure, part in combinations(select(whole_rows(rows), model=model)):
             lowest = least_above(part)
             if lowest is not None:
                 target = f"{combination_title(codec, structure)}, {name}: on every clip at least FFmpeg and freeze"
-                yield Verdict(target, f"{lowest[1]:+.2f} dB ({lowest[0]})", lowest[1] >= 0.0)
+                measured = f"{lowest[1]:+.2f} dB ({lowest[0]}; {len(clips_of(part))} clips)"
+                yield Verdict(target, measured, lowest[1] >= 0.0)
 
 
 def _detection(rows: Sequence[Row]) -> Iterator[Verdict]:
