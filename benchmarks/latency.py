@@ -20,18 +20,21 @@ from typing import Any
 import av
 import numpy as np
 
-from benchmarks.channel import drop_one_slice
+from benchmarks.channel import drop_one_slice, parse
 from benchmarks.clips import CUPS_720P, ROAD_1080P, available
 from benchmarks.methods import decode
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import latency_tables
+from concealer.bitstream import h264, hevc
+from concealer.bitstream.h264_inter_standin import h264_inter_standin
+from concealer.bitstream.hevc_inter_standin import hevc_inter_standin
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder
 from concealer.picture import Picture
-from concealer.repair import Repairer
+from concealer.repair import Repairer, measured_motion, predicted_motion
 
-KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "threads", "damage")
+KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "threads", "damage", "lookahead")
 _LAUNCHER = (
     "import resource, subprocess, sys\n"
     "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n"
@@ -112,6 +115,60 @@ def repair_cost(stream: Stream, rounds: int) -> Row:
     }
 
 
+def damaged_picture_cost(stream: Stream, lookahead: int, rounds: int) -> Row:
+    """What an access unit that lost one slice costs more than others: stand-in, repair, vectors, scout.
+
+    Time of the call that decodes it, less the median of the calls that decode undamaged ones.
+    """
+    extra: list[float] = []
+    for turn in range(rounds):
+        damaged = drop_one_slice(stream, every=6, first=turn + 3)
+        hit = {entry.index + lookahead for entry in damaged.record.damaged}
+        decoder = ConcealingDecoder(
+            stream.encoding.codec,
+            repair=Repairer("auto"),
+            motion=predicted_motion,
+            measure=measured_motion,
+            container_framed=True,
+            lookahead=lookahead,
+        )
+        times = []
+        for sample in damaged.samples:
+            started = time.perf_counter()
+            decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps)
+            times.append((time.perf_counter() - started) * 1e3)
+        decoder.flush()
+        decoder.close()
+        usual = median(spent for call, spent in enumerate(times) if call not in hit)
+        # The first loads and warms up, and starts the scout.
+        extra += [times[call] - usual for call in sorted(hit)[1:] if call < len(times)]
+    return {
+        "lookahead": lookahead,
+        "damaged": len(extra),
+        "median_ms": median(extra),
+        "p95_ms": float(np.percentile(extra, 95)),
+    }
+
+
+def standin_cost(stream: Stream, rounds: int) -> Row:
+    """Time to write a slice with motion, another vector for every block of 16x16, for one of eight slices."""
+    rng = np.random.default_rng(0)
+    au = next(unit for unit in parse(stream)[2:] if unit.kind == "P" and len(unit.slices) > 1)
+    header = au.slices[1].header
+    first, end = (piece.first or 0 for piece in au.slices[1:3])
+    times = []
+    for _ in range(20 * rounds):
+        blocks = rng.integers(-30, 30, (1, -(-au.height // 16), -(-au.width // 16), 2)).astype(np.int16)
+        started = time.perf_counter()
+        if isinstance(header, hevc.SliceHeader):
+            motion = blocks.repeat(2, 1).repeat(2, 2)[:, : au.height // 8, : au.width // 8]
+            hevc_inter_standin(header, first, end, motion)
+        elif isinstance(header, h264.SliceHeader):
+            h264_inter_standin(header, first, end, blocks)
+        times.append((time.perf_counter() - started) * 1e3)
+    return {"slices": len(times), "median_ms": median(times), "p95_ms": float(np.percentile(times, 95))}
+
+
 def peak_memory(stream: Stream, times: int, arguments: Sequence[str] = ()) -> Row:
     """Peak resident memory and time of `conceal` on the damaged stream repeated `times` times."""
     payload = b"".join(s.payload for s in drop_one_slice(stream, every=10, first=3).samples) * times
@@ -152,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter streams")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips")
     parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/latency.json)")
-    parser.add_argument("--only", choices=("hook", "repair", "memory"), help="one measure only")
+    parser.add_argument("--only", choices=("hook", "repair", "damaged", "memory"), help="one measure only")
     options = parser.parse_args(arguments)
     out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "latency.json"
     store = Store(out, command_line("benchmarks.latency"), KEY)
@@ -173,6 +230,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream = stream_of(codec, structure)
             cost = repair_cost(stream, max(1, rounds // 3))
             store.add([_row("repair", stream, 1, "one of eight slices in every third picture", cost)])
+    if options.only in (None, "damaged"):
+        for codec, structure in COMBINATIONS:
+            stream = stream_of(codec, structure)
+            for lookahead in (0, 2):
+                cost = damaged_picture_cost(stream, lookahead, max(1, rounds // 3))
+                store.add([_row("damaged picture", stream, 1, "one of eight slices in every sixth picture", cost)])
+            if structure == "P":
+                store.add([_row("stand-in", stream, 1, "one of eight slices", standin_cost(stream, rounds))])
     if options.only in (None, "memory"):
         for codec in ("h264", "hevc"):
             preset = "veryfast" if codec == "h264" else "ultrafast"

@@ -10,6 +10,10 @@ from benchmarks.methods import METHODS
 from benchmarks.store import Row
 from benchmarks.streams import COMBINATIONS
 
+AHEAD = ("ahead_1", "ahead_2", "ahead_3")
+"""Methods with a look-ahead; they have their own table."""
+WHOLE = ("picture", "idr")
+"""Loss models of whole access units; they have their own table."""
 CODEC_NAMES = {"h264": "H.264", "hevc": "HEVC"}
 STRUCTURE_NAMES = {"P": "IPPP", "B": "with B-pictures"}
 
@@ -124,6 +128,74 @@ def model_table(rows: Sequence[Row]) -> str:
     return markdown(head, lines)
 
 
+def lookahead_rows(rows: Sequence[Row]) -> list[Row]:
+    """Rows of concealer with every look-ahead, of the streams for which there are all."""
+    return complete(rows, ("concealer", *AHEAD))
+
+
+def complete(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
+    """Rows of `methods`, of the streams that were played by all of them."""
+    streams: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        if row["method"] in methods:
+            key = tuple(row.get(name) for name in ("clip", "codec", "structure", "settings", "model", "rate", "seed"))
+            streams.setdefault(key, []).append(row)
+    return [row for group in streams.values() if len(group) == len(methods) for row in group]
+
+
+def lookahead_table(rows: Sequence[Row]) -> str:
+    """Look-ahead x codec and structure, means over clips; the last column is the mean over all."""
+    parts = combinations(rows)
+    lines = []
+    for name, title in present_methods(rows):
+        cells = [_pair(select(part, method=name), over_clips) for _, _, part in parts]
+        every = [
+            [over_clips(select(part, method=name), what) for _, _, part in parts] for what in ("psnr", "hole_psnr")
+        ]
+        lines.append([title, *cells, " / ".join(number(mean(values)) for values in every)])
+    return markdown(["", *(combination_title(codec, structure) for codec, structure, _ in parts), "mean"], lines)
+
+
+def whole_rows(rows: Sequence[Row]) -> list[Row]:
+    """Rows of lost pictures and IDR pictures, of the streams that all compared methods played."""
+    lost = [row for row in rows if row["model"] in WHOLE]
+    return complete(lost, ("ffmpeg", "freeze", "concealer", "ahead_2"))
+
+
+def whole_table(rows: Sequence[Row]) -> str:
+    """Kind of loss and combination x methods."""
+    methods = present_methods(rows)
+    lines = []
+    for model in distinct(rows, "model"):
+        for codec, structure, part in combinations(select(rows, model=model)):
+            lowest = least_above(part)
+            cells = [_pair(select(part, method=name), over_clips) for name, _ in methods]
+            ours = select(part, method="concealer")
+            counts = f"{_sum(ours, 'pictures_out')} / {_sum(ours, 'pictures_in')}"
+            lines.append(
+                [
+                    f"{model}, {combination_title(codec, structure)}",
+                    *cells,
+                    "-" if lowest is None else f"{lowest[1]:+.2f} ({lowest[0]})",
+                    counts,
+                ]
+            )
+    return markdown(["", *(title for _, title in methods), "lowest", "pictures out / in"], lines)
+
+
+def least_above(rows: Sequence[Row], method: str = "concealer") -> tuple[str, float] | None:
+    """(clip, dB): where `method` is least above the better of FFmpeg and freeze; None if neither was measured."""
+    margins = {}
+    for clip in clips_of(rows):
+        ours, *theirs = (
+            over_clips(select(rows, clip=clip, method=name), "psnr") for name in (method, "ffmpeg", "freeze")
+        )
+        known = [value for value in theirs if value is not None]
+        if ours is not None and known:
+            margins[clip] = ours - max(known)
+    return min(margins.items(), key=lambda entry: entry[1], default=None)
+
+
 def loss_title(model: str, rate: float, detail: str) -> str:
     """ "slice 3 %"."""
     return ", ".join(filter(None, [f"{model} {100 * rate:g} %" if rate else model, detail]))
@@ -137,11 +209,30 @@ def quality_tables(rows: Sequence[Row], rate: float = 0.03) -> list[str]:
     """The main tables at one rate of slice loss, and one of the other loss models."""
     main = select(rows, model="slice", rate=rate, detail="")
     tables = []
-    for codec, structure, part in combinations(main):
+    for codec, structure, every in combinations(main):
+        part = [row for row in every if row["method"] not in AHEAD]
         seeds = ", ".join(sorted(distinct(part, "seed")))
         title = f"{CODEC_NAMES[codec]} {STRUCTURE_NAMES[structure]}, {100 * rate:g} % slice loss, seeds {seeds}"
         tables += [f"### {title}", psnr_table(part), summary_table(part)]
-    others = [row for row in rows if row["model"] != "slice" or row["detail"]]
+    compared = lookahead_rows(main)
+    if compared:
+        seeds = ", ".join(sorted(distinct(compared, "seed")))
+        text = (
+            f"Sequence PSNR / hole PSNR, {100 * rate:g} % slice loss, seeds {seeds}, clips "
+            f"{', '.join(clips_of(compared))}. Each access unit of look-ahead delays every picture by one picture: at "
+            "25 a second 40 ms."
+        )
+        tables += ["### Look-ahead", text, lookahead_table(compared)]
+    whole = whole_rows(rows)
+    if whole:
+        text = (
+            f"Sequence PSNR / hole PSNR, seeds {', '.join(sorted(distinct(whole, 'seed')))}, clips "
+            f"{', '.join(clips_of(whole))}. *Lowest*: the clip where concealer is least above the better of "
+            "FFmpeg and freeze, in dB of sequence PSNR. Lost IDR: an IDR (HEVC: IRAP) picture every 20, all but the "
+            "first lost."
+        )
+        tables += ["### Lost pictures", text, whole_table(whole)]
+    others = [row for row in rows if row["model"] not in ("slice", *WHOLE) or row["detail"]]
     if others:
         text = "Access units sent and arrived, pictures out; sequence PSNR of concealer / FFmpeg as shipped."
         tables += ["### Other loss models", text, model_table(others)]
@@ -199,6 +290,18 @@ def latency_tables(rows: Sequence[Row]) -> list[str]:
                 str(r["repairs"]),
                 *(number(r[name], 1) for name in ("median_ms", "p95_ms", "p99_ms", "first_ms")),
             ],
+        ),
+        "damaged picture": (
+            ["look-ahead", "damaged", "median, ms", "95 %, ms"],
+            lambda r: [
+                str(r["lookahead"]),
+                str(r["damaged"]),
+                *(number(r[name], 1) for name in ("median_ms", "p95_ms")),
+            ],
+        ),
+        "stand-in": (
+            ["slices", "median, ms", "95 %, ms"],
+            lambda r: [str(r["slices"]), *(number(r[name], 1) for name in ("median_ms", "p95_ms"))],
         ),
         "memory": (
             ["pictures", "peak, MB", "seconds"],

@@ -12,16 +12,23 @@ from benchmarks.tables import (
     clips_of,
     combination_title,
     combinations,
+    least_above,
+    lookahead_rows,
     mean,
     number,
+    over_clips,
     precision,
     recall,
     select,
+    whole_rows,
 )
 
 RATE = 0.03
 """Slice loss of the main tables."""
 _HOOK, _REPAIR_MS, _MEMORY_MB, _GROWTH = 1.15, 25.0, 700.0, 1.05
+_WHOLE_MS = {0: 20.0, 2: 33.0}
+"""Median cost of a damaged 720p picture, by look-ahead."""
+_STANDIN_MS = 5.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ def _quality(rows: Sequence[Row]) -> Iterator[Verdict]:
         ("hevc", "P"): (("ffmpeg_corrupt", 9.0), ("copy", 0.3)),
         ("hevc", "B"): (("ffmpeg_corrupt", 9.0), ("copy", 0.3)),
     }
+    yield from _motion(rows)
     for codec, structure, part in combinations(select(rows, model="slice", rate=RATE, detail="")):
         title = combination_title(codec, structure)
         for method, least in wanted[codec, structure]:
@@ -87,6 +95,40 @@ def _quality(rows: Sequence[Row]) -> Iterator[Verdict]:
             worst = min(gains, key=gains.__getitem__)
             target = f"{title}: on no clip more than 0.2 dB below ffmpeg"
             yield Verdict(target, f"{gains[worst]:+.2f} dB ({worst})", gains[worst] >= -0.2)
+
+
+def _motion(rows: Sequence[Row]) -> Iterator[Verdict]:
+    """Stand-ins, vectors, look-ahead and whole pictures."""
+    main = select(rows, model="slice", rate=RATE, detail="")
+    every: list[float] = []
+    for _, structure, part in combinations(select(main, codec="hevc")):
+        gains = gain(part, "pixels_only")
+        every += gains.values()
+        if gains:
+            worst = min(gains, key=gains.__getitem__)
+            title = combination_title("hevc", structure)
+            target = f"{title}: on no clip more than 0.2 dB below repair without stand-in slices"
+            yield Verdict(target, f"{gains[worst]:+.2f} dB ({worst})", gains[worst] >= -0.2)
+    average = mean(every)
+    if average is not None:
+        target = "HEVC: sequence PSNR at least repair without stand-in slices +1.5 dB"
+        yield Verdict(target, f"{average:+.2f} dB", average >= 1.5)
+    ahead = lookahead_rows(main)
+    if ahead:
+        two, none = (
+            mean([over_clips(select(part, method=name), "hole_psnr") for _, _, part in combinations(ahead)])
+            for name in ("ahead_2", "concealer")
+        )
+        if two is not None and none is not None:
+            measured = f"{two - none:+.2f} dB ({len(clips_of(ahead))} clips)"
+            yield Verdict("look-ahead 2 against 0: hole PSNR at least +0.7 dB", measured, two - none >= 0.7)
+    for model, name in (("picture", "lost pictures"), ("idr", "lost IDR pictures")):
+        for codec, structure, part in combinations(select(whole_rows(rows), model=model)):
+            lowest = least_above(part)
+            if lowest is not None:
+                target = f"{combination_title(codec, structure)}, {name}: on every clip at least FFmpeg and freeze"
+                measured = f"{lowest[1]:+.2f} dB ({lowest[0]}; {len(clips_of(part))} clips)"
+                yield Verdict(target, measured, lowest[1] >= 0.0)
 
 
 def _detection(rows: Sequence[Row]) -> Iterator[Verdict]:
@@ -124,6 +166,19 @@ def _latency(rows: Sequence[Row]) -> Iterator[Verdict]:
         where = combination_title(worst["codec"], worst["structure"])
         target = f"repair of a 720p picture that lost one of eight slices: median at most {_REPAIR_MS:g} ms"
         yield Verdict(target, f"{worst['median_ms']:.1f} ms at worst ({where})", worst["median_ms"] <= _REPAIR_MS)
+    for lookahead, most in _WHOLE_MS.items():
+        worst = max(
+            select(rows, measure="damaged picture", lookahead=lookahead), key=lambda row: row["median_ms"], default=None
+        )
+        if worst is not None:
+            where = combination_title(worst["codec"], worst["structure"])
+            target = f"all that a damaged 720p picture costs, look-ahead {lookahead}: median at most {most:g} ms"
+            yield Verdict(target, f"{worst['median_ms']:.1f} ms at worst ({where})", worst["median_ms"] <= most)
+    worst = max(select(rows, measure="stand-in"), key=lambda row: row["median_ms"], default=None)
+    if worst is not None:
+        target = f"a 720p stand-in slice with motion: median at most {_STANDIN_MS:g} ms"
+        where = CODEC_NAMES[worst["codec"]]
+        yield Verdict(target, f"{worst['median_ms']:.1f} ms at worst ({where})", worst["median_ms"] <= _STANDIN_MS)
     memory = select(rows, measure="memory")
     if memory:
         peak = max(row["peak_mb"] for row in memory)

@@ -9,9 +9,6 @@ import numpy.typing as npt
 
 from concealer.picture import Picture
 
-TAINT_CELL = 8
-"""Side, in luma samples, of one cell of `Ahead.tainted`."""
-
 
 @dataclass(frozen=True)
 class ReceivedMotion:
@@ -28,11 +25,9 @@ NOWHERE = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Ahead:
-    """A picture decoded after the damaged one. Read only; its chroma is false where it is tainted."""
+    """A picture decoded after the damaged one. Read only."""
 
     picture: Picture
-    tainted: npt.NDArray[np.bool_]
-    """(ceil(height / 8), ceil(width / 8)): predicted from a hole, however indirectly, or lost itself."""
     received: ReceivedMotion | None = None
     """Its vectors, where the decoder's can be read."""
 
@@ -46,7 +41,7 @@ class Outlook:
     """
 
     now: Picture
-    """The damaged picture itself; its chroma is false inside the hole."""
+    """The damaged picture itself."""
     later: tuple[Ahead, ...]
     """In decoding order."""
     inherited: bool = False

@@ -22,6 +22,11 @@ class FrameNumGaps:
         self._reference_frame_num: int | None = None
         self._history: deque[_Seen] = deque(maxlen=64)
 
+    @property
+    def reference_frame_num(self) -> int | None:
+        """frame_num of the last reference picture."""
+        return self._reference_frame_num
+
     def missing(self, h: h264.SliceHeader, poc: int, step: int) -> list[tuple[int, int]]:
         """(frame_num, POC) of reference pictures lost right before the frame or first field of `h`.
 

@@ -181,11 +181,13 @@ class H264Assembler(PictureAssembler):
         au.interlaced = grid.interlaced
         poc = self._poc.decode(first)
         # The gap is looked for before the second field's POC changes the state it is judged by.
+        # Two reference pictures in a row never count the same, but for the fields of one frame.
+        repeated = au.is_reference and not first.field_pic and first.frame_num == self._gaps.reference_frame_num
         lost = self._gaps.missing(first, poc, self._order.step)
         pocs = [poc, *(self._poc.decode(h) for h in pictures[1:])]
         au.poc = min(pocs)
         restart = first.is_idr or any(h.has_mmco5 for h in pictures)
-        if (lost or au.is_reference) and not restart and self._order.precedes_all_recent(poc):
+        if (lost or repeated) and not restart and self._order.precedes_all_recent(poc):
             # An IDR picture was lost with all that followed it: frame_num and POC count from it.
             step = self._order.step
             lost = [(n, max(0, poc - step * (first.frame_num - n)) if n else 0) for n in range(first.frame_num)[-16:]]

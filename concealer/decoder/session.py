@@ -232,8 +232,8 @@ class ConcealingDecoder:
         au.order += self._leap
         missing = [replace(one, order=one.order + self._leap) for one in au.missing_before]
         place = self._timeline.behind_all(au.pts) if missing and au.codec == "h264" else None
-        # One missing picture without room in time: times of a stream without timestamps count what arrived.
-        if place is not None and place[0] != au.order and (place[1] or len(missing) > 1):
+        # Without room in time for any: in a stream without timestamps they count what arrived.
+        if place is not None and place[0] != au.order and place[1]:
             order, room, step = place
             self._leap += order - au.order
             au.order = order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -13,6 +14,8 @@ from concealer.decoder.buffers import Buffer
 from concealer.decoder.lost_slices import first_references
 from concealer.decoder.motion_store import Field, MotionStore, received_vectors, write_vectors
 from concealer.picture import Picture
+
+log = logging.getLogger(__name__)
 
 Blocks = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.int16]
@@ -51,7 +54,11 @@ def teach_vectors(
         if reference is None:
             continue
         received, known = received_vectors(field, sps, which, hole)
-        motion = measure(picture, hole, reference, received, known)
+        try:
+            motion = measure(picture, hole, reference, received, known)
+        except Exception:  # the stream goes on whatever a method does
+            log.exception("motion of picture %d could not be measured", picture.order)
+            return field
         if motion is not None:
             write_vectors(field, sps, which, motion, hole)
     return field

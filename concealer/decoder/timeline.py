@@ -46,9 +46,11 @@ class Timeline:
         """(order, room, step) of a picture shown at `pts`, later than all known ones; None if too little is known.
 
         room: pictures that have their place between the last known one and it; step: order from one to the next.
+        None too where times do not grow with the order: they are numbers of packets then.
         """
         slope = self._slope()
-        if slope is None or pts is None:
+        times = [time for _, time in sorted(self._known.items())]
+        if slope is None or pts is None or times != sorted(times):
             return None
         last, time = max(self._known.items())
         orders = sorted(self._known)

@@ -228,6 +228,22 @@ def test_report_has_every_picture_and_the_totals(media: Path, tmp_path: Path) ->
     assert sum(p["blocks"]["lost"] for p in damaged) == result.totals.lost_blocks
 
 
+@pytest.mark.parametrize("name", ["h264.mkv", "hevc.mp4"])
+def test_look_ahead_changes_neither_pictures_nor_times(media: Path, tmp_path: Path, name: str) -> None:
+    for lookahead in (0, 2, 30):
+        out, path = tmp_path / f"{lookahead}-{name}", tmp_path / f"{lookahead}.json"
+        settings = Settings(encoder=FAST, lookahead=lookahead, report=str(path))
+        assert conceal_file(media / f"damaged-{name}", out, settings).pictures == 24
+        assert picture_times(out) == pytest.approx(picture_times(media / name), abs=1e-3)
+        assert json.loads(path.read_text())["lookahead"] == lookahead
+
+
+@pytest.mark.parametrize("lookahead", [-1, 1000])
+def test_an_impossible_look_ahead_is_refused(media: Path, tmp_path: Path, lookahead: int) -> None:
+    with pytest.raises(UsageError, match="look-ahead must be 0 to"):
+        conceal_file(media / "damaged-h264.mkv", tmp_path / "out.mkv", Settings(lookahead=lookahead))
+
+
 def test_report_of_a_copied_file_is_complete_too(media: Path, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     conceal_file(media / "h264.mkv", tmp_path / "out.mkv", Settings(report=str(path)))
