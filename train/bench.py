@@ -368,8 +368,9 @@ class Bench:
             "detector, nothing missing": self.structure.landmarks(images, masks * 0, refine=False).cpu(),
         }
         values: dict[str, Any] = {name: _errors(points, true) for name, points in found.items()}
-        values["Face Mesh"] = _errors(mesh[seen], true[seen]) | {"found": round(float(seen.float().mean()), 3)}
-        values["Face Mesh and refiner"] = _errors(refined_mesh, true[seen])
+        share = {"found": round(float(seen.float().mean()), 3)}
+        values["Face Mesh"] = _errors(mesh[seen], true[seen]) | share
+        values["Face Mesh and refiner"] = _errors(refined_mesh, true[seen]) | share
         values["detector and refiner, where Face Mesh found a face"] = _errors(
             found["detector and refiner"][seen], true[seen]
         )

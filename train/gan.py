@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from concealer.networks.generator import Generator
 from concealer.networks.noise_prior import NoisePrior
-from concealer.networks.style_gan import StyleGenerator
+from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from concealer.networks.weights import build
 from train.augment import augment
 from train.data.batches import Faces
@@ -116,7 +116,7 @@ class GanTrainer(Trainer):
         again = len(real) // (2 if fools else 1) if self.encoder is not None else 0
         if self.encoder is not None:
             blank = real.new_zeros(again, 1, *real.shape[2:])
-            z = torch.cat([torch.tanh(self.encoder.features(real[:again], blank)), z[again:]])  # type: ignore[operator]
+            z = torch.cat([self.encoder(real[:again], blank), z[again:]])
         fake = generate(self.generator, z, structure, label)
         if fools:
             losses |= self._train_judge(real, fake.detach(), structure, label, chance, number)
@@ -170,9 +170,10 @@ class GanTrainer(Trainer):
 
     def _feature_error(self, real: Tensor, fake: Tensor, structure: Tensor | None) -> Tensor:
         at = None if structure is None else structure[: len(real)]
+        judge = cast(StyleDiscriminator, self.judge)
         with torch.no_grad():
-            wanted = self.judge.features(real, at)  # type: ignore[operator]
-        got = self.judge.features(fake, at)  # type: ignore[operator]
+            wanted = judge.features(real, at)
+        got = judge.features(fake, at)
         return torch.stack(
             [(a - b).abs().mean() / (a.abs().mean() + 1e-6) for a, b in zip(wanted, got, strict=True)]
         ).mean()

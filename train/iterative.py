@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from concealer.networks.generator import Generator
 from train.losses import l1_sum, log_fake, neighbourhood_weights
 from train.prior import generate, judged
 
@@ -59,7 +61,7 @@ def search(
     discriminator must be frozen.
     """
     rng = torch.Generator().manual_seed(seed)
-    start = generator.sample_z(len(damaged), rng)  # type: ignore[operator]
+    start = cast(Generator, generator).sample_z(len(damaged), rng)
     z = start.to(damaged.device).requires_grad_(True)
     weights = objective.weights(masks)
     optimizer = torch.optim.Adam([z], RATE, BETAS)
