@@ -34,7 +34,7 @@ from engines.zoo.torch_form import assemble  # noqa: E402
 SMALL: dict[str, dict[str, Any]] = {
     "DcganDiscriminator": {"resolution": 16, "width": 8},
     "DcganGenerator": {"resolution": 32, "width": 8, "most": 32},
-    "GroupedPrior": {"resolution": 16, "capacity": 128, "hidden": 24, "structure_channels": 3},
+    "GroupedPrior": {"resolution": 16, "capacity": 128, "hidden": 130, "structure_channels": 3},
     "LabelPredictor": {"resolution": 16, "capacity": 128},
     "LandmarkDetector": {"resolution": 16, "capacity": 128},
     "LandmarkRefiner": {"hidden": 32},
