@@ -85,7 +85,10 @@ def test_ctrl_c_leaves_nothing_or_a_valid_file(media: Path, tmp_path: Path, numb
     assert process.stdin is not None and process.stderr is not None
     process.stdin.write((media / "h264.ts").read_bytes())
     process.stdin.flush()
-    time.sleep(1.5)  # long enough to be reading, and for pictures to have come out
+    until = time.monotonic() + 15
+    while not any(tmp_path.iterdir()) and time.monotonic() < until:  # its output under a temporary name
+        time.sleep(0.05)
+    time.sleep(1.5)  # long enough for pictures to have come out
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors.decode()
