@@ -118,7 +118,8 @@ def repair_cost(stream: Stream, rounds: int) -> Row:
 def damaged_picture_cost(stream: Stream, lookahead: int, rounds: int) -> Row:
     """What an access unit that lost one slice costs more than others: stand-in, repair, vectors, scout.
 
-    Time of the call that decodes it, less the median of the calls that decode undamaged ones.
+    Time of the call that decodes it and of the one behind it, which measures the vectors, less twice the median of the
+    calls that decode undamaged ones.
     """
     extra: list[float] = []
     for turn in range(rounds):
@@ -139,9 +140,9 @@ def damaged_picture_cost(stream: Stream, lookahead: int, rounds: int) -> Row:
             times.append((time.perf_counter() - started) * 1e3)
         decoder.flush()
         decoder.close()
-        usual = median(spent for call, spent in enumerate(times) if call not in hit)
+        usual = median(spent for call, spent in enumerate(times) if call not in hit and call - 1 not in hit)
         # The first loads and warms up, and starts the scout.
-        extra += [times[call] - usual for call in sorted(hit)[1:] if call < len(times)]
+        extra += [times[call] + times[call + 1] - 2 * usual for call in sorted(hit)[1:] if call + 1 < len(times)]
     return {
         "lookahead": lookahead,
         "damaged": len(extra),
