@@ -62,6 +62,9 @@ class H264Carrier:
             size += len(made.nal.data)
         if isinstance(sps, h264.Sps):
             self._budget.spend(sps, size)
+        if not job.runs:
+            self._mirror.pass_by(job)
+            return []
         self._mirror.follow(filled(job.nals, written), job.order, job.is_reference, job.restart)
         return written
 

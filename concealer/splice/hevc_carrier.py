@@ -44,6 +44,9 @@ class HevcCarrier:
     def carry(self, job: Job) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
         self._mirror.announce(job.parameter_sets)
+        if not job.runs:
+            self._mirror.pass_by(job)
+            return []
         if any(_is_intra(run) for run in job.runs):
             intra = [_intra(run, job) for run in job.runs]
             self._mirror.follow(filled(job.nals, intra), job.order, job.is_reference, job.restart)
@@ -55,8 +58,6 @@ class HevcCarrier:
             for h, run, m in zip(headers, job.runs, motions, strict=True)
         ]
         planes = self._mirror.follow(filled(job.nals, plain), job.order, job.is_reference, job.restart)
-        if not job.runs:
-            return []
         if not planes or planes[0].shape[1] != job.planes[0].shape[1]:
             raise UnsupportedStandInError("a picture whose stand-ins can't be decoded")
         written = []

@@ -5,23 +5,47 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import av
 import av.error
 
+from concealer.bitstream import hevc
 from concealer.bitstream.nal import Codec, NalUnit, join_annexb
 from concealer.decoder.buffers import Buffer, BufferHook
 from concealer.decoder.core import open_context
 from concealer.picture import Plane
+from concealer.splice.job import Job
 
 log = logging.getLogger(__name__)
 
 _REFERENCES = 6
 """Pictures kept to look for motion in."""
+_MOST_BEHIND = 300
+"""Access units that may wait for somebody to ask; more would only make the wait long when one does."""
+_PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
+"""nal_unit_type of parameter sets."""
+
+
+_IDR = {"h264": (5,), "hevc": (19, 20)}
+"""nal_unit_type of slices of IDR pictures."""
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """An access unit on its way into the decoder."""
+
+    nals: Sequence[NalUnit]
+    order: int
+    is_reference: bool
+    restart: bool
 
 
 class Mirror:
     """Decodes the spliced stream, and pictures that ask what a prediction from its references looks like.
+
+    It need not decode what nobody asks about: access units that are only passed by wait, and those before the next IDR
+    picture are never decoded.
 
     Raises HookUnavailableError where picture buffers can't be had.
     """
@@ -35,43 +59,58 @@ class Mirror:
         self._hook = BufferHook(self._context, None)
         self._headers = list(parameter_sets)
         self._references: deque[tuple[int, Buffer]] = deque(maxlen=_REFERENCES)
+        self._behind: list[_Passed] = []
+        """Access units not decoded yet."""
 
     def announce(self, parameter_sets: Sequence[NalUnit]) -> None:
         """Parameter sets that are not in the stream."""
-        self._headers += parameter_sets
+        if parameter_sets:
+            self._catch_up()
+            self._headers += parameter_sets
+
+    def pass_by(self, job: Job) -> None:
+        """Take in an access unit whose picture nobody looks at."""
+        passed = _Passed([nal for nal in job.nals if nal is not None], job.order, job.is_reference, job.restart)
+        sets = [nal for nal in passed.nals if self._is_parameter_set(nal)]
+        if any(self._is_idr(nal) for nal in passed.nals):
+            self._headers += [nal for past in self._behind for nal in past.nals if self._is_parameter_set(nal)]
+            self._behind.clear()
+            self._references.clear()
+        if sets or job.is_reference or not self._drops(job):
+            self._behind.append(passed)
+        if len(self._behind) > _MOST_BEHIND:
+            self._catch_up()
 
     def follow(self, nals: Sequence[NalUnit], order: int, is_reference: bool, restart: bool) -> tuple[Plane, ...]:
         """Decode an access unit; views of its picture at coded size, valid until the next call, () if it has none.
 
         `order`: its place in output order; `restart`: no later one refers to any before it.
         """
-        if restart:
-            self._references.clear()
-        buffer = self._decode(nals)
-        if buffer is None:
-            return ()
-        if is_reference:
-            self._references.append((order, buffer))
-        return buffer.planes
+        self._catch_up()
+        return self._take(_Passed(nals, order, is_reference, restart))
 
     def probe(self, slices: Sequence[NalUnit]) -> tuple[Plane, ...]:
         """Decode slices (and parameter sets of their own) as a picture that no other refers to; as `follow`.
 
         Only samples of the slices mean anything. H.264: the slices must bear nal_ref_idc 0.
         """
+        self._catch_up()
         buffer = self._decode(slices)
         return () if buffer is None else buffer.planes
 
     def latest(self) -> tuple[Plane, ...] | None:
         """The reference picture decoded last."""
+        self._catch_up()
         return self._references[-1][1].planes if self._references else None
 
     def at(self, order: int) -> tuple[Plane, ...] | None:
         """The reference picture at `order` in output order."""
+        self._catch_up()
         return next((buffer.planes for place, buffer in reversed(self._references) if place == order), None)
 
     def around(self, order: int) -> tuple[tuple[Plane, ...], tuple[Plane, ...]] | None:
         """The nearest reference pictures before and after `order` in output order; None if there aren't both."""
+        self._catch_up()
         before = max((r for r in self._references if r[0] < order), key=_order, default=None)
         after = min((r for r in self._references if r[0] > order), key=_order, default=None)
         return None if before is None or after is None else (before[1].planes, after[1].planes)
@@ -80,6 +119,34 @@ class Mirror:
         """Free the decoder."""
         self._references.clear()
         self._hook.remove()
+
+    def _catch_up(self) -> None:
+        behind, self._behind = self._behind, []
+        for passed in behind:
+            self._take(passed)
+
+    def _take(self, passed: _Passed) -> tuple[Plane, ...]:
+        if passed.restart:
+            self._references.clear()
+        buffer = self._decode(passed.nals)
+        if buffer is None:
+            return ()
+        if passed.is_reference:
+            self._references.append((passed.order, buffer))
+        return buffer.planes
+
+    def _type(self, nal: NalUnit) -> int:
+        return nal.data[0] & 31 if self._codec == "h264" else nal.data[0] >> 1 & 63
+
+    def _is_parameter_set(self, nal: NalUnit) -> bool:
+        return self._type(nal) in _PARAMETER_SETS[self._codec]
+
+    def _is_idr(self, nal: NalUnit) -> bool:
+        return self._type(nal) in _IDR[self._codec]
+
+    def _drops(self, job: Job) -> bool:
+        """Nothing is predicted from a picture that is no reference: in HEVC that is only said within its sub-layer."""
+        return self._codec == "h264" or (isinstance(job.sps, hevc.Sps) and job.sps.max_sub_layers == 1)
 
     def _decode(self, nals: Sequence[NalUnit]) -> Buffer | None:
         packet = av.Packet(join_annexb([*self._headers, *nals]))

@@ -67,7 +67,11 @@ class RemoteCarrier:
         self._answers: SimpleQueue[object] = SimpleQueue()
         # Both ends would wait for each other if nobody emptied this pipe while a job is being sent.
         threading.Thread(target=self._listen, name="spliced slices", daemon=True).start()
-        send(self._to, (codec, list(parameter_sets), seconds))
+        self._jobs: SimpleQueue[bytes | None] = SimpleQueue()
+        # A pipe holds less than one job's samples: whoever writes waits until the child has done the job before.
+        self._writer = threading.Thread(target=self._speak, name="jobs for spliced slices", daemon=True)
+        self._writer.start()
+        self._jobs.put(_packed((codec, list(parameter_sets), seconds)))
 
     def give(self, job: Job) -> list[list[Written]]:
         """Take a job; returns the answers that have come, in the order of the jobs. Raises what the carrier raises."""
@@ -75,10 +79,8 @@ class RemoteCarrier:
         while self._waiting >= _MOST_WAITING or not self._answers.empty():
             answers.append(self._answer())
         self._waiting += 1
-        try:
-            send(self._to, job)
-        except OSError:
-            self._answer()  # says why the child ended
+        # Now, because what the job refers to goes on to change.
+        self._jobs.put(_packed(job))
         return answers
 
     def rest(self) -> list[list[Written]]:
@@ -89,8 +91,15 @@ class RemoteCarrier:
         """End the child process."""
         self._child.terminate()
         self._child.wait()
-        with contextlib.suppress(OSError):
-            self._to.close()
+        self._jobs.put(None)
+        self._writer.join()
+
+    def _speak(self) -> None:
+        # Once the child has ended there is nobody to tell; whoever waits for its answer learns why.
+        with contextlib.suppress(OSError), self._to:
+            while (message := self._jobs.get()) is not None:
+                self._to.write(message)
+                self._to.flush()
 
     def _listen(self) -> None:
         while True:
@@ -127,5 +136,9 @@ def open_carrier_for(
 
 def send(pipe: BinaryIO | Any, message: object) -> None:
     """Write a message of ours to a pipe."""
-    pickle.dump(message, pipe, pickle.HIGHEST_PROTOCOL)
+    pipe.write(_packed(message))
     pipe.flush()
+
+
+def _packed(message: object) -> bytes:
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
