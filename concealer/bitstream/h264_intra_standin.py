@@ -114,8 +114,8 @@ def _kinds(pattern: int) -> tuple[int, int]:
 
 
 def _symbols(modes: Sequence[int], residual: Residual, span: Span) -> list[Symbol]:
-    coded, places = cabac_residual(residual, span)
-    starts = places.tolist()
+    symbol_contexts, values, places = cabac_residual(residual, span)
+    coded, starts = list(zip(symbol_contexts.tolist(), values.tolist(), strict=True)), places.tolist()
     there: set[tuple[int, int]] = set()
     directed: set[tuple[int, int]] = set()
     chroma = residual.chroma_dc.shape[1] > 0

@@ -19,8 +19,9 @@ _PLACES = 27
 Flat = npt.NDArray[Any]
 
 
-def cabac_residual(residual: Residual, span: Span) -> tuple[list[tuple[int, int]], Flat]:
-    """Symbols of all macroblocks of `span`, and the (n + 1) places where those of each begin."""
+def cabac_residual(residual: Residual, span: Span) -> tuple[Flat, Flat, Flat]:
+    """(contexts, values) of the symbols of all macroblocks of `span`, and the (n + 1) places where those of each
+    begin."""
     near, pattern, intra = Neighbours(span), residual.pattern, residual.luma_dc is not None
     count = len(pattern)
     base = np.arange(count) * _PLACES
@@ -54,8 +55,8 @@ def cabac_residual(residual: Residual, span: Span) -> tuple[list[tuple[int, int]
         full = np.broadcast_to((pattern >= 32)[:, None], (count, 4))
         places = base[:, None] + 19 + 4 * which + np.arange(4)
         add(cabac.CHROMA_AC, ac, *near.chroma((ac != 0).any(axis=2)), places, full)
-    symbols, starts = cabac.residual_symbols(groups, count * _PLACES)
-    return symbols, starts[::_PLACES]
+    symbol_contexts, values, starts = cabac.residual_symbols(groups, count * _PLACES)
+    return symbol_contexts, values, starts[::_PLACES]
 
 
 def cavlc_residual(residual: Residual, span: Span) -> tuple[str, Flat]:
