@@ -164,6 +164,11 @@ class AccessUnit:
     missing_before: list[MissingPicture] = field(default_factory=list)
     """Reference pictures lost between the access unit before and this one."""
 
+    @property
+    def is_disposable(self) -> bool:
+        """No other picture is predicted from it: in HEVC `is_reference` says that only within a sub-layer."""
+        return not self.is_reference and (self.codec == "h264" or getattr(self.sps, "max_sub_layers", 0) == 1)
+
     def __repr__(self) -> str:
         missing = f", missing_before={len(self.missing_before)}" if self.missing_before else ""
         state = "intact" if self.coverage.is_intact else "damaged"

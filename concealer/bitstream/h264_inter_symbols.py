@@ -60,7 +60,7 @@ def inter_symbols(
         uses = coded & ((modes == which) | (modes == BOTH))
         for component, base in ((0, _MVD_X), (1, _MVD_Y)):
             size = np.where(uses, np.abs(difference[:, component]), 0)
-            _vector(slots, uses, size, difference[:, component] < 0, base, sum(near.of(size, 0)))
+            _vector(slots, uses, size, difference[:, component] < 0, base, np.add(*near.of(size, 0)))
     # A neighbour outside the slice counts as full, a skipped one as empty.
     _pattern(slots, coded, patterns, *near.of(patterns, 15), chroma)
     filled = coded & (patterns > 0)
@@ -201,6 +201,4 @@ def _pattern(slots: _Slots, coded: Array, pattern: Array, left: Array, above: Ar
         slots.add(coded, _PATTERN_LUMA + (beside == 0) + 2 * (over == 0), bits[own])
     if chroma:
         slots.add(coded, _PATTERN_CHROMA + (left >= 16) + 2 * (above >= 16), pattern >= 16)
-        slots.add(
-            coded & (pattern >= 16), _PATTERN_CHROMA + 4 + (left >= 32) + 2 * (above >= 32), pattern >= 32
-        )
+        slots.add(coded & (pattern >= 16), _PATTERN_CHROMA + 4 + (left >= 32) + 2 * (above >= 32), pattern >= 32)

@@ -85,18 +85,25 @@ def _read(
     for which in range(2):
         (vectors_at,) = struct.unpack_from("<Q", entry, place.vectors + 8 * which)
         (indices_at,) = struct.unpack_from("<Q", entry, place.indices + 8 * which)
-        vectors = read_memory(vectors_at, rows * cols * 64)
         # A column more than the picture has lies between the rows.
         indices = read_memory(indices_at, rows * (cols + 1) * 4)
-        if len(vectors) < rows * cols * 64 or len(indices) < rows * (cols + 1) * 4:
+        if len(indices) < rows * (cols + 1) * 4:
             return None
-        all_vectors.append(np.frombuffer(vectors, np.int16).reshape(rows * 4, cols * 4, 2)[::2, ::2])
         by_block = np.frombuffer(indices, np.int8).reshape(rows, cols + 1, 2, 2)[:, :cols]
         by_block = by_block.swapaxes(1, 2).reshape(rows * 2, cols * 2)
         table = np.frombuffer(entry, np.int32, _MOST_REFERENCES, place.references + 4 * _MOST_REFERENCES * which)
+        is_used = (by_block >= 0) & (by_block < _MOST_REFERENCES)
+        if not is_used.any():
+            all_vectors.append(np.zeros((*by_block.shape, 2), np.int16))
+            all_references.append(np.full(by_block.shape, -1, np.int32))
+            continue
+        vectors = read_memory(vectors_at, rows * cols * 64)
+        if len(vectors) < rows * cols * 64:
+            return None
+        all_vectors.append(np.frombuffer(vectors, np.int16).reshape(rows * 4, cols * 4, 2)[::2, ::2])
         numbers = np.append(np.where(table > 0, table >> 2, -1), np.int32(-1))
-        all_references.append(numbers[np.where((by_block < 0) | (by_block >= _MOST_REFERENCES), -1, by_block)])
-    return np.stack(all_vectors), np.stack(all_references).astype(np.int32)
+        all_references.append(numbers[np.where(is_used, by_block, -1)])
+    return np.stack(all_vectors), np.stack(all_references)
 
 
 @functools.cache

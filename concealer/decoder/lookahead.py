@@ -6,8 +6,8 @@ concealment (0.1 dB less than a repair would give, at none of its cost); HEVC ha
 without knowing what follows. Once the main decoder has repaired a picture, the scout gets its
 samples and vectors.
 
-The scout starts at the first hole by decoding everything since the last IDR once more and stops when there was none for
-long, so an undamaged stream pays nothing but the wait.
+The scout starts at the first hole by decoding everything since the last IDR once more and stops when going on has cost
+as much as starting anew would, so an undamaged stream pays nothing but the wait.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +38,7 @@ from concealer.picture import Picture
 log = logging.getLogger(__name__)
 
 _IDLE = 300
-"""Access units without a hole after which the scout stops."""
+"""Access units without a hole after which the scout stops at the latest."""
 MOST_AHEAD = 32
 """Longest look-ahead."""
 REFERENCES = 5
@@ -70,6 +71,10 @@ class LookAhead:
         self._waiting: deque[AccessUnit] = deque()
         self._scout: Scout | None = None
         self._quiet = 0
+        # In HEVC the scout repairs and measures, with what the main decoder uses as well.
+        self._beside = ThreadPoolExecutor(1, "scout") if depth and codec == "h264" else None
+        self._task: Future[None] | None = None
+        """What the scout is doing beside the main decoder; wait for it before asking the scout anything."""
 
     def push(self, au: AccessUnit) -> AccessUnit | None:
         """Take in the next access unit; the one whose turn it is now, if any."""
@@ -105,25 +110,44 @@ class LookAhead:
             log.debug("scout starts after %d pictures", len(history))
             self._scout = Scout(self._codec, history, previous, references, self._paint, self._teach)
             self._scout.decode(au, late=key is au)
+        self._wait()
         for unit in (au, *self._waiting):
             self._scout.decode(unit)
         return self._scout.outlook(key)
 
-    def settled(self, key: Key, au: AccessUnit, buffer: Buffer, vectors: Field | None) -> None:
-        """The main decoder's picture of `key` is final; `vectors`: its motion field, if that can be read."""
+    def settled(self, key: Key, au: AccessUnit, buffer: Buffer, vectors: Field | None, history: History) -> None:
+        """The main decoder's picture of `key` is final; `vectors`: its motion field, if that can be read.
+
+        history: what the scout would have to be started with again.
+        """
         if self._scout is None:
             return
-        self._scout.decode(au)
-        self._scout.follow(key, buffer, vectors)
+        self._wait()
+        if self._beside is None:
+            self._scout.keep_step(key, au, buffer, vectors)
+        else:
+            self._task = self._beside.submit(self._scout.keep_step, key, au, buffer, vectors)
         self._quiet += 1
-        if self._quiet > _IDLE:
-            self.close()
+        if self._quiet > (min(_IDLE, len(history)) if history.complete else _IDLE):
+            self._stop()
 
     def close(self) -> None:
         """Free the scout."""
+        self._stop()
+        if self._beside is not None:
+            self._beside.shutdown()
+
+    def _stop(self) -> None:
+        self._wait()
         if self._scout is not None:
+            log.debug("scout stops")
             self._scout.close()
             self._scout = None
+
+    def _wait(self) -> None:
+        if self._task is not None:
+            task, self._task = self._task, None
+            task.result()
 
 
 class Scout:
@@ -156,10 +180,16 @@ class Scout:
                 if self._store is not None and step.painted.vectors is not None:
                     self._store.copy(decoded.buffer, step.painted.vectors)
 
-    def decode(self, au: AccessUnit, *, late: bool = False) -> None:
+    def keep_step(self, key: Key, au: AccessUnit, buffer: Buffer, vectors: Field | None) -> None:
+        """Come to where the main decoder is, at the picture of `key` in or before `au`, and take that over."""
+        if not (key is au and au.is_disposable and not au.missing_before):
+            self.decode(au, ahead=False)
+        self.follow(key, buffer, vectors)
+
+    def decode(self, au: AccessUnit, *, late: bool = False, ahead: bool = True) -> None:
         """Decode `au` unless that is done already, and have its holes repaired.
 
-        late: pictures missing before it were decoded before.
+        late: pictures missing before it were decoded before. ahead: somebody will look at it.
         """
         if any(done is au for done in self._decoded):
             return
@@ -171,7 +201,7 @@ class Scout:
         prepared = prepare(au)
         if not prepared.slices:
             return
-        self._keep(au, au.order, self._core.decode(join_annexb(prepared.nals), 0), prepared)
+        self._keep(au, au.order, self._core.decode(join_annexb(prepared.nals), 0), prepared, ahead)
         self._previous = au
 
     def outlook(self, key: Key) -> Outlook | None:
@@ -206,7 +236,9 @@ class Scout:
         self._references.clear()
         self._core.close()
 
-    def _keep(self, key: Key, order: int, decoded: Decoded, prepared: Prepared | None = None) -> None:
+    def _keep(
+        self, key: Key, order: int, decoded: Decoded, prepared: Prepared | None = None, ahead: bool = True
+    ) -> None:
         buffer = decoded.buffer
         if buffer is None:
             return
@@ -229,7 +261,10 @@ class Scout:
         self._references.append((picture, buffer))
         received = None
         if self._reader is not None and isinstance(key, AccessUnit):
-            received = self._reader.read(buffer, key)
+            if ahead:
+                received = self._reader.read(buffer, key)
+            else:
+                self._reader.pass_over(key)
         elif self._reader is not None and isinstance(key, MissingPicture):
             self._reader.stood_in(key)
         self._seen.append(_Seen(key, order, buffer, received))

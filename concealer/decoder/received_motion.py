@@ -35,6 +35,9 @@ class VectorReader(Protocol):
     def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
         """None if they cannot be had."""
 
+    def pass_over(self, au: AccessUnit) -> None:
+        """Nobody asks for the vectors of this one; others may refer to it."""
+
 
 def open_reader(core: DecoderCore, store: MotionStore | None) -> VectorReader | None:
     """The reader of a decoder; None where libav is not laid out as expected. store: a HEVC decoder's."""
@@ -55,6 +58,9 @@ class _HevcReader:
 
     def stood_in(self, missing: MissingPicture) -> None:
         """References are told by POC, whatever stands there."""
+
+    def pass_over(self, au: AccessUnit) -> None:
+        """The same."""
 
     def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
         header = inter_header(au)
@@ -97,9 +103,14 @@ class _H264Reader:
             for number, order in self._orders.items():
                 toward[numbers == number] = order
             motion = ReceivedMotion(vectors, toward)
+        self.pass_over(au)
+        return motion
+
+    def pass_over(self, au: AccessUnit) -> None:
+        if au.is_idr:
+            self._orders.clear()
         if au.is_reference:
             self._remember(au.frame_num, au.order)
-        return motion
 
     def stood_in(self, missing: MissingPicture) -> None:
         self._remember(missing.frame_num, missing.order)

@@ -316,7 +316,11 @@ class ConcealingDecoder:
         holed = damage.any_hole
         if holed:
             damage.decoder_filled = decoded.concealed is not None
-            outlook = self._lookahead.outlook(*place, self._previous, self._history, self._recent)
+            sides = {reference.order > record.order for reference, _ in self._recent}
+            # Between pictures on both sides repair need not look any further.
+            outlook = None
+            if len(sides) < 2:
+                outlook = self._lookahead.outlook(*place, self._previous, self._history, self._recent)
             record.outcome = self._run_repair(picture, damage, [p for p, _ in self._recent], outlook)
         hole = damage.hole if holed else None
         teach = partial(
@@ -333,7 +337,7 @@ class ConcealingDecoder:
 
         def finish() -> None:
             vectors = teach()
-            self._lookahead.settled(*place, buffer, vectors)
+            self._lookahead.settled(*place, buffer, vectors, self._history)
             self._follow(damage, buffer, payload, other, Painted.of(buffer.planes, damage, vectors) if holed else None)
 
         self._unfinished = finish

@@ -22,6 +22,7 @@ _STILL_SHARE = 0.6
 _STILL_FLOOR = 3.0
 """Mean absolute difference (8-bit scale) up to which standing still explains two pictures: below it, it is noise."""
 
+_STRIDE = 4
 MIN_SIDE = 16
 """Dense inverse search needs patches of 8 samples on its coarse levels; smaller images get zero flow."""
 
@@ -39,33 +40,35 @@ def grid(rows: int, cols: int) -> Array:
 _searches = threading.local()
 
 
-def _search() -> Any:
+def _search(stride: int) -> Any:
     """This thread's searcher: it keeps its buffers, so threads can't share one."""
-    if not hasattr(_searches, "search"):
-        _searches.search = _new_search()
-    return _searches.search
+    if not hasattr(_searches, "by_stride"):
+        _searches.by_stride = {}
+    if stride not in _searches.by_stride:
+        _searches.by_stride[stride] = _new_search(stride)
+    return _searches.by_stride[stride]
 
 
-def _new_search() -> Any:
+def _new_search(stride: int) -> Any:
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     # Finest at half the given resolution: +0.8 dB over the preset's quarter. Dense patches without variational
     # refinement: +0.1 dB over sparse ones with it, in two thirds of the time.
     search.setFinestScale(0)
-    search.setPatchStride(4)
+    search.setPatchStride(stride)
     search.setGradientDescentIterations(8)
     search.setVariationalRefinementIterations(0)
     return search
 
 
-def dense_flow(first: Array, second: Array, scale: int) -> Array:
+def dense_flow(first: Array, second: Array, scale: int, stride: int = _STRIDE) -> Array:
     """Flow from `first` to `second` by dense inverse search (Kroeger et al., ECCV 2016).
 
-    first, second: (h, w) uint8, luma already reduced by `scale`.
+    first, second: (h, w) uint8, luma already reduced by `scale`. stride: from one 8x8 patch to the next.
     """
     rows, cols = first.shape
     if min(rows, cols) < MIN_SIDE:
         return np.zeros((rows, cols, 2), np.float32)
-    flow: Array = _search().calc(first, second, None)
+    flow: Array = _search(stride).calc(first, second, None)
     if scale != 1:
         flow *= scale
     return flow

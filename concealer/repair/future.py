@@ -88,27 +88,41 @@ def _collect(
     total: Array, shape: tuple[int, int], origin: tuple[int, int], received: ReceivedMotion, at: int, hole: int
 ) -> None:
     """Add to `total` (cells, 3: weighted velocity, weight) what the picture at order `at` tells of that at `hole`."""
-    vectors, toward = received.vectors.astype(np.float32) / 4, received.toward
-    there = (motion.grid(*toward.shape[1:]) + np.float32(0.5)) * np.float32(_CELL) - np.array(origin, np.float32)
-
-    def put(chosen: Array, places: Array, velocity: Array, weight: float) -> None:
-        cells = np.floor(places[chosen] / _CELL).astype(np.intp)
-        inside = ((cells >= 0) & (cells < (shape[1], shape[0]))).all(axis=1)
-        index = cells[inside, 1] * shape[1] + cells[inside, 0]
-        for axis in range(2):
-            total[:, axis] += np.bincount(index, velocity[chosen][inside, axis] * weight, len(total))
-        total[:, 2] += np.bincount(index, minlength=len(total)) * weight
-
+    toward, corner = received.toward, np.array(origin, np.float32)
     used = (toward != NOWHERE) & (toward != at)
     from_hole = toward == hole
     elsewhere = used & ~from_hole
     for own, other in ((0, 1), (1, 0)):
+        if not used[own].any():
+            continue
         through = from_hole[own] & elsewhere[other]
-        steps = np.where(through, toward[other] - hole, 1)[..., None].astype(np.float32)
-        put(through, there + vectors[own], (vectors[other] - vectors[own]) / steps, _THROUGH)
-        alone = from_hole[own] & ~through
-        put(alone, there + vectors[own], vectors[own] / np.float32(hole - at), _TO_HOLE)
-        past = elsewhere[own] & ~from_hole[other]
-        steps = np.where(past, toward[own] - at, 1)[..., None].astype(np.float32)
-        velocity = vectors[own] / steps
-        put(past, there + velocity * np.float32(hole - at), velocity, _PAST_HOLE)
+        for chosen, weight in (
+            (through, _THROUGH),
+            (from_hole[own] & ~through, _TO_HOLE),
+            (elsewhere[own] & ~from_hole[other], _PAST_HOLE),
+        ):
+            rows, cols = np.nonzero(chosen)
+            if not rows.size:
+                continue
+            vector = received.vectors[own, rows, cols] * np.float32(0.25)
+            if chosen is through:
+                steps = (toward[other, rows, cols] - hole)[:, None].astype(np.float32)
+                velocity = (received.vectors[other, rows, cols] * np.float32(0.25) - vector) / steps
+                shift = vector
+            elif weight == _TO_HOLE:
+                velocity, shift = vector / np.float32(hole - at), vector
+            else:
+                velocity = vector / (toward[own, rows, cols] - at)[:, None].astype(np.float32)
+                shift = velocity * np.float32(hole - at)
+            start = (np.stack([cols, rows], axis=1) + np.float32(0.5)) * np.float32(_CELL) - corner
+            _put(total, shape, start + shift, velocity, weight)
+
+
+def _put(total: Array, shape: tuple[int, int], places: Array, velocity: Array, weight: float) -> None:
+    """Add `velocity` (n, 2) to the cells of `total` that `places` (n, 2), samples of the region, lie in."""
+    cells = np.floor(places / _CELL).astype(np.intp)
+    inside = ((cells >= 0) & (cells < (shape[1], shape[0]))).all(axis=1)
+    index = cells[inside, 1] * shape[1] + cells[inside, 0]
+    for axis in range(2):
+        total[:, axis] += np.bincount(index, velocity[inside, axis] * weight, len(total))
+    total[:, 2] += np.bincount(index, minlength=len(total)) * weight

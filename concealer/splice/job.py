@@ -37,6 +37,8 @@ class Job:
     is_reference: bool
     restart: bool
     """No later picture refers to any before it."""
+    is_disposable: bool = False
+    """No other picture is predicted from it."""
     sps: h264.Sps | hevc.Sps | None = None
     """Active sequence parameter set."""
     runs: list[Run] = field(default_factory=list)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import av
 import av.error
 
-from concealer.bitstream import hevc
 from concealer.bitstream.nal import Codec, NalUnit, join_annexb
 from concealer.decoder.buffers import Buffer, BufferHook
 from concealer.decoder.core import open_context
@@ -25,8 +24,6 @@ _MOST_BEHIND = 300
 """Access units that may wait for somebody to ask; more would only make the wait long when one does."""
 _PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
 """nal_unit_type of parameter sets."""
-
-
 _IDR = {"h264": (5,), "hevc": (19, 20)}
 """nal_unit_type of slices of IDR pictures."""
 
@@ -76,7 +73,7 @@ class Mirror:
             self._headers += [nal for past in self._behind for nal in past.nals if self._is_parameter_set(nal)]
             self._behind.clear()
             self._references.clear()
-        if sets or job.is_reference or not self._drops(job):
+        if sets or not job.is_disposable:
             self._behind.append(passed)
         if len(self._behind) > _MOST_BEHIND:
             self._catch_up()
@@ -143,10 +140,6 @@ class Mirror:
 
     def _is_idr(self, nal: NalUnit) -> bool:
         return self._type(nal) in _IDR[self._codec]
-
-    def _drops(self, job: Job) -> bool:
-        """Nothing is predicted from a picture that is no reference: in HEVC that is only said within its sub-layer."""
-        return self._codec == "h264" or (isinstance(job.sps, hevc.Sps) and job.sps.max_sub_layers == 1)
 
     def _decode(self, nals: Sequence[NalUnit]) -> Buffer | None:
         packet = av.Packet(join_annexb([*self._headers, *nals]))

@@ -96,7 +96,7 @@ class Splicer:
 
     def _received(self, picture: Settled, au: AccessUnit) -> list[SplicedUnit]:
         self._lost_headers.passed(au)
-        job = Job([*au.nals], au.order, au.is_reference, au.is_irap, au.sps)
+        job = Job([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps)
         if not (_is_damaged(picture, au) and _fits(picture, au)):
             return self._leave(_unit(picture, au.nals), job)
         if not au.coverage.reliable:
@@ -139,7 +139,7 @@ class Splicer:
         removed = [] if au is None else [slice_.nal for slice_ in au.slices]
         gone = {id(nal) for nal in removed}
         kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
-        job = Job([*kept, *[None] * len(ranges)], picture.order, is_reference, is_idr, header.sps)
+        job = Job([*kept, *[None] * len(ranges)], picture.order, is_reference, is_idr, sps=header.sps)
         job.runs = [Run(header, first, end, kind, repeat) for first, end in ranges]
         if not repeat:
             job.top, job.planes = _copied(picture, 0, picture.planes[0].shape[0])
