@@ -25,6 +25,7 @@ from concealer.decoder.extent import estimate_broken, known_damage, mark_junk
 from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
 from concealer.decoder.lookahead import MOST_AHEAD, REFERENCES, Key, LookAhead
+from concealer.decoder.lost_idr import lost_since_idr, placed_behind_idr
 from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
@@ -123,6 +124,7 @@ class ConcealingDecoder:
         self._shown: deque[Picture] = deque(maxlen=2)
         self._timeline = Timeline()
         self._leap = 0
+        self._greatest_order = 0
         self._history = History()
         self._taint_shadow: Shadow | None = None
         self._junk_shadow: Shadow | None = None
@@ -233,14 +235,21 @@ class ConcealingDecoder:
         au.order += self._leap
         missing = [replace(one, order=one.order + self._leap) for one in au.missing_before]
         place = self._timeline.behind_all(au.pts) if missing and au.codec == "h264" else None
-        # Without room in time for any: in a stream without timestamps they count what arrived.
-        if place is not None and place[0] != au.order and place[1]:
+        room = 0
+        if place is not None and place[0] != au.order:
             order, room, step = place
+            if room:
+                self._leap += order - au.order
+                au.order = order
+                # frame_num counts the reference pictures since the IDR picture, that one among them.
+                missing = missing[-max(1, min(room, au.frame_num or 1)) :]
+                missing = [replace(m, order=order - step * (len(missing) - i)) for i, m in enumerate(missing)]
+        if not room and (place is None or place[0] != au.order) and lost_since_idr(au, missing):
+            # Time says nothing, as in a stream without timestamps.
+            missing, order = placed_behind_idr(au, missing, self._greatest_order, self._timeline.step)
             self._leap += order - au.order
             au.order = order
-            # frame_num counts the reference pictures since the IDR picture, that one among them.
-            missing = missing[-max(1, min(room, au.frame_num or 1)) :]
-            missing = [replace(m, order=order - step * (len(missing) - i)) for i, m in enumerate(missing)]
+        self._greatest_order = max(self._greatest_order, au.order)
         au.missing_before = missing
 
     def _missing_picture(self, missing: MissingPicture, before: AccessUnit) -> list[DecodedPicture]:

@@ -53,10 +53,15 @@ class Timeline:
         if slope is None or pts is None or times != sorted(times):
             return None
         last, time = max(self._known.items())
-        orders = sorted(self._known)
-        step = min(b - a for a, b in zip(orders, orders[1:], strict=False))
+        step = self.step
         order = last + step * round((pts - time) / (slope * step))
         return (order, (order - last) // step - 1, step) if order > last else None
+
+    @property
+    def step(self) -> int:
+        """Least difference of order between two pictures, 2 if that is not known."""
+        orders = sorted(self._known)
+        return min((b - a for a, b in zip(orders, orders[1:], strict=False)), default=2)
 
     def _slope(self) -> float | None:
         """Time per step of order."""

@@ -55,7 +55,10 @@ def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Arr
         return from_rim, mean
     if not trust.any():
         # Nothing was received to try motion on: it must make the references agree far better than standing still does.
-        prior = np.log([1.0 if c.flow is None else UNTRIED_MOTION * c.reach**REACH_POWER for c in candidates])
+        # Motion that was rehearsed on the picture before has shown how it fares on one it was not found in.
+        untried = [1.0 if c.flow is None or c.rehearsed else UNTRIED_MOTION for c in candidates]
+        prior = np.log([one if c.flow is None else one * c.reach**REACH_POWER
+                        for one, c in zip(untried, candidates, strict=True)])  # fmt: skip
         return np.log(np.stack(doubts) + floor) + prior.astype(np.float32)[:, None, None], mean
     # Blurred like the disagreement it is compared with.
     near = np.maximum(cv2.blur(trust, (5, 5)), 1e-3)

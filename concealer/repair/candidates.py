@@ -34,6 +34,8 @@ class Candidate:
     doubt: Array | None = None
     """(h, w) float32 on the error grid of the window: how far two references disagree about this candidate, as
     mean absolute luma difference; known inside the hole too. None if there is only one reference."""
+    rehearsed: bool = False
+    """`doubt` is of a picture that its motion was not found in."""
 
 
 def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:
@@ -116,11 +118,17 @@ def _doubt_steady(site: Site, last: Layer, older: Layer, flow: Array | None) -> 
 
 
 def from_past(
-    site: Site, last: Layer, older: Layer | None, light: bool, ahead: Sequence[tuple[str, Array]] = ()
+    site: Site,
+    last: Layer,
+    older: Layer | None,
+    light: bool,
+    ahead: Sequence[tuple[str, Array]] = (),
+    oldest: Layer | None = None,
 ) -> list[Candidate]:
     """Candidates from the last one or two pictures before the damaged one.
 
-    ahead: names and flows to `last`, of the whole region, that later pictures suggest.
+    ahead: names and flows to `last`, of the whole region, that later pictures suggest. oldest: the picture before
+    `older`; where nothing was received, it tells how well motion carried on would have foretold `last`.
     """
     # Nothing received to see motion on (whole picture lost), or no time to look.
     look = site.flow_trusted and not (light and older is not None)
@@ -150,7 +158,21 @@ def from_past(
             candidate.doubt = _doubt_steady(site, last, older, flow)
         return candidate
 
-    return each(paint, wanted)
+    candidates = each(paint, wanted)
+    if predicted is not None and older is not None and oldest is not None and not site.flow_trusted:
+        carried = next(c for c in candidates if c.name == "extrap")
+        carried.doubt = _rehearsed(site, last, older, oldest)
+        carried.rehearsed = True
+    return candidates
+
+
+def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
+    """How far `last` is from what the two pictures before it, motion carried on, would have made of it."""
+    back = motion.dense_flow(older.gray, oldest.gray, site.scale)
+    flow = motion.extrapolate(back, _ratio(last.order - older.order, older.order - oldest.order), site.scale)
+    made = motion.sample(older.gray, flow, site.scale)
+    difference = cv2.absdiff(made, last.gray)[site.flow_window]
+    return disagreement(difference, site.step // site.scale)
 
 
 def _carried_on(site: Site, last: Layer, older: Layer) -> Array:

@@ -219,9 +219,10 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
         return from_both(site, site.layer(past[0]), site.layer(future[0]), light)
     near = past or future
     last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
+    oldest = site.layer(near[2]) if len(near) > 2 and not site.flow_trusted and not light else None
     if outlook is None or light or future:
-        return from_past(site, last, older, light)
-    candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook))
+        return from_past(site, last, older, light, oldest=oldest)
+    candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook), oldest)
     doubt_what_next_refutes(site, candidates)
     return candidates
 
