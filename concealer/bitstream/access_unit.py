@@ -41,6 +41,8 @@ class MissingPicture:
     frame_num: int | None = None
     """H.264 only."""
     is_reference: bool = True
+    is_idr: bool = False
+    """H.264 only: frame_num and POC count from it."""
     references: tuple[int, ...] = ()
     """HEVC only: POCs of the pictures that must stay in the decoded picture buffer over this one."""
 

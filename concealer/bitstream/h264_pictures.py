@@ -197,7 +197,7 @@ class H264Assembler(PictureAssembler):
             leading = 0
         base = 0 if any(h.has_mmco5 for h in pictures) else au.poc
         au.order = self._order.place(base, restart, leading)
-        au.missing_before = [MissingPicture("h264", p, self._order.of(p), n) for n, p in lost]
+        au.missing_before = [MissingPicture("h264", p, self._order.of(p), n, is_idr=restart and not n) for n, p in lost]
         if first.pps.num_slice_groups > 1:
             au.coverage = Coverage.intact(au.rows, au.cols, reliable=False)
             return

@@ -32,6 +32,16 @@ def h264_lost_picture_header(like: h264.SliceHeader, frame_num: int, poc: int, i
     return h
 
 
+def h264_lost_idr_header(like: h264.SliceHeader) -> h264.SliceHeader:
+    """Header of an IDR picture, for writers of intra slices; `like`: as for other pictures, of one before."""
+    h = h264_lost_picture_header(like, 0, 0, True)
+    h.slice_type = h264.I
+    h.nal_unit_type, h.nal_ref_idc = h264.NAL_IDR, 3
+    h.idr_pic_id = (like.idr_pic_id + 1) % 2 if like.is_idr else 1
+    h.no_output_of_prior_pics = h.long_term_reference = False
+    return h
+
+
 def hevc_lost_picture_reference(poc: int, references: Collection[int]) -> int | None:
     """POC of the one reference that `hevc_lost_picture_header` uses; None if there is none."""
     kept = _by_distance(poc, references)

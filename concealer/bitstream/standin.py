@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 import random
 
+import numpy as np
+
 from . import h264, hevc
 from .access_unit import AccessUnit, MissingPicture
 from .bits import BitReader, BitWriter
+from .h264_coded_standin import coded_header
 from .h264_inter_standin import h264_inter_standin
+from .h264_intra_standin import h264_intra_standin
 from .hevc_inter_standin import coding_order, hevc_inter_standin
-from .lost_picture_header import h264_lost_picture_header, hevc_lost_picture_header
+from .lost_picture_header import h264_lost_idr_header, h264_lost_picture_header, hevc_lost_picture_header
 from .nal import NalUnit, escape, unescape
 from .standin_error import UnsupportedStandInError
 
@@ -62,7 +66,7 @@ def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[
 
     `previous`: the access unit before in decoding order (or its stand-in's predecessor); its parameter sets are taken
     over. The stand-in is a P picture of skipped blocks: an exact copy of the latest (H.264) or nearest (HEVC) reference
-    picture. None where the stream's tools forbid it.
+    picture. None where the stream's tools forbid it. See `lost_idr_standin` for H.264 IDR pictures.
     """
     header = next((piece.header for piece in previous.slices if piece.header is not None), None)
     try:
@@ -78,6 +82,28 @@ def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[
     except UnsupportedStandInError as error:
         log.debug("lost picture: %s", error)
     return None
+
+
+def lost_idr_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalUnit] | None:
+    """A grey IDR picture for a lost H.264 one, or None where none can be written; `previous` as for other pictures.
+
+    Without it a decoder would go on counting where the stream has begun anew, and show what follows in a wrong order or
+    not at all.
+    """
+    header = next((piece.header for piece in previous.slices if isinstance(piece.header, h264.SliceHeader)), None)
+    if header is None or not missing.is_idr:
+        return None
+    sps = header.sps
+    count = sps.width_mbs * sps.height_mbs
+    try:
+        own = coded_header(h264_lost_idr_header(header), 0, count, h264.I, header.pps.pic_init_qp)
+        blocks = [np.full((count, 16, 16), 1 << sps.bit_depth_luma - 1, np.int32)]
+        if sps.chroma_array_type:
+            blocks += [np.full((count, 8, 8), 1 << sps.bit_depth_chroma - 1, np.int32)] * 2
+        return [h264_intra_standin(own, 0, count, blocks)]
+    except UnsupportedStandInError as error:
+        log.debug("lost IDR picture: %s", error)
+        return None
 
 
 def junk_tail(nal: NalUnit, damaged_at: int, seed: int) -> NalUnit:

@@ -23,11 +23,11 @@ import numpy as np
 
 from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.nal import Codec, join_annexb
-from concealer.bitstream.standin import lost_picture_standin
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import Decoded, DecoderCore
 from concealer.decoder.extent import known_damage, mark_slices
+from concealer.decoder.lost_pictures import decode_stand_in
 from concealer.decoder.motion_store import Field, open_store
 from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.received_motion import open_reader
@@ -195,9 +195,10 @@ class Scout:
             return
         self._decoded.append(au)
         for missing in () if late else au.missing_before:
-            stand_in = None if self._previous is None else lost_picture_standin(self._previous, missing)
-            if stand_in:
-                self._keep(missing, missing.order, self._core.decode(join_annexb(stand_in), 0))
+            latest = self._references[-1][1] if self._references else None
+            stand_in = decode_stand_in(self._core, self._previous, missing, latest, 0)
+            if stand_in is not None:
+                self._keep(missing, missing.order, stand_in[1])
         prepared = prepare(au)
         if not prepared.slices:
             return

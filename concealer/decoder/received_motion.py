@@ -113,6 +113,8 @@ class _H264Reader:
             self._remember(au.frame_num, au.order)
 
     def stood_in(self, missing: MissingPicture) -> None:
+        if missing.is_idr:
+            self._orders.clear()
         self._remember(missing.frame_num, missing.order)
 
     def _remember(self, frame_num: int | None, order: int) -> None:

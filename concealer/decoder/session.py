@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from concealer.bitstream.access_unit import AccessUnit, MissingPicture
 from concealer.bitstream.nal import Codec, NalUnit, join_annexb, parse_extradata
-from concealer.bitstream.standin import lost_picture_standin
 from concealer.bitstream.stream import StreamParser
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.buffers import Buffer
@@ -25,7 +24,7 @@ from concealer.decoder.extent import estimate_broken, known_damage, mark_junk
 from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
 from concealer.decoder.lookahead import MOST_AHEAD, REFERENCES, Key, LookAhead
-from concealer.decoder.lost_idr import lost_since_idr, placed_behind_idr
+from concealer.decoder.lost_pictures import decode_stand_in, lost_since_idr, placed_behind_idr
 from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
@@ -244,6 +243,7 @@ class ConcealingDecoder:
                 # frame_num counts the reference pictures since the IDR picture, that one among them.
                 missing = missing[-max(1, min(room, au.frame_num or 1)) :]
                 missing = [replace(m, order=order - step * (len(missing) - i)) for i, m in enumerate(missing)]
+                missing = [replace(m, is_idr=not m.frame_num) for m in missing]
         if not room and (place is None or place[0] != au.order) and lost_since_idr(au, missing):
             # Time says nothing, as in a stream without timestamps.
             missing, order = placed_behind_idr(au, missing, self._greatest_order, self._timeline.step)
@@ -261,14 +261,14 @@ class ConcealingDecoder:
         else:
             record = self._record(missing.order, self._timeline.estimate(missing.order), None, "P")
             record.synthesised = record.place_guessed = True
-        stand_in = None if self._previous is None else lost_picture_standin(self._previous, missing)
-        if not stand_in:
+        latest = self._recent[-1][1] if self._recent else None
+        stand_in = decode_stand_in(self._core, self._previous, missing, latest, record.index)
+        if stand_in is None:
             record.damage = _all_lost(*self._last_size())
             self._outputs.absent(record)
             self._tell(record, missing=missing)
             return []
-        payload = join_annexb(stand_in)
-        decoded = self._core.decode(payload, record.index)
+        payload, decoded = stand_in
         self._settle(record, decoded, payload, (key, before))
         self._tell(record, decoded.buffer, missing=missing)
         return [picture for frame in decoded.frames for picture in self._outputs.put(frame)]

@@ -6,7 +6,11 @@ from typing import Protocol
 
 from concealer.bitstream import h264, hevc
 from concealer.bitstream.access_unit import AccessUnit, MissingPicture, SliceHeader
-from concealer.bitstream.lost_picture_header import h264_lost_picture_header, hevc_lost_picture_header
+from concealer.bitstream.lost_picture_header import (
+    h264_lost_idr_header,
+    h264_lost_picture_header,
+    hevc_lost_picture_header,
+)
 from concealer.bitstream.standin_error import UnsupportedStandInError
 
 
@@ -43,14 +47,12 @@ class H264LostHeaders:
         like = self._last
         if like is None or missing.frame_num is None:
             raise UnsupportedStandInError("a lost picture with nothing before it")
-        header = h264_lost_picture_header(like, missing.frame_num, missing.poc, missing.is_reference)
         expected = None if self._frame_num is None else (self._frame_num + 1) % (1 << like.sps.log2_max_frame_num)
-        if missing.frame_num == 0 and expected != 0:
-            header.slice_type = h264.I
-            header.nal_unit_type, header.nal_ref_idc = h264.NAL_IDR, 3
-            header.idr_pic_id = (like.idr_pic_id + 1) % 2 if like.is_idr else 1
-            header.no_output_of_prior_pics = header.long_term_reference = False
-        self._remember(header, missing.order, missing.poc)
+        if missing.is_idr or (missing.frame_num == 0 and expected != 0):
+            header = h264_lost_idr_header(like)
+        else:
+            header = h264_lost_picture_header(like, missing.frame_num, missing.poc, missing.is_reference)
+        self._remember(header, missing.order, 0 if header.is_idr else missing.poc)
         return header
 
     def other(self, order: int) -> h264.SliceHeader | None:
