@@ -60,6 +60,17 @@ def inter_header(au: AccessUnit) -> hevc.SliceHeader | None:
     return next((h for h in headers if isinstance(h, hevc.SliceHeader) and h.slice_type != hevc.I), None)
 
 
+def follows_its_reference(au: AccessUnit) -> bool:
+    """Whether a HEVC P picture's first reference is shown right before it.
+
+    Over that distance motion measured afterwards is close enough to the vectors that were sent to be worth its time:
+    +0.6 dB over motion predicted before decoding on the mean of eleven clips without B-pictures. With B-pictures the
+    references of P-pictures lie two to four pictures back, both gain alike, and single clips lose 0.7 dB by measuring.
+    """
+    header = inter_header(au)
+    return header is not None and header.slice_type == hevc.P and hevc.first_reference(header, 0) == -1
+
+
 def first_references(key: AccessUnit | MissingPicture, previous: AccessUnit | None) -> list[int]:
     """Output orders of reference 0 of each list that a HEVC picture's stand-ins use; empty where it can't be told."""
     if isinstance(key, MissingPicture):

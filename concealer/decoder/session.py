@@ -25,6 +25,7 @@ from concealer.decoder.frames import copy_frame, frame_picture
 from concealer.decoder.libav import HookUnavailableError
 from concealer.decoder.lookahead import MOST_AHEAD, REFERENCES, Key, LookAhead
 from concealer.decoder.lost_pictures import decode_stand_in, lost_since_idr, placed_behind_idr
+from concealer.decoder.lost_slices import follows_its_reference
 from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
@@ -79,9 +80,10 @@ class ConcealingDecoder:
         codec: "h264" or "hevc".
         extradata: the container's avcC/hvcC box or Annex B headers, if it has any.
         repair: paints holes; None only analyses.
-        motion: predicts how the blocks of lost HEVC slices moved; None takes them for still.
+        motion: predicts how the blocks of lost HEVC slices moved; None takes them for still, or leaves it to `measure`.
         measure: tells how repaired HEVC blocks moved, so that pictures which inherit their vectors inherit good ones;
-            where that can be told to the decoder, `motion` is not needed. None leaves what the stand-ins hold.
+            where that can be told to the decoder, `motion` only serves pictures whose reference is not the one before
+            them. None leaves what the stand-ins hold.
         stand_ins: put written slices in place of lost HEVC ones; False leaves their blocks undecoded, for comparison.
         container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
         threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
@@ -110,8 +112,6 @@ class ConcealingDecoder:
         self._core = _open_core(codec, threads, hook)
         self._measure = measure
         self._store = open_store(self._core) if isinstance(self._core, DecoderCore) and stand_ins else None
-        if measure is not None and self._store is not None:
-            self._motion = None
         self._lookahead = LookAhead(
             codec,
             lookahead if self.hooked and repair is not None else 0,
@@ -194,7 +194,9 @@ class ConcealingDecoder:
             self._history.restart()
         if au.is_irap:
             self._scene += 1
-        motion = None if self._motion is None else partial(self._predict, self._motion, au.order)
+        motion = None
+        if self._motion is not None and not self._measures(au):
+            motion = partial(self._predict, self._motion, au.order)
         prepared = prepare(au, motion, self._stand_ins)
         if not prepared.slices:
             order = self._timeline.order_at(au.pts)
@@ -334,7 +336,7 @@ class ConcealingDecoder:
         hole = damage.hole if holed else None
         teach = partial(
             teach_vectors,
-            self._measure,
+            self._measure if au is None or self._measures(au) else None,
             self._store,
             picture,
             buffer,
@@ -353,6 +355,12 @@ class ConcealingDecoder:
         if self._track_taint:  # which is told with the picture
             self._finish()
         self._recent.append((picture, buffer))
+
+    def _measures(self, au: AccessUnit) -> bool:
+        """Whether the motion of the lost blocks of `au` is measured once they are repaired, instead of predicted."""
+        if self._measure is None or self._store is None:
+            return False
+        return self._motion is None or not au.is_reference or follows_its_reference(au)
 
     def _finish(self) -> None:
         """What the picture before leaves to do before the next one is decoded; it need not wait for that itself."""

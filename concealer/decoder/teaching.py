@@ -43,6 +43,8 @@ def teach_vectors(
     field = store.field(buffer, sps) if store is not None and isinstance(sps, Sps) else None
     if field is None or hole is None or measure is None:
         return field
+    if isinstance(key, AccessUnit) and not key.is_reference:
+        return field  # nothing inherits vectors from it
     assert isinstance(sps, Sps)
     if isinstance(key, MissingPicture) and not key.references:
         # What refers to nothing before it was an intra picture: from those no vectors are inherited.

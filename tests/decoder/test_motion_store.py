@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from concealer.bitstream.hevc_sets import Sps
 from concealer.decoder.core import DecoderCore
 from concealer.decoder.motion_store import MotionStore, received_vectors, write_vectors
+from concealer.decoder.session import ConcealingDecoder
 from concealer.picture import Picture
-from concealer.repair import measured_motion
+from concealer.repair import Repairer, measured_motion, predicted_motion
 from tests.bitstream.splicing import parse
+from tests.decoder.streams import access_units, drop_slices, stream
 from tests.media import clip, encode_bytes
 
 
@@ -56,3 +61,30 @@ def test_measured_motion_is_that_of_a_shifted_picture() -> None:
     assert vectors is not None
     assert not vectors[~hole].any()
     assert np.abs(vectors[hole] - np.array([-20, 12])).max() <= 1
+
+
+@pytest.mark.parametrize("bframes", [0, 3])
+def test_motion_is_measured_right_behind_a_reference_and_predicted_farther_away(bframes: int) -> None:
+    """And neither for pictures that nothing inherits vectors from."""
+    data = stream("hevc", bframes)
+    units = access_units(data, "hevc")
+    damaged = drop_slices(units, lambda unit, piece: unit > 2 and piece == 1)
+    measured: set[tuple[str, int]] = set()
+    predicted: set[int] = set()
+
+    def measure(picture: Picture, *rest: Any) -> Any:
+        measured.add((picture.kind, picture.order - rest[1].order))
+        return measured_motion(picture, *rest)
+
+    def motion(order: int, toward: int, *rest: Any) -> Any:
+        predicted.add(order - toward)
+        return predicted_motion(order, toward, *rest)
+
+    decoder = ConcealingDecoder("hevc", repair=Repairer(), measure=measure, motion=motion, container_framed=True)
+    for payload in damaged.payloads:
+        decoder.decode(payload)
+    decoder.flush()
+    decoder.close()
+    assert measured <= {("P", 1)}
+    assert bool(measured) == (not bframes)
+    assert bool(predicted) == bool(bframes)
