@@ -62,8 +62,8 @@ def decode_stand_in(
 ) -> tuple[bytes, Decoded] | None:
     """(payload, decoded) of what stands for a lost picture; None if nothing can.
 
-    previous: the access unit before it. latest: the reference picture decoded last; its samples are what an IDR picture
-    shows, as all others show a reference.
+    previous: the access unit before it. latest: the picture decoded last; its samples are what an IDR picture shows, as
+    all others show a reference.
     """
     if previous is None:
         return None
