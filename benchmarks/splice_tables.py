@@ -47,13 +47,15 @@ def splice_tables(rows: Sequence[Row]) -> list[str]:
         lines = [
             [
                 f"{row['clip']} {row['width']}x{row['height']}, {combination_title(row['codec'], row['structure'])}",
+                str(row["lookahead"]),
                 str(row["length"]),
                 number(row["seconds"], 1),
                 number(row["real_time"]),
             ]
             for row in fast
         ]
-        tables += ["### Speed", markdown(["stream", "pictures", "seconds", "times real time at 30 a second"], lines)]
+        head = ["stream", "look-ahead", "pictures", "seconds", "times real time at 30 a second"]
+        tables += ["### Speed", markdown(head, lines)]
     return tables
 
 
@@ -94,6 +96,7 @@ def splice_verdicts(rows: Sequence[Row]) -> Iterator[tuple[str, str, bool]]:
         yield "splice: received NAL units that leave as they came: all", f"{kept} of {received}", kept == received
     for row in select(rows, measure="speed", codec="h264"):
         target = (
-            f"splice, {row['height']}p {CODEC_NAMES[row['codec']]} {row['structure']}: {_REAL_TIME:g} times real time"
+            f"splice, {row['height']}p {CODEC_NAMES[row['codec']]} {row['structure']}, "
+            f"look-ahead {row['lookahead']}: {_REAL_TIME:g} times real time"
         )
         yield target, f"{row['real_time']:.2f}", row["real_time"] >= _REAL_TIME

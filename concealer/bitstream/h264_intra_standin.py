@@ -41,7 +41,20 @@ def h264_intra_standin(
     span = Span(first, end, header.sps.width_mbs)
     qp = header.pps.pic_init_qp + header.slice_qp_delta
     quantiser = Quantiser(header.sps, header.pps, qp, True, rounding)
-    modes, residual = _predicted(span, blocks, quantiser, header.sps)
+    return _coded(header, span, *_predicted(span, blocks, quantiser, header.sps))
+
+
+def h264_grey_standin(header: h264.SliceHeader, first: int, end: int) -> NalUnit:
+    """An I slice that shows grey: prediction from nothing, and from what shows it already. `header`: as before."""
+    count = end - first
+    colours = 2 if header.sps.chroma_array_type else 0
+    shapes = (count, 16, 16), (count, colours, 4), (count, colours, 4, 15), (count, 16)
+    residual = Residual(*(np.zeros(shape, np.int32) for shape in shapes))
+    return _coded(header, Span(first, end, header.sps.width_mbs), [_DC] * count, residual)
+
+
+def _coded(header: h264.SliceHeader, span: Span, modes: Sequence[int], residual: Residual) -> NalUnit:
+    qp = header.pps.pic_init_qp + header.slice_qp_delta
     w = write_slice_header(header)
     if not header.pps.cabac:
         w.bits(_bits(modes, residual, span))

@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 import random
 
-import numpy as np
-
 from . import h264, hevc
 from .access_unit import AccessUnit, MissingPicture
 from .bits import BitReader, BitWriter
 from .h264_coded_standin import coded_header
 from .h264_inter_standin import h264_inter_standin
-from .h264_intra_standin import h264_intra_standin
+from .h264_intra_standin import h264_grey_standin
 from .hevc_inter_standin import coding_order, hevc_inter_standin
 from .lost_picture_header import h264_lost_idr_header, h264_lost_picture_header, hevc_lost_picture_header
 from .nal import NalUnit, escape, unescape
@@ -97,10 +95,7 @@ def lost_idr_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalU
     count = sps.width_mbs * sps.height_mbs
     try:
         own = coded_header(h264_lost_idr_header(header), 0, count, h264.I, header.pps.pic_init_qp)
-        blocks = [np.full((count, 16, 16), 1 << sps.bit_depth_luma - 1, np.int32)]
-        if sps.chroma_array_type:
-            blocks += [np.full((count, 8, 8), 1 << sps.bit_depth_chroma - 1, np.int32)] * 2
-        return [h264_intra_standin(own, 0, count, blocks)]
+        return [h264_grey_standin(own, 0, count)]
     except UnsupportedStandInError as error:
         log.debug("lost IDR picture: %s", error)
         return None

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _IDLE = 300
 """Access units without a hole after which the scout stops at the latest."""
+_WORTH_KEEPING = 16
+"""As many it goes on for however short the way from the last IDR picture is: opening a decoder has its cost."""
 MOST_AHEAD = 32
 """Longest look-ahead."""
 REFERENCES = 5
@@ -128,7 +130,7 @@ class LookAhead:
         else:
             self._task = self._beside.submit(self._scout.keep_step, key, au, buffer, vectors)
         self._quiet += 1
-        if self._quiet > (min(_IDLE, len(history)) if history.complete else _IDLE):
+        if self._quiet > (min(_IDLE, max(_WORTH_KEEPING, len(history))) if history.complete else _IDLE):
             self._stop()
 
     def close(self) -> None:

@@ -14,11 +14,18 @@ from concealer.bitstream.standin import lost_idr_standin, lost_picture_standin
 from concealer.decoder.buffers import Buffer
 from concealer.decoder.core import Decoded, DecoderCore, PlainCore
 
+_LIKELIER = 3
+"""Lost pictures fewer that a lost IDR picture must explain it with where frame_num goes round without one."""
 
-def lost_since_idr(au: AccessUnit, missing: Sequence[MissingPicture]) -> bool:
+
+def lost_since_idr(au: AccessUnit, missing: Sequence[MissingPicture], goes_round: bool) -> bool:
     """Whether an IDR picture and what followed it explain better than `missing`, the gap in frame_num before `au`, why
-    `au` counts as it does: with fewer lost pictures. frame_num starts anew there (7.4.3)."""
-    return au.frame_num is not None and 0 < au.frame_num < len(missing)
+    `au` counts as it does: with fewer lost pictures. frame_num starts anew there (7.4.3).
+
+    goes_round: in this stream it was seen to come to 0 without an IDR picture.
+    """
+    margin = _LIKELIER if goes_round else 0
+    return au.frame_num is not None and 0 < au.frame_num < len(missing) - margin
 
 
 def placed_behind_idr(
@@ -55,8 +62,8 @@ def decode_stand_in(
 ) -> tuple[bytes, Decoded] | None:
     """(payload, decoded) of what stands for a lost picture; None if nothing can.
 
-    previous: the access unit before it. latest: the reference picture decoded last; its samples are what an IDR picture
-    shows, as all others show a reference.
+    previous: the access unit before it. latest: the picture decoded last; its samples are what an IDR picture shows, as
+    all others show a reference.
     """
     if previous is None:
         return None

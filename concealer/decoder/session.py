@@ -124,6 +124,7 @@ class ConcealingDecoder:
         self._timeline = Timeline()
         self._leap = 0
         self._greatest_order = 0
+        self._goes_round = False
         self._history = History()
         self._taint_shadow: Shadow | None = None
         self._junk_shadow: Shadow | None = None
@@ -246,11 +247,12 @@ class ConcealingDecoder:
                 missing = missing[-max(1, min(room, au.frame_num or 1)) :]
                 missing = [replace(m, order=order - step * (len(missing) - i)) for i, m in enumerate(missing)]
                 missing = [replace(m, is_idr=not m.frame_num) for m in missing]
-        if not room and (place is None or place[0] != au.order) and lost_since_idr(au, missing):
+        if not room and (place is None or place[0] != au.order) and lost_since_idr(au, missing, self._goes_round):
             # Time says nothing, as in a stream without timestamps.
             missing, order = placed_behind_idr(au, missing, self._greatest_order, self._timeline.step)
             self._leap += order - au.order
             au.order = order
+        self._goes_round |= au.frame_num == 0 and not au.is_idr and not missing
         self._greatest_order = max(self._greatest_order, au.order)
         au.missing_before = missing
 

@@ -32,6 +32,7 @@ SPEED: Row = {
     "width": 1280,
     "height": 720,
     "length": 900,
+    "lookahead": 2,
     "seconds": 12.0,
     "real_time": 2.5,
 }
@@ -42,7 +43,7 @@ def test_means_differences_and_growth() -> None:
     text = "\n".join(splice_tables(rows))
     assert "| foreman | 30.00 | 35.00 | 35.00 | +0.00 | +21.0% | +10.0% |" in text
     assert "| city | 30.00 | 35.00 | 34.80 | -0.20 |" in text
-    assert "**-0.10**" in text and "| 900 | 12.0 | 2.50 |" in text
+    assert "**-0.10**" in text and "| 2 | 900 | 12.0 | 2.50 |" in text
 
 
 def test_refused_streams_are_named_and_not_counted() -> None:

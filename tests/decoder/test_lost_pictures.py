@@ -22,6 +22,13 @@ def access_units(bframes: int, gop: int) -> list[AccessUnit]:
     return parse(encode_bytes(clip(PICTURES, 176, 144), "h264", slices=2, bframes=bframes, gop=gop), "h264")
 
 
+@cache
+def without_idr() -> list[AccessUnit]:
+    """frame_num goes round every 16 pictures, and no IDR picture follows the first."""
+    extra: dict[str, str | int] = {"intra-refresh": 1}
+    return parse(encode_bytes(clip(40, 176, 144), "h264", slices=2, gop=8, extra=extra), "h264")
+
+
 def decode(units: list[AccessUnit], lost: set[int]) -> list[DecodedPicture]:
     """pts: numbers of the payloads that arrived, as for a stream that has no times."""
     decoder = ConcealingDecoder("h264", repair=Repairer(), container_framed=True)
@@ -57,3 +64,11 @@ def test_other_gaps_are_counted_as_they_are() -> None:
     pictures = decode(units, {6, 7, 8})
     assert len(pictures) == PICTURES
     assert [place for place, picture in enumerate(pictures) if picture.damage.hole.all()] == [6, 7, 8]
+
+
+def test_gap_where_counting_goes_round_by_itself() -> None:
+    units = without_idr()
+    assert [unit.frame_num for unit in units[14:18]] == [14, 15, 0, 1] and not any(unit.is_idr for unit in units[1:])
+    pictures = decode(units, {30, 31, 32})
+    assert len(pictures) == len(units)
+    assert [place for place, picture in enumerate(pictures) if picture.damage.hole.all()] == [30, 31, 32]
