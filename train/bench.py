@@ -29,7 +29,8 @@ from train.data.shards import read_shards
 from train.iterative import SG_GAN, STEPS, YEH, overlay, poisson_blend
 from train.recipes import CODEC_MASKS
 from train.sheet import write_sheet
-from train.systems import Grouped, Iterative, OnePass, Structure, System, load, load_structure, visible
+from train.structure import Structure, load, load_structure, visible
+from train.systems import Grouped, Iterative, OnePass, System
 
 log = logging.getLogger("train.evaluate")
 
@@ -293,13 +294,15 @@ class Bench:
             batch = self.clips.take(self.clips.clips[number][:length])
             masks = self._masks(maker, length, number)
             damaged = damage(batch.images, masks)
-            maps = self.structure.maps(damaged, masks)
+            maps = self.structure.sequence_maps(damaged, masks)
             generated = system.generate_sequence(damaged, masks, maps)
             repaired = overlay(generated, damaged, masks).clamp(-1, 1)
             values["squared error"] += float(((repaired - batch.images).square() * masks).sum())
             values["samples"] += float(masks.sum()) * 3
             planes = masks[:, 0].cpu().numpy() > 0.5
-            flicker.append(measures.temporal_error(to_bytes(repaired), to_bytes(batch.images), planes))
+            flicker.append(
+                measures.temporal_error(measures.to_bytes(repaired), measures.to_bytes(batch.images), planes)
+            )
             found = self.structure.landmarks(repaired, masks * 0, refine=False)
             errors.append(semantic_map.relative_error(found.cpu().numpy(), batch.landmarks.numpy()).mean())
             distances.append(_mean(measures.ssim(repaired, batch.images, masks)))
@@ -402,16 +405,10 @@ def slug(text: str) -> str:
 def navier_stokes(damaged: Tensor, masks: Tensor) -> Tensor:
     """OpenCV's Navier-Stokes inpainting, the baseline that needs no training."""
     pictures = []
-    for image, mask in zip(to_bytes(damaged), masks[:, 0].cpu().numpy(), strict=True):
+    for image, mask in zip(measures.to_bytes(damaged), masks[:, 0].cpu().numpy(), strict=True):
         filled = cv2.inpaint(image, (mask > 0.5).astype(np.uint8), 3, cv2.INPAINT_NS)
         pictures.append(torch.from_numpy(filled.transpose(2, 0, 1).copy()).float() / 127.5 - 1)
     return torch.stack(pictures).to(damaged.device)
-
-
-def to_bytes(images: Tensor) -> np.ndarray:
-    """(N, S, S, 3) uint8 of pictures in [-1, 1]."""
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().cpu().numpy().astype(np.uint8)
-    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
 
 
 def _errors(found: Tensor, true: Tensor) -> dict[str, float]:

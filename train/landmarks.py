@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from concealer.networks import semantic_map
 from concealer.networks.landmark_detector import LandmarkDetector
@@ -17,6 +17,7 @@ from train.data.masks import MASKS, freehand
 from train.data.pseudo import draw_motion, move_landmarks, move_pictures
 from train.recipe_types import Spec
 from train.run import Part, Trainer
+from train.take_over import take_over
 
 DROPPED = 0.7
 """Share of keypoints dropped while the refiner trains (Lahiri et al. 2020, section 4.2)."""
@@ -27,11 +28,23 @@ _JITTER = 0.01
 class DetectorTrainer(Trainer):
     """Landmarks from moved, re-lit and, half of them, damaged stills and clips; mean absolute error."""
 
-    def __init__(self, spec: Spec, faces: list[Faces], held_out: Faces, batch: int, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        faces: list[Faces],
+        held_out: Faces,
+        batch: int,
+        rate: float,
+        seed: int,
+        start: nn.Module | None = None,
+    ) -> None:
+        """`start`: a detector of a lower resolution to start from."""
         torch.manual_seed(seed)
         self.faces, self.held_out, self.batch, self.seed = faces, held_out, batch, seed
         self.device = held_out.device
         self.detector = cast(LandmarkDetector, build(*spec).to(self.device))
+        if start is not None:
+            take_over(self.detector, start)
         self.parts = {"detector": Part(self.detector, spec[1])}
         self.optimizers = {"detector": torch.optim.Adam(self.detector.parameters(), rate)}
 

@@ -20,7 +20,7 @@ from train.data.synthetic import synthetic_faces
 from train.evaluate import GROUPS
 from train.recipes import CODEC_MASKS, RECIPES, Context, smoke
 from train.run import train
-from train.systems import draw_maps, visible
+from train.structure import draw_maps, visible
 from train.tables import write_papers
 
 MASKS = ("central", "codec")
