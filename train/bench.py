@@ -347,6 +347,8 @@ class Bench:
     def _measure_landmarks(self, searches: bool) -> None:
         if not searches:
             self._cell("landmarks", "landmarks", len(self.stills), self._landmarks)
+            pictures = sum(min(_CLIP_PICTURES, len(clip)) for clip in self.clips.clips)
+            self._cell("landmarks-video", "landmarks", pictures, self._landmarks_video)
 
     def _landmarks(self) -> dict[str, Any]:
         """Relative localization error with half of the picture missing, by what finds the landmarks."""
@@ -378,6 +380,24 @@ class Bench:
             found["detector and refiner"][seen], true[seen]
         )
         return values
+
+    def _landmarks_video(self) -> dict[str, Any]:
+        """Talking heads with a rectangle missing in every picture: each picture alone, and with the one before."""
+        found: dict[str, list[tuple[float, float, float]]] = {}
+        for number, places in enumerate(self.clips.clips):
+            batch = self.clips.take(places[:_CLIP_PICTURES])
+            masks = self._masks(random_rectangle, len(batch.images), number)
+            damaged = damage(batch.images, masks)
+            true = batch.landmarks.numpy()
+            hidden = visible(batch.landmarks, masks.cpu()).numpy() < 0.5
+            alone = self.structure.landmarks(damaged, masks)
+            settled = self.structure.sequence_landmarks(damaged, masks)
+            for name, points in (("each picture alone", alone), ("with the picture before", settled)):
+                error = semantic_map.relative_error(points.cpu().numpy(), true)
+                jitter = semantic_map.relative_error(np.diff(points.cpu().numpy(), axis=0) + true[:-1], true[1:])
+                found.setdefault(name, []).append((error.mean(), error[hidden].mean(), jitter.mean()))
+        names = ("RLE", "RLE hidden", "jitter")
+        return {name: dict(zip(names, np.mean(rows, 0).round(4).tolist(), strict=True)) for name, rows in found.items()}
 
     def _measure_sheets(self, searches: bool) -> None:
         """Contact sheets: original, damaged, then a row for each system. Those that search have one of their own."""

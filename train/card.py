@@ -14,6 +14,8 @@ from train.bench import SYSTEMS, slug
 from train.data.shards import licences
 
 LANDMARKS = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
+_SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
+"""Begin the recipes that draw on clips; the prior with structure does through the landmarks it is given."""
 
 
 def main() -> int:
@@ -36,7 +38,7 @@ def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     """Markdown: what it is, data and licences, training, measures, limits. Raises ValueError or OSError."""
     title, parts = SYSTEMS.get(key, (f"landmark {key}", (LANDMARKS.get(key, ""),)))
     lines = [f"# {title}, {size} px faces", ""]
-    lines += ["## Data and attribution", "", *_data(shards, size), ""]
+    lines += ["## Data and attribution", "", *_data(shards, size, parts), ""]
     lines += ["## Training", ""]
     for part in parts:
         path = runs / f"{part.format(size)}.safetensors"
@@ -55,12 +57,15 @@ def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _data(shards: Path, size: int) -> list[str]:
+def _data(shards: Path, size: int, parts: tuple[str, ...]) -> list[str]:
+    """What the networks saw; clips count only where they were trained on, or on what such a network found."""
+    clips = any(part.startswith(_SAW_CLIPS) for part in parts)
+    sets = ("stills-train", "clips-train") if clips else ("stills-train",)
     counts: Counter[str] = Counter()
-    for name in ("stills-train", "clips-train"):
+    for name in sets:
         counts.update(licences(shards, name, size))
     rows = [f"- {licence}: {count} pictures" for licence, count in counts.most_common()]
-    return ["Trained on `stills-train` and, for sequences and landmarks, `clips-train`:", "", *rows]
+    return [f"Trained on {' and '.join(f'`{name}`' for name in sets)}:", "", *rows]
 
 
 def _measures(key: str, folder: Path) -> list[str]:

@@ -41,7 +41,7 @@ WINDOW = 6
 """W: pictures in a group."""
 WARM_UP = 3700
 """Steps of reconstruction alone before the discriminator of a fresh style generator."""
-TAUGHT, TAUGHT_GROUPS = 5000, 800
+TAUGHT, TAUGHT_GROUPS = 3000, 400
 """Steps in which priors, and grouped ones, are taught z before eq. 7."""
 Start = tuple[str, int, int]
 """A recipe, its resolution and its structure channels."""

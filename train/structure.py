@@ -39,8 +39,8 @@ class Structure:
         """(N, 3, S, S) in [-1, 1]."""
         return draw_maps(self.landmarks(damaged, masks), damaged.shape[-1]).to(damaged.device)
 
-    def sequence_maps(self, damaged: Tensor, masks: Tensor) -> Tensor:
-        """The same for the consecutive pictures of one sequence: where a landmark is hidden, the previous picture's
+    def sequence_landmarks(self, damaged: Tensor, masks: Tensor) -> Tensor:
+        """`landmarks` of the consecutive pictures of one sequence: where one is hidden, that of the previous picture
         is fallen back on."""
         found = self.landmarks(damaged, masks)
         seen = visible(found, masks).cpu().numpy() > 0.5
@@ -49,7 +49,11 @@ class Structure:
         for here, switch in zip(found.cpu().numpy(), seen, strict=True):
             points, variance = settle(here, switch, points, variance)
             settled.append(points)
-        return draw_maps(torch.from_numpy(np.stack(settled)), damaged.shape[-1]).to(damaged.device)
+        return torch.from_numpy(np.stack(settled)).float().to(damaged.device)
+
+    def sequence_maps(self, damaged: Tensor, masks: Tensor) -> Tensor:
+        """`maps` of the consecutive pictures of one sequence, with the same fallback."""
+        return draw_maps(self.sequence_landmarks(damaged, masks), damaged.shape[-1]).to(damaged.device)
 
 
 def visible(landmarks: Tensor, masks: Tensor) -> Tensor:

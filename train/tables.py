@@ -195,8 +195,9 @@ def _video(cells: Results) -> str:
     rows.sort(key=lambda row: (row[0] != "rectangle", -int(row[2])))
     text = (
         "Every picture has a hole of its own: a rectangle of 0.35 to 0.5 of the side, or a codec's. Maps from the "
-        "damaged picture. Temporal error: mean squared change of a repaired pixel along the clean pictures' motion, "
-        "8-bit steps; compare only rows with as many pictures. PSNR is pooled over all pictures."
+        "damaged picture, hidden landmarks from the one before. Temporal error: mean squared change of a repaired "
+        "pixel along the clean pictures' motion, 8-bit steps; compare only rows with as many pictures. PSNR is pooled "
+        "over all pictures."
     )
     head = [
         "hole",
@@ -231,4 +232,19 @@ def _landmarks(cells: Results) -> str:
         if isinstance(value, dict)
     ]
     head = ["found by", "mean error, % of inter-ocular distance", "points within 5 %", "faces found, %"]
-    return "### Landmarks with half of the picture missing (freehand)\n\n" + _table(head, rows)
+    text = "### Landmarks with half of the picture missing (freehand)\n\n" + _table(head, rows)
+    return text + "\n" + _landmarks_video(cells) if "landmarks-video" in cells else text
+
+
+def _landmarks_video(cells: Results) -> str:
+    rows = [
+        [name, *(f"{value[part] * 100:.1f}" for part in ("RLE", "RLE hidden", "jitter"))]
+        for name, value in cells["landmarks-video"].items()
+        if isinstance(value, dict)
+    ]
+    text = (
+        "Talking heads, a rectangle missing in every picture; % of the inter-ocular distance. Jitter: error of the "
+        "change from picture to picture."
+    )
+    head = ["detector and refiner", "mean error", "of hidden points", "jitter"]
+    return "### Landmarks in video\n\n" + text + "\n\n" + _table(head, rows)
