@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from train.bench import SYSTEMS, slug
+from train.bench import DETAILED, SYSTEMS, slug
 from train.data.shards import licences
 
 LANDMARKS = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
@@ -79,7 +79,7 @@ def _measures(key: str, folder: Path) -> list[str]:
             if isinstance(value, dict)
         ]
         return [f"{about['stills']} evaluation faces, half of the picture missing:", "", *rows]
-    for mask in ("central", "40 %", "codec"):
+    for mask in DETAILED:
         for maps in ("none", "damaged"):
             path = folder / f"{slug(f'stills-{key}-{maps}-{mask}')}.json"
             if path.exists():

@@ -87,12 +87,24 @@ class RefinerTrainer(Trainer):
     Dropped are those under a random mask, and at random up to 70 % in all.
     """
 
-    def __init__(self, spec: Spec, faces: list[Faces], held_out: Faces, batch: int, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        faces: list[Faces],
+        held_out: Faces,
+        batch: int,
+        rate: float,
+        seed: int,
+        start: nn.Module | None = None,
+    ) -> None:
+        """`start`: a refiner to start from; keypoints have no resolution."""
         torch.manual_seed(seed)
         self.landmarks = torch.cat([f.landmarks for f in faces])
         self.held_out, self.batch, self.seed = held_out, batch, seed
         self.device = held_out.device
         self.refiner = cast(LandmarkRefiner, build(*spec).to(self.device))
+        if start is not None:
+            take_over(self.refiner, start)
         self.parts = {"refiner": Part(self.refiner, spec[1])}
         self.optimizers = {"refiner": torch.optim.Adam(self.refiner.parameters(), rate)}
 

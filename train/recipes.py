@@ -179,23 +179,21 @@ def _paper_gan(context: Context, size: int, conditioned: bool) -> Trainer:
     return GanTrainer(settings, *_stills(context, size), context.seed)
 
 
-def _detector(context: Context, size: int) -> Trainer:
+def _detector(context: Context, size: int, smaller: str | None) -> Trainer:
+    """`smaller`: the recipe of the detector at half the resolution to start from."""
     train, held_out = _stills(context, size)
     faces = [train, context.faces("clips-train", size)]
-    start = (
-        None
-        if size == SIZES[0]
-        else context.trained(f"detector-{size // 2}", "detector", _finders(context, size // 2)[0])
-    )
+    start = context.trained(smaller, "detector", _finders(context, size // 2)[0]) if smaller else None
     spec = _finders(context, size)[0]
     return DetectorTrainer(spec, faces, held_out, 8 if context.smoke else 32, 5e-4, context.seed, start)
 
 
-def _refiner(context: Context, size: int) -> Trainer:
+def _refiner(context: Context, size: int, smaller: str | None) -> Trainer:
     train, held_out = _stills(context, size)
     faces = [train, context.faces("clips-train", size)]
     spec = _finders(context, size)[1]
-    return RefinerTrainer(spec, faces, held_out, 16 if context.smoke else 128, 3e-4, context.seed)
+    start = context.trained(smaller, "refiner", spec) if smaller else None
+    return RefinerTrainer(spec, faces, held_out, 16 if context.smoke else 128, 3e-4, context.seed, start)
 
 
 def _finders(context: Context, size: int) -> tuple[Spec, Spec]:
@@ -238,12 +236,12 @@ def _prior_spec(context: Context, network: str, size: int, structure: int) -> Sp
     )
 
 
-def _prior(context: Context, size: int, structure: int, gan: str, smaller: str | None, classes: int = 0) -> Trainer:
-    """`smaller`: the recipe of the prior at half the resolution to start from; None: the GAN's encoder, and taught."""
+def _prior(context: Context, size: int, structure: int, gan: str, begin: Start | None, classes: int = 0) -> Trainer:
+    """`begin`: the prior to start from; None: the GAN's encoder, and taught."""
     networks = _frozen(context, size, gan, structure, classes)
     start = networks[2]
-    if smaller is not None:
-        start = context.trained(smaller, "prior", _prior_spec(context, "NoisePrior", size // 2, structure))
+    if begin is not None:
+        start = context.trained(begin[0], "prior", _prior_spec(context, "NoisePrior", *begin[1:]))
     return PriorTrainer(
         _prior_spec(context, "NoisePrior", size, structure),
         *networks,
@@ -253,7 +251,7 @@ def _prior(context: Context, size: int, structure: int, gan: str, smaller: str |
         4 if context.smoke else 16,
         5e-4,
         context.seed,
-        taught=(1 if context.smoke else TAUGHT) if smaller is None else 0,
+        taught=(1 if context.smoke else TAUGHT) if begin is None else 0,
         classes=classes,
         finder=_finder(context, size) if structure else None,
     )
@@ -321,10 +319,9 @@ def _recipes_at(size: int) -> list[Recipe]:
 
     def prior(structure: int, about: str) -> Recipe:
         gan, name = f"{gans[structure]}-{size}", priors[structure][0]
-        needs = (gan, *(marks if structure else ()), *([f"{name}-{less}"] if less else []))
-        return Recipe(
-            f"{name}-{size}", 20_000, lambda c: _prior(c, size, structure, gan, below(name)), about + grown, needs
-        )
+        begin = (f"{name}-{less}", less, structure) if less else None
+        needs = (gan, *(marks if structure else ()), *([begin[0]] if begin else []))
+        return Recipe(f"{name}-{size}", 20_000, lambda c: _prior(c, size, structure, gan, begin), about + grown, needs)
 
     def grouped(structure: int, about: str) -> Recipe:
         gan, (image, name) = f"{gans[structure]}-{size}", priors[structure]
@@ -345,11 +342,17 @@ def _recipes_at(size: int) -> list[Recipe]:
         Recipe(
             f"detector-{size}",
             20_000,
-            lambda c: _detector(c, size),
+            lambda c: _detector(c, size, below("detector")),
             "landmarks from damaged crops" + grown,
             (f"detector-{less}",) if less else (),
         ),
-        Recipe(f"refiner-{size}", 20_000, lambda c: _refiner(c, size), "landmarks from those outside the hole"),
+        Recipe(
+            f"refiner-{size}",
+            20_000,
+            lambda c: _refiner(c, size, below("refiner")),
+            "landmarks from those outside the hole",
+            (f"refiner-{less}",) if less else (),
+        ),
         prior(0, "M_z: one-pass noise prior"),
         prior(CHANNELS, "M_z+S: the same with structure"),
         grouped(0, "M_z+L: LSTM over the pictures of a sequence"),
@@ -365,9 +368,9 @@ def _recipes_at(size: int) -> list[Recipe]:
         Recipe(
             f"prior-labels-{size}",
             20_000,
-            lambda c: _prior(c, size, 0, f"style-labels-{size}", None, len(CLASSES)),
-            "one-pass prior of the class-conditional generator",
-            (f"style-labels-{size}",),
+            lambda c: _prior(c, size, 0, f"style-labels-{size}", (f"prior-{size}", size, 0), len(CLASSES)),
+            "one-pass prior of the class-conditional generator, from M_z",
+            (f"style-labels-{size}", f"prior-{size}"),
         ),
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from train.bench import CONSISTENCY_MASKS, ONE_PASS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
+from train.bench import CONSISTENCY_MASKS, DETAILED, ONE_PASS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The latent-search systems, measured
@@ -137,7 +137,8 @@ def _paired(cells: Results) -> str:
             fast = cells.get(slug(f"paired-{key}-{mask}"))
             slow = next((c for m in ("none", "clean") if (c := cells.get(slug(f"stills-{key}-{m}-{mask}")))), None)
             if fast and slow and fast["pictures"] == slow["pictures"]:
-                values = [f"{cell[name]:.2f}" for name in ("hole PSNR", "blended hole PSNR") for cell in (slow, fast)]
+                pairs = [(name, cell) for name in ("hole PSNR", "blended hole PSNR") for cell in (slow, fast)]
+                values = [f"{cell[name]:.2f}" if name in cell else "" for name, cell in pairs]
                 rows.append([mask, SYSTEMS[key][0], SYSTEMS[pair][0], str(fast["pictures"]), *values])
     head = [
         "mask",
@@ -156,7 +157,7 @@ def _paired(cells: Results) -> str:
 def _one_measure(cells: Results) -> str:
     """Everything else about three masks."""
     rows = []
-    for mask in ("central", "40 %", "codec"):
+    for mask in DETAILED:
         for key, maps, title in _variants(cells, "stills"):
             cell = cells.get(slug(f"stills-{key}-{maps}-{mask}"), {})
             if not cell:
