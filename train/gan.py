@@ -69,8 +69,8 @@ class GanTrainer(Trainer):
     prior by a sliced Wasserstein distance. A GAN alone sees each of a few thousand faces too seldom to learn to
     reach them all; the reconstructions make it.
 
-    With structure, E is shown damaged pictures, while the generator is given the whole map: what z cannot know of
-    the hole, the map says, and so the generator learns to heed it.
+    With structure, half of what E is shown is damaged, while the generator is given the whole map: what z cannot know
+    of the hole, the map says, and so the generator learns to heed it.
     """
 
     def __init__(
@@ -167,10 +167,12 @@ class GanTrainer(Trainer):
         return float(np.clip((since + 1) / (self.settings.ramp + 1), 0, 1))
 
     def _masks(self, count: int, rng: np.random.Generator) -> Tensor:
-        """What the encoder is not shown of `count` pictures."""
+        """What the encoder is not shown of `count` pictures: with makers, half of them are damaged."""
+        masks = torch.zeros(count, 1, self.faces.size, self.faces.size, device=self.faces.device)
         if self.makers:
-            return draw_masks(self.makers, count, self.faces.size, rng, self.faces.device)
-        return torch.zeros(count, 1, self.faces.size, self.faces.size, device=self.faces.device)
+            half = count // 2
+            masks[half:] = draw_masks(self.makers, count - half, self.faces.size, rng, self.faces.device)
+        return masks
 
     def _train_judge(
         self,

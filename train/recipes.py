@@ -41,8 +41,8 @@ WINDOW = 6
 """W: pictures in a group."""
 WARM_UP = 3700
 """Steps of reconstruction alone before the discriminator of a fresh style generator."""
-TAUGHT, TAUGHT_GROUPS = 3000, 400
-"""Steps in which priors, and grouped ones, are taught z before eq. 7."""
+TAUGHT, TAUGHT_GROUPS = 2000, 300
+"""Steps in which priors, and grouped ones, are taught z before eq. 7; M_z+S, which starts from M_z, a quarter."""
 Start = tuple[str, int, int]
 """A recipe, its resolution and its structure channels."""
 _SMOKE = {"capacity": 512, "most": 16, "width": 4, "z_size": 16, "hidden": 16}
@@ -236,8 +236,10 @@ def _prior_spec(context: Context, network: str, size: int, structure: int) -> Sp
     )
 
 
-def _prior(context: Context, size: int, structure: int, gan: str, begin: Start | None, classes: int = 0) -> Trainer:
-    """`begin`: the prior to start from; None: the GAN's encoder, and taught."""
+def _prior(
+    context: Context, size: int, structure: int, gan: str, begin: Start | None, taught: int, classes: int = 0
+) -> Trainer:
+    """`begin`: the prior to start from; None: the GAN's encoder. `taught`: as in `PriorTrainer`."""
     networks = _frozen(context, size, gan, structure, classes)
     start = networks[2]
     if begin is not None:
@@ -251,7 +253,7 @@ def _prior(context: Context, size: int, structure: int, gan: str, begin: Start |
         4 if context.smoke else 16,
         5e-4,
         context.seed,
-        taught=(1 if context.smoke else TAUGHT) if begin is None else 0,
+        taught=min(taught, 1) if context.smoke else taught,
         classes=classes,
         finder=_finder(context, size) if structure else None,
     )
@@ -319,9 +321,14 @@ def _recipes_at(size: int) -> list[Recipe]:
 
     def prior(structure: int, about: str) -> Recipe:
         gan, name = f"{gans[structure]}-{size}", priors[structure][0]
-        begin = (f"{name}-{less}", less, structure) if less else None
+        begin: Start | None = (f"{name}-{less}", less, structure) if less else None
+        taught = 0 if less else TAUGHT
+        if structure and not less:
+            begin, taught = (f"prior-{size}", size, 0), TAUGHT // 4
         needs = (gan, *(marks if structure else ()), *([begin[0]] if begin else []))
-        return Recipe(f"{name}-{size}", 20_000, lambda c: _prior(c, size, structure, gan, begin), about + grown, needs)
+        return Recipe(
+            f"{name}-{size}", 20_000, lambda c: _prior(c, size, structure, gan, begin, taught), about + grown, needs
+        )
 
     def grouped(structure: int, about: str) -> Recipe:
         gan, (image, name) = f"{gans[structure]}-{size}", priors[structure]
@@ -368,7 +375,7 @@ def _recipes_at(size: int) -> list[Recipe]:
         Recipe(
             f"prior-labels-{size}",
             20_000,
-            lambda c: _prior(c, size, 0, f"style-labels-{size}", (f"prior-{size}", size, 0), len(CLASSES)),
+            lambda c: _prior(c, size, 0, f"style-labels-{size}", (f"prior-{size}", size, 0), 0, len(CLASSES)),
             "one-pass prior of the class-conditional generator, from M_z",
             (f"style-labels-{size}", f"prior-{size}"),
         ),
