@@ -19,12 +19,12 @@ from train.data.batches import Faces, damage, draw_masks
 from train.data.masks import Maker, random_rectangle
 from train.data.pseudo import draw_motion, move_pictures
 from train.measures import temporal_error, to_bytes
-from train.prior import AVERAGE, hole_psnr, prior_loss, taught_error
+from train.prior import hole_psnr, prior_loss, taught_error
 from train.rates import parameter_groups
 from train.recipe_types import Spec
 from train.run import LIVE, Part, Trainer
 from train.structure import Structure
-from train.take_over import follow, take_over
+from train.take_over import AVERAGE, follow, take_over
 
 _HELD_OUT = 12
 """Held-out stills made sequences of."""

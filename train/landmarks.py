@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import numpy as np
@@ -15,9 +16,10 @@ from concealer.networks.weights import build
 from train.data.batches import Faces, damage, draw_masks
 from train.data.masks import MASKS, freehand
 from train.data.pseudo import draw_motion, move_landmarks, move_pictures
+from train.rates import parameter_groups
 from train.recipe_types import Spec
-from train.run import Part, Trainer
-from train.take_over import take_over
+from train.run import LIVE, Part, Trainer
+from train.take_over import AVERAGE, follow, take_over
 
 DROPPED = 0.7
 """Share of keypoints dropped while the refiner trains (Lahiri et al. 2020, section 4.2)."""
@@ -45,8 +47,9 @@ class DetectorTrainer(Trainer):
         self.detector = cast(LandmarkDetector, build(*spec).to(self.device))
         if start is not None:
             take_over(self.detector, start)
-        self.parts = {"detector": Part(self.detector, spec[1])}
-        self.optimizers = {"detector": torch.optim.Adam(self.detector.parameters(), rate)}
+        self.kept = copy.deepcopy(self.detector).eval().requires_grad_(False)
+        self.parts = {"detector" + LIVE: Part(self.detector, spec[1], False), "detector": Part(self.kept, spec[1])}
+        self.optimizers = {"detector": torch.optim.Adam(parameter_groups([self.detector], rate), rate)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
@@ -61,6 +64,7 @@ class DetectorTrainer(Trainer):
         self.optimizers["detector"].zero_grad(set_to_none=True)
         loss.backward()
         self.optimizers["detector"].step()
+        follow(self.kept, self.detector, AVERAGE)
         return {"error": loss.item()}
 
     def _shares(self) -> list[float]:
@@ -74,10 +78,8 @@ class DetectorTrainer(Trainer):
         batch = self.held_out.take(np.arange(count))
         holes = [freehand(self.held_out.size, np.random.default_rng(n), 0.5) for n in range(count)]
         masks = torch.from_numpy(np.stack(holes)[:, None].astype(np.float32)).to(self.device)
-        self.detector.eval()
-        whole = self.detector(batch.images, masks * 0)
-        masked = self.detector(damage(batch.images, masks), masks)
-        self.detector.train()
+        whole = self.kept(batch.images, masks * 0)
+        masked = self.kept(damage(batch.images, masks), masks)
         return {"RLE": relative(whole, batch.landmarks), "RLE half masked": relative(masked, batch.landmarks)}
 
 

@@ -25,7 +25,7 @@ from train.recipe_types import Spec
 from train.run import LIVE, Part, Trainer
 from train.sheet import write_sheet
 from train.structure import Structure
-from train.take_over import follow, take_over
+from train.take_over import AVERAGE, follow, take_over
 
 REALISM = 0.01
 """lambda_1 of eq. 7, for losses that are means over the samples of a picture; the paper does not give it."""
@@ -35,8 +35,6 @@ HOLE = 4.0
 """Weight of the squared error in the hole, which the paper does without: it trains on what was received alone."""
 RECEIVED = 0.2
 """Weight of received pixels beside the hole's while the prior is taught."""
-AVERAGE = 0.995
-"""Decay of the moving average of the weights, which is what is kept."""
 
 
 def prior_loss(

@@ -31,6 +31,7 @@ from train.prior import LabelTrainer, PriorTrainer
 from train.recipe_types import Spec
 from train.run import Trainer
 from train.structure import Structure
+from train.take_over import AVERAGE
 
 SIZES = (64, 128, 256)
 _CAPACITY, _MOST = 1024, 128
@@ -149,7 +150,7 @@ def _style(context: Context, size: int, structure: int, start: Start | None, cla
         betas=(0.5, 0.99),
         augment=True,
         penalty=1.0,
-        average=0.0 if context.smoke else 0.995,
+        average=0.0 if context.smoke else AVERAGE,
         warm_up=1 if context.smoke else WARM_UP if start is None else 400,
         alone=0 if context.smoke or start is not None else 200,
         ramp=0 if context.smoke else 400,

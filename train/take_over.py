@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from concealer.networks.style_gan import DownBlock, StyleBlock, StyleDiscriminator, StyleGenerator
 
+AVERAGE = 0.995
+"""Decay of the moving average of weights that is kept of what is trained."""
+
 
 def take_over(network: nn.Module, source: nn.Module, prefix: str = "", skip: str | None = None) -> int:
     """Copy the weights whose names and shapes agree. Returns how many tensors were copied.
