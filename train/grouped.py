@@ -19,13 +19,15 @@ from train.data.batches import Faces, damage, draw_masks
 from train.data.masks import Maker, random_rectangle
 from train.data.pseudo import draw_motion, move_pictures
 from train.measures import temporal_error, to_bytes
-from train.prior import hole_psnr, prior_loss, taught_error
+from train.prior import coarse_error, hole_psnr, prior_loss, taught_error
 from train.rates import parameter_groups
 from train.recipe_types import Spec
 from train.run import LIVE, Part, Trainer
 from train.structure import Structure
 from train.take_over import AVERAGE, follow, take_over
 
+CHANGE = 1.0
+"""Weight of the mean squared change of the error from picture to picture, which eq. 10 does not have."""
 _HELD_OUT = 12
 """Held-out stills made sequences of."""
 
@@ -110,10 +112,16 @@ class GroupedTrainer(Trainer):
         if number < self.taught:
             with torch.no_grad():
                 wanted = self.encoder(images, masks * 0)
-            error = taught_error(cast(StyleGenerator, self.generator), z, wanted, images, masks).mean()
-            return error, {"taught": error.item()}
-        generated = self.generator(z, maps)
-        return prior_loss(generated, damaged, masks, self.judge(generated, maps), images)
+            error = coarse_error(cast(StyleGenerator, self.generator), z, wanted, images)
+            loss = taught_error(error, masks).mean()
+            parts = {"taught": loss.item()}
+        else:
+            generated = self.generator(z, maps)
+            loss, parts = prior_loss(generated, damaged, masks, self.judge(generated, maps), images)
+            error = generated - images
+        # What errs alike in all pictures does not flicker.
+        change = error.unflatten(0, (-1, self.window)).diff(dim=1).square().mean()
+        return loss + CHANGE * change, parts | {"change": change.item()}
 
     def _maps(self, damaged: Tensor, masks: Tensor, structure: Tensor) -> Tensor | None:
         """Structure maps of the sequences; those of the first half from what can be seen of them."""

@@ -53,18 +53,21 @@ def prior_loss(
     return loss, {name: part.item() for name, part in parts.items()}
 
 
-def taught_error(generator: StyleGenerator, z: Tensor, wanted: Tensor, images: Tensor, masks: Tensor) -> Tensor:
-    """How far the coarse picture of `z` is from that of `wanted`, (N,): squared, above all in the hole.
+def coarse_error(generator: StyleGenerator, z: Tensor, wanted: Tensor, images: Tensor) -> Tensor:
+    """How the coarse picture of `z` differs from that of `wanted`, (N, 3, s, s).
 
     The coarse picture is a linear map of z, so that this costs next to nothing; the slope of the tanh behind it is
     taken at the true `images`.
     """
     side = generator.coarse_side
     apart = functional.linear(z - wanted, generator.coarse.weight).unflatten(1, (3, side, side))
-    factor = images.shape[-1] // side
-    slope = 1 - functional.avg_pool2d(images, factor).square()
-    weight = RECEIVED + (1 - RECEIVED) * functional.avg_pool2d(masks, factor)
-    return ((apart * slope).square() * weight).mean((1, 2, 3))
+    return apart * (1 - functional.avg_pool2d(images, images.shape[-1] // side).square())
+
+
+def taught_error(error: Tensor, masks: Tensor) -> Tensor:
+    """Mean square of `coarse_error`, (N,), above all in the hole."""
+    hole = functional.avg_pool2d(masks, masks.shape[-1] // error.shape[-1])
+    return (error.square() * (RECEIVED + (1 - RECEIVED) * hole)).mean((1, 2, 3))
 
 
 class PriorTrainer(Trainer):
@@ -119,9 +122,10 @@ class PriorTrainer(Trainer):
         if number < self.taught:
             with torch.no_grad():
                 wanted = self.encoder(batch.images, masks * 0)
-            error = taught_error(cast(StyleGenerator, self.generator), z, wanted, batch.images, masks).mean()
-            self._update(error)
-            return {"taught": error.item()}
+            error = coarse_error(cast(StyleGenerator, self.generator), z, wanted, batch.images)
+            taught = taught_error(error, masks).mean()
+            self._update(taught)
+            return {"taught": taught.item()}
         label = one_hot(batch.labels, self.classes)
         generated = generate(self.generator, z, structure, label)
         logit = judged(self.judge, generated, structure, label)
