@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 from train.bench import DETAILED, SYSTEMS, slug
 from train.data.shards import licences
+from train.recipes import SIZES
 
 LANDMARKS = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
 _SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
@@ -45,6 +46,8 @@ def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
         with safe_open(path, framework="np") as file:
             note = (file.metadata() or {}).get("note", "")
         lines.append(f"- {path.stem} of `{path.parent.name}`: `{note}`, {path.stat().st_size / 1e6:.1f} MB, float16")
+    if size > SIZES[0]:
+        lines.append(f"- grown from the networks of {size // 2} px, whose steps come before these")
     lines += ["", "Cut short by the hardware: see the queue in train/README.md.", ""]
     lines += ["## Measures", "", *_measures(key, results / str(size)), "", "All: docs/papers.md.", ""]
     lines += ["## Limits", ""]
