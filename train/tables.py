@@ -114,7 +114,8 @@ def _stills(cells: Results) -> str:
             for key, maps, _ in _variants(cells, "stills"):
                 cell = cells.get(slug(f"stills-{key}-{maps}-{mask}"), {})
                 row.append(f"{cell[measure]:.2f}" if measure in cell else "")
-            rows.append([*row, _PAPERS_STILLS.get(mask, "") if measure == "PSNR" else ""])
+            if any(row[1:]):
+                rows.append([*row, _PAPERS_STILLS.get(mask, "") if measure == "PSNR" else ""])
         titles = [title for *_, title in _variants(cells, "stills")]
         where = "in the hole" if measure == "hole PSNR" else "over the picture"
         head = ["mask", *titles, "papers" if measure == "PSNR" else ""]
@@ -140,6 +141,8 @@ def _paired(cells: Results) -> str:
                 pairs = [(name, cell) for name in ("hole PSNR", "blended hole PSNR") for cell in (slow, fast)]
                 values = [f"{cell[name]:.2f}" if name in cell else "" for name, cell in pairs]
                 rows.append([mask, SYSTEMS[key][0], SYSTEMS[pair][0], str(fast["pictures"]), *values])
+    if not rows:
+        return ""
     head = [
         "mask",
         "search",
@@ -176,6 +179,8 @@ def _consistency(cells: Results) -> str:
         if any(found):
             pictures = str(next(cell["pictures"] for cell in found if cell))
             rows.append([title, pictures, *(f"{c['consistency']:.2f}" if c else "" for c in found)])
+    if not rows:
+        return ""
     rows.append(["papers (2017)", "2000", *(_PAPERS_CONSISTENCY[mask] for mask in CONSISTENCY_MASKS)])
     text = (
         "Mean pairwise PSNR of the pictures G(z) of four repairs of one picture; maps from the clean picture. One pass "
