@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,14 +12,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.networks.semantic_map import draw
-from concealer.repair.generative import GenerativeRepair, Locate, Structure
+from concealer.networks.semantic_map import LANDMARKS, draw
+from concealer.repair.generative import GenerativeRepair, Locate
+from concealer.repair.landmarks import settle, visible
+from concealer.repair.squares import Square
+from concealer.repair.tracks import Tracks
 from engines import Engine, EngineError, Options, open_engine
 from engines.backends import BACKENDS
 from engines.zoo import Entry, Zoo, open_zoo
 from pipelines.errors import UsageError, one_line
 
 log = logging.getLogger(__name__)
+
+Array = npt.NDArray[Any]
 
 ENGINES = ("auto", *BACKENDS)
 BUCKETS = (1, 2, 4, 8)
@@ -48,19 +53,20 @@ def open_generative(engine: str = "auto", zoo: Zoo | None = None) -> Callable[[]
         except _NotUsableError as error:
             reasons.append(f"{entry.name}: {error}")
             continue
-        structure = None
+        finder = None
         if any(spec.name == "structure" for spec in compiled.inputs):
-            structure = _structure(zoo, engine)
-            if structure is None:
+            finder = _finder(zoo, engine)
+            if finder is None:
                 compiled.close()
                 reasons.append(f"{entry.name}: the zoo has no network for landmarks")
                 continue
         log.info("generative repair by %s on %s", entry.name, compiled)
-        return partial(_rehearsed, compiled, locate, structure)
+        return partial(_rehearsed, compiled, locate, finder)
     raise NoNetworkError(f"no network for generative repair: {'; '.join(reasons) or 'none in the zoo'}")
 
 
-def _rehearsed(network: Engine, locate: Locate | None, structure: Structure | None) -> GenerativeRepair:
+def _rehearsed(network: Engine, locate: Locate | None, finder: Engine | None) -> GenerativeRepair:
+    structure = None if finder is None else LandmarkStructure(finder)
     repair = GenerativeRepair(network, locate=locate, structure=structure)
     repair.rehearse()
     return repair
@@ -81,32 +87,42 @@ def _locate(entry: Entry) -> Locate | None:
         raise _NotUsableError("faces are found by mediapipe: pip install 'concealer[faces]'") from error
 
 
-def _structure(zoo: Zoo, engine: str) -> Structure | None:
-    """Maps drawn from the landmarks that a network of the zoo finds in damaged crops."""
+def _finder(zoo: Zoo, engine: str) -> Engine | None:
+    """A network of the zoo that finds landmarks in damaged crops."""
     entry = next((one for one in zoo.entries.values() if one.task == "landmarks"), None)
-    if entry is None:
-        return None
-    finder = open_engine(zoo.model(entry.name), engine, Options(buckets=BUCKETS))
-    return landmark_structure(finder)
+    return None if entry is None else open_engine(zoo.model(entry.name), engine, Options(buckets=BUCKETS))
 
 
-def landmark_structure(finder: Engine) -> Structure:
-    """Structure maps from a network from "damaged" and "mask" to "landmarks"."""
-    side = next(spec.shape[-1] for spec in finder.inputs if spec.name == "mask")
+class LandmarkStructure:
+    """Structure maps from a network from "damaged" and "mask" to "landmarks".
 
-    def structure(
-        pictures: npt.NDArray[Any], masks: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        small_masks = np.stack([_shrunk(mask, side) > 0 for mask in masks]).astype(np.float32)
-        small = np.stack([_shrunk(picture, side) for picture in pictures]) * (1 - small_masks)
-        landmarks = finder.run({"damaged": small, "mask": small_masks})["landmarks"]
-        maps = [draw(one, pictures.shape[-1]).transpose(2, 0, 1) for one in landmarks]
+    Where landmarks are hidden, those of the previous picture of the same place are fallen back on.
+    """
+
+    def __init__(self, finder: Engine) -> None:
+        self._finder = finder
+        self._side = next(spec.shape[-1] for spec in finder.inputs if spec.name == "mask")
+        self._tracks = Tracks({"points": (LANDMARKS, 2), "variance": (LANDMARKS,)})
+
+    def __call__(
+        self, pictures: Array, masks: Array, squares: Sequence[Square], order: int, /
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        small_masks = np.stack([_shrunk(mask, self._side) > 0 for mask in masks]).astype(np.float32)
+        small = np.stack([_shrunk(picture, self._side) for picture in pictures]) * (1 - small_masks)
+        found = self._finder.run({"damaged": small, "mask": small_masks})["landmarks"]
+        before = self._tracks.recall(squares, order)
+        pairs = zip(found, visible(found, masks), before["points"], before["variance"], strict=True)
+        points, variances = (np.stack(part) for part in zip(*(settle(*pair) for pair in pairs), strict=True))
+        self._tracks.remember(squares, order, {"points": points, "variance": variances})
+        maps = [draw(one, pictures.shape[-1]).transpose(2, 0, 1) for one in points]
         return np.stack(maps).astype(np.float32) / 127.5 - 1.0, np.ones(len(pictures), bool)
 
-    return structure
+    def forget(self) -> None:
+        """Another scene begins."""
+        self._tracks.forget()
 
 
-def _shrunk(planes: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+def _shrunk(planes: Array, side: int) -> Array:
     """(c, R, R) to (c, side, side)."""
     return np.stack([cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA) for plane in planes])
 

@@ -29,7 +29,8 @@ from train.data.shards import read_shards
 from train.iterative import SG_GAN, STEPS, YEH, overlay, poisson_blend
 from train.recipes import CODEC_MASKS
 from train.sheet import write_sheet
-from train.systems import Grouped, Iterative, OnePass, Structure, System, load, load_structure, visible
+from train.structure import Structure, load, load_structure, visible
+from train.systems import Grouped, Iterative, OnePass, System
 
 log = logging.getLogger("train.evaluate")
 
@@ -45,6 +46,8 @@ STILL_MASKS = (
     "10 %",
     "40 %",
 ) + ("codec",)
+DETAILED = ("central", "40 %", "codec")
+"""Masks after which repairs are measured with Poisson blending too."""
 CONSISTENCY_MASKS = ("random central", "freehand", "left")
 SHEETS = ("central", "freehand", "codec")
 _REPAIRS = 4
@@ -240,7 +243,7 @@ class Bench:
         generated = self._run(system, damaged, masks, maps) if system else navier_stokes(damaged, masks)
         repaired = overlay(generated, damaged, masks).clamp(-1, 1)
         values = self._quality(repaired, batch, masks)
-        if system is not None:
+        if system is not None and mask in DETAILED:
             blended = poisson_blend(generated, damaged, masks).clamp(-1, 1)
             values |= {f"blended {name}": value for name, value in self._quality(blended, batch, masks).items()}
         return values
@@ -293,13 +296,15 @@ class Bench:
             batch = self.clips.take(self.clips.clips[number][:length])
             masks = self._masks(maker, length, number)
             damaged = damage(batch.images, masks)
-            maps = self.structure.maps(damaged, masks)
+            maps = self.structure.sequence_maps(damaged, masks)
             generated = system.generate_sequence(damaged, masks, maps)
             repaired = overlay(generated, damaged, masks).clamp(-1, 1)
             values["squared error"] += float(((repaired - batch.images).square() * masks).sum())
             values["samples"] += float(masks.sum()) * 3
             planes = masks[:, 0].cpu().numpy() > 0.5
-            flicker.append(measures.temporal_error(to_bytes(repaired), to_bytes(batch.images), planes))
+            flicker.append(
+                measures.temporal_error(measures.to_bytes(repaired), measures.to_bytes(batch.images), planes)
+            )
             found = self.structure.landmarks(repaired, masks * 0, refine=False)
             errors.append(semantic_map.relative_error(found.cpu().numpy(), batch.landmarks.numpy()).mean())
             distances.append(_mean(measures.ssim(repaired, batch.images, masks)))
@@ -344,6 +349,8 @@ class Bench:
     def _measure_landmarks(self, searches: bool) -> None:
         if not searches:
             self._cell("landmarks", "landmarks", len(self.stills), self._landmarks)
+            pictures = sum(min(_CLIP_PICTURES, len(clip)) for clip in self.clips.clips)
+            self._cell("landmarks-video", "landmarks", pictures, self._landmarks_video)
 
     def _landmarks(self) -> dict[str, Any]:
         """Relative localization error with half of the picture missing, by what finds the landmarks."""
@@ -376,6 +383,24 @@ class Bench:
         )
         return values
 
+    def _landmarks_video(self) -> dict[str, Any]:
+        """Talking heads with a rectangle missing in every picture: each picture alone, and with the one before."""
+        found: dict[str, list[tuple[float, float, float]]] = {}
+        for number, places in enumerate(self.clips.clips):
+            batch = self.clips.take(places[:_CLIP_PICTURES])
+            masks = self._masks(random_rectangle, len(batch.images), number)
+            damaged = damage(batch.images, masks)
+            true = batch.landmarks.numpy()
+            hidden = visible(batch.landmarks, masks.cpu()).numpy() < 0.5
+            alone = self.structure.landmarks(damaged, masks)
+            settled = self.structure.sequence_landmarks(damaged, masks)
+            for name, points in (("each picture alone", alone), ("with the picture before", settled)):
+                error = semantic_map.relative_error(points.cpu().numpy(), true)
+                jitter = semantic_map.relative_error(np.diff(points.cpu().numpy(), axis=0) + true[:-1], true[1:])
+                found.setdefault(name, []).append((error.mean(), error[hidden].mean(), jitter.mean()))
+        names = ("RLE", "RLE hidden", "jitter")
+        return {name: dict(zip(names, np.mean(rows, 0).round(4).tolist(), strict=True)) for name, rows in found.items()}
+
     def _measure_sheets(self, searches: bool) -> None:
         """Contact sheets: original, damaged, then a row for each system. Those that search have one of their own."""
         if searches and self._late():
@@ -402,16 +427,10 @@ def slug(text: str) -> str:
 def navier_stokes(damaged: Tensor, masks: Tensor) -> Tensor:
     """OpenCV's Navier-Stokes inpainting, the baseline that needs no training."""
     pictures = []
-    for image, mask in zip(to_bytes(damaged), masks[:, 0].cpu().numpy(), strict=True):
+    for image, mask in zip(measures.to_bytes(damaged), masks[:, 0].cpu().numpy(), strict=True):
         filled = cv2.inpaint(image, (mask > 0.5).astype(np.uint8), 3, cv2.INPAINT_NS)
         pictures.append(torch.from_numpy(filled.transpose(2, 0, 1).copy()).float() / 127.5 - 1)
     return torch.stack(pictures).to(damaged.device)
-
-
-def to_bytes(images: Tensor) -> np.ndarray:
-    """(N, S, S, 3) uint8 of pictures in [-1, 1]."""
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().cpu().numpy().astype(np.uint8)
-    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
 
 
 def _errors(found: Tensor, true: Tensor) -> dict[str, float]:

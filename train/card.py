@@ -10,10 +10,13 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from train.bench import SYSTEMS, slug
+from train.bench import DETAILED, SYSTEMS, slug
 from train.data.shards import licences
+from train.recipes import SIZES
 
 LANDMARKS = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
+_SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
+"""Begin the recipes that draw on clips; the prior with structure does through the landmarks it is given."""
 
 
 def main() -> int:
@@ -36,13 +39,15 @@ def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     """Markdown: what it is, data and licences, training, measures, limits. Raises ValueError or OSError."""
     title, parts = SYSTEMS.get(key, (f"landmark {key}", (LANDMARKS.get(key, ""),)))
     lines = [f"# {title}, {size} px faces", ""]
-    lines += ["## Data and attribution", "", *_data(shards, size), ""]
+    lines += ["## Data and attribution", "", *_data(shards, size, parts), ""]
     lines += ["## Training", ""]
     for part in parts:
         path = runs / f"{part.format(size)}.safetensors"
         with safe_open(path, framework="np") as file:
             note = (file.metadata() or {}).get("note", "")
         lines.append(f"- {path.stem} of `{path.parent.name}`: `{note}`, {path.stat().st_size / 1e6:.1f} MB, float16")
+    if size > SIZES[0]:
+        lines.append(f"- grown from the networks of {size // 2} px, whose steps come before these")
     lines += ["", "Cut short by the hardware: see the queue in train/README.md.", ""]
     lines += ["## Measures", "", *_measures(key, results / str(size)), "", "All: docs/papers.md.", ""]
     lines += ["## Limits", ""]
@@ -55,12 +60,15 @@ def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _data(shards: Path, size: int) -> list[str]:
+def _data(shards: Path, size: int, parts: tuple[str, ...]) -> list[str]:
+    """What the networks saw; clips count only where they were trained on, or on what such a network found."""
+    clips = any(part.startswith(_SAW_CLIPS) for part in parts)
+    sets = ("stills-train", "clips-train") if clips else ("stills-train",)
     counts: Counter[str] = Counter()
-    for name in ("stills-train", "clips-train"):
+    for name in sets:
         counts.update(licences(shards, name, size))
     rows = [f"- {licence}: {count} pictures" for licence, count in counts.most_common()]
-    return ["Trained on `stills-train` and, for sequences and landmarks, `clips-train`:", "", *rows]
+    return [f"Trained on {' and '.join(f'`{name}`' for name in sets)}:", "", *rows]
 
 
 def _measures(key: str, folder: Path) -> list[str]:
@@ -74,7 +82,7 @@ def _measures(key: str, folder: Path) -> list[str]:
             if isinstance(value, dict)
         ]
         return [f"{about['stills']} evaluation faces, half of the picture missing:", "", *rows]
-    for mask in ("central", "40 %", "codec"):
+    for mask in DETAILED:
         for maps in ("none", "damaged"):
             path = folder / f"{slug(f'stills-{key}-{maps}-{mask}')}.json"
             if path.exists():

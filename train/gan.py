@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,14 +17,16 @@ from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from concealer.networks.weights import build
 from train.augment import augment
-from train.data.batches import Faces
+from train.calls import generate, judged, one_hot
+from train.data.batches import Faces, damage, draw_masks
+from train.data.masks import Maker
 from train.eigenfaces import start_from_eigenfaces
 from train.losses import fool_loss, gradient_penalty, judge_loss, uniform_distance
-from train.prior import generate, judged, one_hot
+from train.rates import parameter_groups
 from train.recipe_types import Spec
-from train.run import Part, Trainer
+from train.run import LIVE, Part, Trainer
 from train.sheet import write_sheet
-from train.take_over import take_over
+from train.take_over import follow, grow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,16 @@ class GanSettings:
     """Decay of the moving average of the generator's weights that is kept; 0 keeps the weights themselves."""
     warm_up: int = 0
     """Steps at the start that only reconstruct."""
+    alone: int = 0
+    """Steps after these in which the discriminator learns and the generator does not heed it."""
+    ramp: int = 0
+    """Steps after these over which the discriminator's weight grows to the full one."""
 
 
 PENALTY_EVERY = 16
 _PRIOR_WEIGHT = 0.3
-_FOOL_WEIGHT = 0.1
-_FEATURE_WEIGHT = 0.5
+_FOOL_WEIGHT = 0.05
+_FEATURE_WEIGHT = 0.25
 _DIRECTIONS = 64
 
 
@@ -62,6 +68,9 @@ class GanTrainer(Trainer):
     x by absolute difference and by the discriminator's features, and the distribution of E(x) is drawn to the
     prior by a sliced Wasserstein distance. A GAN alone sees each of a few thousand faces too seldom to learn to
     reach them all; the reconstructions make it.
+
+    With structure, half of what E is shown is damaged, while the generator is given the whole map: what z cannot know
+    of the hole, the map says, and so the generator learns to heed it.
     """
 
     def __init__(
@@ -71,10 +80,14 @@ class GanTrainer(Trainer):
         held_out: Faces,
         seed: int,
         start: Mapping[str, nn.Module] | None = None,
+        makers: Sequence[Maker] = (),
     ) -> None:
-        """`start`: networks to take weights from, by part name, as far as names and shapes agree; without, a style
-        generator starts from eigenfaces."""
+        """`start`: networks to take weights from, by part name, of this or a lower resolution, as far as names and
+        shapes agree; without, a style generator starts from eigenfaces. `makers`: masks of what the encoder is shown;
+        none: whole pictures.
+        """
         torch.manual_seed(seed)
+        self.makers = list(makers)
         self.settings, self.faces, self.held_out, self.seed = settings, faces, held_out, seed
         device = faces.device
         generator = build(*settings.generator)
@@ -84,22 +97,25 @@ class GanTrainer(Trainer):
         self.judge = build(*settings.judge).to(device)
         self.encoder = build(*settings.encoder).to(device) if settings.encoder else None
         networks: dict[str, tuple[nn.Module, Spec]] = {
-            "generator-live": (self.generator, settings.generator),
+            "generator" + LIVE: (self.generator, settings.generator),
             "judge": (self.judge, settings.judge),
         }
         if self.encoder is not None and settings.encoder is not None:
-            networks["encoder"] = (self.encoder, settings.encoder)
+            networks["encoder" + LIVE] = (self.encoder, settings.encoder)
         if start is None and isinstance(self.generator, StyleGenerator):
             start_from_eigenfaces(self.generator, cast(NoisePrior | None, self.encoder), faces)
         for name, network in (start or {}).items():
-            take_over(networks["generator-live" if name == "generator" else name][0], network)
+            grow(networks[name if name == "judge" else name + LIVE][0], network)
         self.classes: int = settings.generator[1].get("classes", 0)
+        self.parts = {name: Part(n, spec[1], not name.endswith(LIVE)) for name, (n, spec) in networks.items()}
         self.kept = copy.deepcopy(self.generator)
-        self.parts = {name: Part(n, spec[1], name != "generator-live") for name, (n, spec) in networks.items()}
+        self.kept_encoder = copy.deepcopy(self.encoder)
         self.parts["generator"] = Part(self.kept, settings.generator[1])
-        makes = [*self.generator.parameters(), *(self.encoder.parameters() if self.encoder is not None else ())]
+        if self.kept_encoder is not None and settings.encoder is not None:
+            self.parts["encoder"] = Part(self.kept_encoder, settings.encoder[1])
+        makes = [self.generator, *([] if self.encoder is None else [self.encoder])]
         self.optimizers = {
-            "generator": torch.optim.Adam(makes, settings.rate, settings.betas),
+            "generator": torch.optim.Adam(parameter_groups(makes, settings.rate), settings.rate, settings.betas),
             "judge": torch.optim.Adam(self.judge.parameters(), settings.rate, settings.betas),
         }
 
@@ -113,10 +129,11 @@ class GanTrainer(Trainer):
         z = self.generator.sample_z(len(real), chance).to(real.device)
         losses: dict[str, float] = {}
         fools = number >= self.settings.warm_up
+        heed = self._heed(number)
         again = len(real) // (2 if fools else 1) if self.encoder is not None else 0
         if self.encoder is not None:
-            blank = real.new_zeros(again, 1, *real.shape[2:])
-            z = torch.cat([self.encoder(real[:again], blank), z[again:]])
+            masks = self._masks(again, rng)
+            z = torch.cat([self.encoder(damage(real[:again], masks), masks), z[again:]])
         fake = generate(self.generator, z, structure, label)
         if fools:
             losses |= self._train_judge(real, fake.detach(), structure, label, chance, number)
@@ -128,13 +145,13 @@ class GanTrainer(Trainer):
             apart = uniform_distance(z[:again], reference, directions.to(real.device))
             loss = loss + error + _PRIOR_WEIGHT * apart
             losses |= {"reconstruct": error.item(), "prior": apart.item()}
-        if fools:
+        if heed:
             self.judge.requires_grad_(False)
             seen, moved = augment(fake, structure, chance) if self.settings.augment else (fake, structure)
             fool = fool_loss(judged(self.judge, seen, moved, label))
-            loss = loss + (fool if self.encoder is None else _FOOL_WEIGHT * fool)
+            loss = loss + heed * (fool if self.encoder is None else _FOOL_WEIGHT * fool)
             if self.encoder is not None:
-                loss = loss + _FEATURE_WEIGHT * self._feature_error(real[:again], fake[:again], structure)
+                loss = loss + heed * _FEATURE_WEIGHT * self._feature_error(real[:again], fake[:again], structure)
             self.judge.requires_grad_(True)
             losses["fool"] = fool.item()
         optimizer = self.optimizers["generator"]
@@ -143,6 +160,19 @@ class GanTrainer(Trainer):
         optimizer.step()
         self._average()
         return losses
+
+    def _heed(self, number: int) -> float:
+        """Share of its full weight that the discriminator has."""
+        since = number - self.settings.warm_up - self.settings.alone
+        return float(np.clip((since + 1) / (self.settings.ramp + 1), 0, 1))
+
+    def _masks(self, count: int, rng: np.random.Generator) -> Tensor:
+        """What the encoder is not shown of `count` pictures: with makers, half of them are damaged."""
+        masks = torch.zeros(count, 1, self.faces.size, self.faces.size, device=self.faces.device)
+        if self.makers:
+            half = count // 2
+            masks[half:] = draw_masks(self.makers, count - half, self.faces.size, rng, self.faces.device)
+        return masks
 
     def _train_judge(
         self,
@@ -180,10 +210,9 @@ class GanTrainer(Trainer):
 
     @torch.no_grad()
     def _average(self) -> None:
-        for kept, live in zip(self.kept.parameters(), self.generator.parameters(), strict=True):
-            kept.lerp_(live, 1 - self.settings.average)
-        for mine, other in zip(self.kept.buffers(), self.generator.buffers(), strict=True):
-            mine.copy_(other)
+        follow(self.kept, self.generator, self.settings.average)
+        if self.kept_encoder is not None and self.encoder is not None:
+            follow(self.kept_encoder, self.encoder, self.settings.average)
 
     @torch.no_grad()
     def _show(self, count: int) -> tuple[Tensor, Tensor | None, Tensor]:
@@ -194,9 +223,9 @@ class GanTrainer(Trainer):
         kept = self.kept.eval()
         z = kept.sample_z(len(batch.images), torch.Generator().manual_seed(1)).to(self.faces.device)
         again = None
-        if self.encoder is not None:
+        if self.kept_encoder is not None:
             blank = batch.images[:, :1] * 0
-            again = generate(kept, self.encoder(batch.images, blank), structure, label)
+            again = generate(kept, self.kept_encoder(batch.images, blank), structure, label)
         return batch.images, again, generate(kept, z, structure, label)
 
     def validate(self) -> dict[str, float]:

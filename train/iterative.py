@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from concealer.networks.generator import Generator
+from train.calls import generate, judged
 from train.losses import l1_sum, log_fake, neighbourhood_weights
-from train.prior import generate, judged
 
 STEPS = 1500
 """Yeh et al. 2017, section 3.4; Lahiri et al. 2017, section 4.4."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from concealer.networks import semantic_map
 from concealer.networks.landmark_detector import LandmarkDetector
@@ -15,8 +16,10 @@ from concealer.networks.weights import build
 from train.data.batches import Faces, damage, draw_masks
 from train.data.masks import MASKS, freehand
 from train.data.pseudo import draw_motion, move_landmarks, move_pictures
+from train.rates import parameter_groups
 from train.recipe_types import Spec
-from train.run import Part, Trainer
+from train.run import LIVE, Part, Trainer
+from train.take_over import AVERAGE, follow, take_over
 
 DROPPED = 0.7
 """Share of keypoints dropped while the refiner trains (Lahiri et al. 2020, section 4.2)."""
@@ -27,13 +30,26 @@ _JITTER = 0.01
 class DetectorTrainer(Trainer):
     """Landmarks from moved, re-lit and, half of them, damaged stills and clips; mean absolute error."""
 
-    def __init__(self, spec: Spec, faces: list[Faces], held_out: Faces, batch: int, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        faces: list[Faces],
+        held_out: Faces,
+        batch: int,
+        rate: float,
+        seed: int,
+        start: nn.Module | None = None,
+    ) -> None:
+        """`start`: a detector of a lower resolution to start from."""
         torch.manual_seed(seed)
         self.faces, self.held_out, self.batch, self.seed = faces, held_out, batch, seed
         self.device = held_out.device
         self.detector = cast(LandmarkDetector, build(*spec).to(self.device))
-        self.parts = {"detector": Part(self.detector, spec[1])}
-        self.optimizers = {"detector": torch.optim.Adam(self.detector.parameters(), rate)}
+        if start is not None:
+            take_over(self.detector, start)
+        self.kept = copy.deepcopy(self.detector).eval().requires_grad_(False)
+        self.parts = {"detector" + LIVE: Part(self.detector, spec[1], False), "detector": Part(self.kept, spec[1])}
+        self.optimizers = {"detector": torch.optim.Adam(parameter_groups([self.detector], rate), rate)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
@@ -48,6 +64,7 @@ class DetectorTrainer(Trainer):
         self.optimizers["detector"].zero_grad(set_to_none=True)
         loss.backward()
         self.optimizers["detector"].step()
+        follow(self.kept, self.detector, AVERAGE)
         return {"error": loss.item()}
 
     def _shares(self) -> list[float]:
@@ -61,10 +78,8 @@ class DetectorTrainer(Trainer):
         batch = self.held_out.take(np.arange(count))
         holes = [freehand(self.held_out.size, np.random.default_rng(n), 0.5) for n in range(count)]
         masks = torch.from_numpy(np.stack(holes)[:, None].astype(np.float32)).to(self.device)
-        self.detector.eval()
-        whole = self.detector(batch.images, masks * 0)
-        masked = self.detector(damage(batch.images, masks), masks)
-        self.detector.train()
+        whole = self.kept(batch.images, masks * 0)
+        masked = self.kept(damage(batch.images, masks), masks)
         return {"RLE": relative(whole, batch.landmarks), "RLE half masked": relative(masked, batch.landmarks)}
 
 
@@ -74,12 +89,24 @@ class RefinerTrainer(Trainer):
     Dropped are those under a random mask, and at random up to 70 % in all.
     """
 
-    def __init__(self, spec: Spec, faces: list[Faces], held_out: Faces, batch: int, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        faces: list[Faces],
+        held_out: Faces,
+        batch: int,
+        rate: float,
+        seed: int,
+        start: nn.Module | None = None,
+    ) -> None:
+        """`start`: a refiner to start from; keypoints have no resolution."""
         torch.manual_seed(seed)
         self.landmarks = torch.cat([f.landmarks for f in faces])
         self.held_out, self.batch, self.seed = held_out, batch, seed
         self.device = held_out.device
         self.refiner = cast(LandmarkRefiner, build(*spec).to(self.device))
+        if start is not None:
+            take_over(self.refiner, start)
         self.parts = {"refiner": Part(self.refiner, spec[1])}
         self.optimizers = {"refiner": torch.optim.Adam(self.refiner.parameters(), rate)}
 

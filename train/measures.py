@@ -106,3 +106,9 @@ def temporal_error(
         total += float(change[looked].sum())
         count += int(looked.sum())
     return total / max(count, 1)
+
+
+def to_bytes(images: Tensor) -> npt.NDArray[np.uint8]:
+    """(N, S, S, 3) uint8 of pictures in [-1, 1]."""
+    pixels: npt.NDArray[np.uint8] = ((images.clamp(-1, 1) + 1) * 127.5).round().cpu().numpy().astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from train.bench import CONSISTENCY_MASKS, ONE_PASS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
+from train.bench import CONSISTENCY_MASKS, DETAILED, ONE_PASS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The latent-search systems, measured
@@ -114,7 +114,8 @@ def _stills(cells: Results) -> str:
             for key, maps, _ in _variants(cells, "stills"):
                 cell = cells.get(slug(f"stills-{key}-{maps}-{mask}"), {})
                 row.append(f"{cell[measure]:.2f}" if measure in cell else "")
-            rows.append([*row, _PAPERS_STILLS.get(mask, "") if measure == "PSNR" else ""])
+            if any(row[1:]):
+                rows.append([*row, _PAPERS_STILLS.get(mask, "") if measure == "PSNR" else ""])
         titles = [title for *_, title in _variants(cells, "stills")]
         where = "in the hole" if measure == "hole PSNR" else "over the picture"
         head = ["mask", *titles, "papers" if measure == "PSNR" else ""]
@@ -137,8 +138,11 @@ def _paired(cells: Results) -> str:
             fast = cells.get(slug(f"paired-{key}-{mask}"))
             slow = next((c for m in ("none", "clean") if (c := cells.get(slug(f"stills-{key}-{m}-{mask}")))), None)
             if fast and slow and fast["pictures"] == slow["pictures"]:
-                values = [f"{cell[name]:.2f}" for name in ("hole PSNR", "blended hole PSNR") for cell in (slow, fast)]
+                pairs = [(name, cell) for name in ("hole PSNR", "blended hole PSNR") for cell in (slow, fast)]
+                values = [f"{cell[name]:.2f}" if name in cell else "" for name, cell in pairs]
                 rows.append([mask, SYSTEMS[key][0], SYSTEMS[pair][0], str(fast["pictures"]), *values])
+    if not rows:
+        return ""
     head = [
         "mask",
         "search",
@@ -156,7 +160,7 @@ def _paired(cells: Results) -> str:
 def _one_measure(cells: Results) -> str:
     """Everything else about three masks."""
     rows = []
-    for mask in ("central", "40 %", "codec"):
+    for mask in DETAILED:
         for key, maps, title in _variants(cells, "stills"):
             cell = cells.get(slug(f"stills-{key}-{maps}-{mask}"), {})
             if not cell:
@@ -175,6 +179,8 @@ def _consistency(cells: Results) -> str:
         if any(found):
             pictures = str(next(cell["pictures"] for cell in found if cell))
             rows.append([title, pictures, *(f"{c['consistency']:.2f}" if c else "" for c in found)])
+    if not rows:
+        return ""
     rows.append(["papers (2017)", "2000", *(_PAPERS_CONSISTENCY[mask] for mask in CONSISTENCY_MASKS)])
     text = (
         "Mean pairwise PSNR of the pictures G(z) of four repairs of one picture; maps from the clean picture. One pass "
@@ -195,8 +201,9 @@ def _video(cells: Results) -> str:
     rows.sort(key=lambda row: (row[0] != "rectangle", -int(row[2])))
     text = (
         "Every picture has a hole of its own: a rectangle of 0.35 to 0.5 of the side, or a codec's. Maps from the "
-        "damaged picture. Temporal error: mean squared change of a repaired pixel along the clean pictures' motion, "
-        "8-bit steps; compare only rows with as many pictures. PSNR is pooled over all pictures."
+        "damaged picture, hidden landmarks from the one before. Temporal error: mean squared change of a repaired "
+        "pixel along the clean pictures' motion, 8-bit steps; compare only rows with as many pictures. PSNR is pooled "
+        "over all pictures."
     )
     head = [
         "hole",
@@ -231,4 +238,19 @@ def _landmarks(cells: Results) -> str:
         if isinstance(value, dict)
     ]
     head = ["found by", "mean error, % of inter-ocular distance", "points within 5 %", "faces found, %"]
-    return "### Landmarks with half of the picture missing (freehand)\n\n" + _table(head, rows)
+    text = "### Landmarks with half of the picture missing (freehand)\n\n" + _table(head, rows)
+    return text + "\n" + _landmarks_video(cells) if "landmarks-video" in cells else text
+
+
+def _landmarks_video(cells: Results) -> str:
+    rows = [
+        [name, *(f"{value[part] * 100:.1f}" for part in ("RLE", "RLE hidden", "jitter"))]
+        for name, value in cells["landmarks-video"].items()
+        if isinstance(value, dict)
+    ]
+    text = (
+        "Talking heads, a rectangle missing in every picture; % of the inter-ocular distance. Jitter: error of the "
+        "change from picture to picture."
+    )
+    head = ["detector and refiner", "mean error", "of hidden points", "jitter"]
+    return "### Landmarks in video\n\n" + text + "\n\n" + _table(head, rows)

@@ -95,9 +95,18 @@ Locate = Callable[[Picture, Sequence[Picture]], Sequence[Square]]
 """Where the picture shows what the network was trained on (faces, in crops as in training), found in the damaged
 picture or its references. None in place of it: wherever there is a hole."""
 
-Structure = Callable[[Array, Array], tuple[Array, npt.NDArray[np.bool_]]]
-"""Structure maps (n, C, R, R) of damaged crops and their masks, and which of them are to be trusted (a face was found).
-"""
+
+class Structure(Protocol):
+    """What gives the structure of crops, picture after picture."""
+
+    def __call__(
+        self, pictures: Array, masks: Array, squares: Sequence[Square], order: int, /
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Structure maps (n, C, R, R) of damaged crops and their masks, and which of them are to be trusted (a face was
+        found). squares: where the crops lie in the picture of this output order."""
+
+    def forget(self) -> None:
+        """Another scene begins."""
 
 
 @dataclass
@@ -151,6 +160,8 @@ class GenerativeRepair:
     def forget(self) -> None:
         """Another scene begins: nothing that was seen before helps any more."""
         self._tracks.forget()
+        if self._structure is not None:
+            self._structure.forget()
 
     def rehearse(self) -> None:
         """Find out what a crop costs, before the first picture that has a deadline. Raises what the network raises."""
@@ -257,7 +268,7 @@ class GenerativeRepair:
         use = np.ones(len(squares), bool)
         if self._wants_structure:
             assert self._structure is not None
-            batch["structure"], use = self._structure(damaged, masks)
+            batch["structure"], use = self._structure(damaged, masks, squares, site.now.order)
         self._ran = len(squares)
         made = self._network.run(batch)
         states = {name: made[after] for name, after in self._network.states.items()}

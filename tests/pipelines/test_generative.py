@@ -20,9 +20,9 @@ from engines.tensors import TensorSpec
 from pipelines import EncoderSettings, Settings, UsageError, conceal_file
 from pipelines.cli import main
 from pipelines.generative import (
+    LandmarkStructure,
     NoNetworkError,
     generative_or_none,
-    landmark_structure,
     open_generative,
     open_in_background,
 )
@@ -143,23 +143,42 @@ def test_paced_repair_goes_on_until_the_network_is_there(zoo: Path) -> None:
     assert methods[-1] == "generative"
 
 
+class Finder:
+    """Finds a circle of landmarks, `at` to the right of the middle."""
+
+    inputs = (TensorSpec("damaged", (3, 32, 32)), TensorSpec("mask", (1, 32, 32)))
+    at = 0.0
+
+    def run(self, batch: Any) -> Any:
+        count = len(batch["mask"])
+        assert batch["damaged"].shape == (count, 3, 32, 32)
+        assert not (batch["damaged"] * batch["mask"]).any()
+        angle = np.linspace(0, 6.2, LANDMARKS)
+        points = [0.5 + self.at, 0.5] + 0.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
+        return {"landmarks": np.stack(count * [points]).astype(np.float32)}
+
+
 def test_structure_is_drawn_from_landmarks() -> None:
-    class Finder:
-        inputs = (TensorSpec("damaged", (3, 32, 32)), TensorSpec("mask", (1, 32, 32)))
-
-        def run(self, batch: Any) -> Any:
-            assert batch["damaged"].shape == (2, 3, 32, 32)
-            assert not (batch["damaged"] * batch["mask"]).any()
-            angle = np.linspace(0, 6.2, LANDMARKS)
-            points = 0.5 + 0.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
-            return {"landmarks": np.stack([points, points]).astype(np.float32)}
-
     pictures = np.full((2, 3, 64, 64), 0.5, np.float32)
     masks = np.zeros((2, 1, 64, 64), np.float32)
     masks[:, :, 10:21] = 1
-    maps, usable = landmark_structure(Finder())(pictures, masks)  # type: ignore[arg-type]
+    squares = [Square(0, 0, 64), Square(0, 200, 64)]
+    maps, usable = LandmarkStructure(Finder())(pictures, masks, squares, 0)  # type: ignore[arg-type]
     assert maps.shape == (2, 3, 64, 64) and usable.all()
     assert maps.min() == -1.0 and maps.max() > 0
+
+
+def test_hidden_structure_is_that_of_the_picture_before_until_the_scene_ends() -> None:
+    finder, square = Finder(), [Square(0, 0, 64)]
+    structure = LandmarkStructure(finder)  # type: ignore[arg-type]
+    picture, whole = np.full((1, 3, 64, 64), 0.5, np.float32), np.zeros((1, 1, 64, 64), np.float32)
+    before = structure(picture, whole, square, 0)[0]
+    finder.at = 0.2  # what is guessed of a face that cannot be seen
+    hidden = structure(picture * 0, whole + 1, square, 1)[0]
+    elsewhere = structure(picture * 0, whole + 1, [Square(0, 200, 64)], 1)[0]
+    assert np.abs(hidden - before).mean() < 0.5 * np.abs(elsewhere - before).mean()
+    structure.forget()
+    assert (structure(picture * 0, whole + 1, square, 2)[0] == elsewhere).all()
 
 
 def test_the_square_of_a_face_is_that_of_training(monkeypatch: pytest.MonkeyPatch) -> None:

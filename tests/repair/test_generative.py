@@ -205,9 +205,17 @@ def test_structure_is_given_and_squares_without_a_face_are_not_used() -> None:
     network = Knowing(clean, squares, structured=True)
     face = [True]
 
-    def structure(pictures: Array, masks: Array) -> tuple[Array, Array]:
-        return np.full_like(pictures, 0.5), np.array(face * len(pictures))
+    class Given:
+        forgotten = 0
 
+        def __call__(self, pictures: Array, masks: Array, squares: Any, order: int, /) -> tuple[Array, Array]:
+            assert len(squares) == len(pictures) and order == clean.order
+            return np.full_like(pictures, 0.5), np.array(face * len(pictures))
+
+        def forget(self) -> None:
+            self.forgotten += 1
+
+    structure = Given()
     with pytest.raises(ValueError, match="structure"):
         GenerativeRepair(network)
     repair = Repairer(generative=GenerativeRepair(network, locate=lambda *_: squares, structure=structure))
@@ -215,6 +223,9 @@ def test_structure_is_given_and_squares_without_a_face_are_not_used() -> None:
         fixed, damage = damaged(clean, blocks(clean, *HOLE))
         assert repair(fixed, damage, old).method == method
     assert (network.seen[0]["structure"] == 0.5).all()
+    forgotten = structure.forgotten
+    repair.generative.forget()  # type: ignore[union-attr]
+    assert structure.forgotten == forgotten + 1
 
 
 def test_no_time_no_network() -> None:

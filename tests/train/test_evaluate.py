@@ -20,7 +20,7 @@ from train.data.synthetic import synthetic_faces
 from train.evaluate import GROUPS
 from train.recipes import CODEC_MASKS, RECIPES, Context, smoke
 from train.run import train
-from train.systems import draw_maps, visible
+from train.structure import draw_maps, visible
 from train.tables import write_papers
 
 MASKS = ("central", "codec")
@@ -100,7 +100,9 @@ def test_cards_tell_data_training_and_measures(measured: Path) -> None:
             measured / "shards", name, 64, [("a", "CC BY", faces.images.transpose(0, 2, 3, 1), faces.landmarks)]
         )
     text = card("z", 64, *folders)
-    assert "# M_z, 64 px faces" in text and "CC BY: 4 pictures" in text and "central holes: PSNR" in text
+    assert "# M_z, 64 px faces" in text and "CC BY: 2 pictures" in text and "central holes: PSNR" in text
+    assert "clips-train" not in text  # which M_z is not trained on
+    assert "CC BY: 4 pictures" in card("z+l", 64, *folders)
     assert "mean error" in card("refiner", 64, *folders)
 
 

@@ -7,8 +7,8 @@ import torch
 
 from concealer.networks.semantic_gan import SemanticGenerator
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
+from train.calls import freeze
 from train.iterative import SG_GAN, YEH, Objective, overlay, poisson_blend, search
-from train.prior import freeze
 
 
 def _gan(channels: int = 0) -> tuple[torch.nn.Module, torch.nn.Module]:

@@ -46,7 +46,7 @@ def test_recipes_exist_at_every_size_and_need_what_exists() -> None:
 
 
 def test_a_chain_of_recipes_hands_its_weights_on(tmp_path: Path) -> None:
-    for name in ("style-64", "prior-64", "grouped-64"):
+    for name in ("style-64", "prior-64", "grouped-64", "style-128", "prior-128", "grouped-128"):
         recipe = smoke(RECIPES[name])
         train(recipe.make(_context(tmp_path)), tmp_path / name, recipe.steps)
     image = load_weights(tmp_path / "prior-64" / "prior.safetensors")
