@@ -40,6 +40,15 @@ OVER_MOTION, OVER_SPATIAL = 0.7, 0.85
 """Most error on the denied samples, in units of the competitor's, with which the network is used. Motion has seen
 these samples, and being plausible next to a hole is easier than being right inside."""
 
+BESIDE_SPATIAL, FULL_DEPTH = 0.4, 16.0
+"""Weight that the network has beside a spatial fill that it does not replace, and how many luma samples inside the hole
+it is reached. Next to received samples an interpolation cannot be beaten, farther in both are wrong, in different ways:
+their mean errs less than either."""
+
+MOST_BESIDE_SPATIAL, MOST_MISFIT = 2.5, 24.0
+"""Error on the denied samples, in units of the spatial fill's and as mean absolute difference (8-bit scale), above
+which the network shows something else and has no weight at all."""
+
 ERROR_FLOOR = 1.0
 """Mean absolute difference (8-bit scale) below which errors are noise."""
 
@@ -217,10 +226,14 @@ class GenerativeRepair:
             ours = weighted_misfit(filled.luma, site, filled.judged)
             theirs = weighted_misfit(luma, site, filled.judged) if beside == "motion" else spatial_misfit(site)[0]
             notes["fit_network"] = (ours + ERROR_FLOOR) / (min(theirs, MOST_ERROR) + ERROR_FLOOR)
-            if notes["fit_network"] > (OVER_MOTION if beside == "motion" else OVER_SPATIAL):
-                return Proposal(luma, chroma, notes)
             if error is not None:
+                if notes["fit_network"] > OVER_MOTION:
+                    return Proposal(luma, chroma, notes)
                 share = self._shares(site, filled, error)
+            elif notes["fit_network"] > OVER_SPATIAL:
+                if notes["fit_network"] > MOST_BESIDE_SPATIAL or ours > MOST_MISFIT:
+                    return Proposal(luma, chroma, notes)
+                share = cv2.multiply(filled.cover, _deep(site.window_hole))
         notes["share_of_network"] = float(share[site.window_hole].mean())
         return Proposal(*_mixed(site, luma, chroma, filled, share), notes)
 
@@ -357,6 +370,12 @@ def _denied(site: Site) -> Array:
     grown = cv2.dilate(site.window_hole.view(np.uint8), np.ones((side, side), np.uint8))
     near: Array = cv2.copyTo(site.window_trust, grown)
     return near
+
+
+def _deep(hole: npt.NDArray[np.bool_]) -> Array:
+    """Weight of the network beside a spatial fill, (h, w): 0 at the hole's edge, `BESIDE_SPATIAL` inside."""
+    depth = cv2.distanceTransform(hole.view(np.uint8), cv2.DIST_L2, 3)
+    return np.minimum(depth * np.float32(1.0 / FULL_DEPTH), 1.0) * np.float32(BESIDE_SPATIAL)
 
 
 def _expected(site: Site, error: Array, judged: Array) -> Array:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -103,6 +104,25 @@ def test_used_where_nothing_can_be_predicted_from(with_references: bool) -> None
         assert outcome.method == ("generative" if name == "with" else "spatial")
         assert_received_unchanged(fixed, clean, damage)
     assert results["with"] > results["without"] + 6.0
+
+
+def test_a_fair_network_is_mixed_into_a_spatial_fill_deep_inside_the_hole() -> None:
+    clean = picture(2)
+    for plane in clean.planes:
+        plane[...] = cv2.GaussianBlur(plane, (0, 0), 10.0)
+    hole = blocks(clean, slice(4, 6), slice(5, 7))
+    plain, damage = damaged(clean, hole)
+    Repairer()(plain, damage, [])
+    _, generative = knowing(clean, [Square(48, 64, SIDE)], noise=20.0)
+    fixed, _ = damaged(clean, hole)
+    outcome = Repairer(generative=generative)(fixed, damage, [])
+    assert 0.85 < outcome.detail["fit_network"] < 2.5
+    assert outcome.method == "spatial" and 0.1 < outcome.detail["share_of_network"] < 0.4
+    changed = np.abs(fixed.planes[0].astype(int) - plain.planes[0])
+    rows, cols = slice(64, 96), slice(80, 112)
+    assert changed[rows, cols][0].mean() < 0.2 * changed[rows, cols][15].mean()
+    assert hole_psnr(fixed, clean, damage) > hole_psnr(plain, clean, damage) + 0.5
+    assert_received_unchanged(fixed, clean, damage)
 
 
 def test_used_where_motion_fails_within_a_scene() -> None:
