@@ -70,3 +70,32 @@ def stream_table(rows: Sequence[Row]) -> str:
                 ]
             )
     return markdown(head, lines)
+
+
+FACES_HEAD = """\
+Hole PSNR in dB on talking heads, H.264 IPPP in eight slices. *First picture*: each of its slices but the first lost, \
+and any two neighbours, mean over these; there is nothing to predict from, so that `motion` fills spatially. `auto` \
+has the first network of the zoo beside it."""
+
+
+def face_table(rows: Sequence[Row]) -> str:
+    """`auto` with a network against `motion`, by clip and damage."""
+    lines = []
+    for clip, damage in faces_cells(rows):
+        motion, auto, helped = faces_cells(rows)[clip, damage]
+        lines.append([clip, damage, number(motion), number(auto), f"{auto - motion:+.2f}", str(helped)])
+    return markdown(["clip", "damage", "motion", "auto", "difference", "pictures the network has a share in"], lines)
+
+
+def faces_cells(rows: Sequence[Row]) -> dict[tuple[str, str], tuple[float, float, int]]:
+    """(hole PSNR of motion, of auto, pictures the network had a share in) by clip and damage, means over seeds."""
+    cells = {}
+    for clip in distinct(rows, "clip"):
+        for damage in distinct(rows, "damage"):
+            pair = [select(rows, clip=clip, damage=damage, method=method) for method in ("motion", "auto")]
+            if not all(pair):
+                continue
+            motion, auto = (sum(row["hole_psnr"] for row in part) / len(part) for part in pair)
+            helped = sum(row["used"].get("with a share of the network", 0) for row in pair[1])
+            cells[clip, damage] = motion, auto, helped
+    return cells

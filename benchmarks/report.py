@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plots
-from benchmarks.engine_tables import ENGINES_HEAD, engine_tables
+from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -74,6 +74,8 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
         parts += ["## Untouched samples", _made_by(results["untouched"]), untouched_table(rows["untouched"])]
     if "latency" in results:
         parts += ["## Cost", _made_by(results["latency"]), *latency_tables(rows["latency"])]
+    if "faces" in results:
+        parts += ["## Talking heads", _made_by(results["faces"]), FACES_HEAD, face_table(rows["faces"])]
     if "engines" in results:
         parts += ["## Networks", _made_by(results["engines"]), ENGINES_HEAD, *engine_tables(rows["engines"])]
         if plot and any(row.get("deadline_ms") for row in rows["engines"]):

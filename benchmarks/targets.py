@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.engine_tables import faces_cells
 from benchmarks.splice_tables import splice_verdicts
 from benchmarks.store import Row
 from benchmarks.tables import (
@@ -51,6 +52,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "untouched": _untouched,
         "latency": _latency,
         "engines": _engines,
+        "faces": _faces,
         "splice": _splice,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
@@ -187,6 +189,20 @@ def _latency(rows: Sequence[Row]) -> Iterator[Verdict]:
         if growth is not None:
             measured = f"{growth:.2f} times at four times the length"
             yield Verdict("peak memory does not grow with length", measured, growth <= _GROWTH)
+
+
+def _faces(rows: Sequence[Row]) -> Iterator[Verdict]:
+    cells = faces_cells(rows)
+    if not cells:
+        return
+    gains = {cell: auto - motion for cell, (motion, auto, _) in cells.items()}
+    worst = min(gains, key=lambda cell: gains[cell])
+    measured = f"{gains[worst]:+.2f} dB ({', '.join(worst)})"
+    yield Verdict("talking heads: auto on no clip more than 0.05 dB below motion", measured, gains[worst] >= -0.05)
+    first = {clip: gain for (clip, damage), gain in gains.items() if damage == "first picture"}
+    better = sum(gain > 0 for gain in first.values())
+    measured = f"{sum(first.values()) / len(first):+.2f} dB; above on {better} of {len(first)} clips"
+    yield Verdict("talking heads, no reference: auto above motion", measured, better == len(first))
 
 
 def _engines(rows: Sequence[Row]) -> Iterator[Verdict]:
