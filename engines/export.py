@@ -48,6 +48,10 @@ class Exported:
     """The backend that ran the graph."""
 
 
+_WORTH_HALVING = 256
+"""Values from which on a weight is stored in half precision."""
+
+
 class _Half(nn.Module):
     """float32 outside, half precision inside: callers need not know."""
 
@@ -115,6 +119,8 @@ def export(network: nn.Module, path: Path, precision: str = "fp32") -> Exported:
     with tempfile.TemporaryDirectory(prefix="concealer-export-") as folder:
         draft = Path(folder) / path.name
         _write(module.eval(), definition, draft)
+        if precision == "fp32":
+            keep_weights_as_half(draft)
         difference, checked_by = _check(definition, draft, precision)
         if not difference <= LIMITS[precision]:
             raise ModelError(
@@ -148,6 +154,34 @@ def _write(module: nn.Module, definition: Definition, path: Path) -> None:
         raise EngineError(f"exporting needs {error.name or 'more packages'}: {INSTALL}") from error
     except Exception as error:
         raise EngineError(f"PyTorch cannot export this network: {one_line(error)}") from error
+
+
+def keep_weights_as_half(path: Path) -> None:
+    """Store the weights that half precision holds exactly in it, each with a cast back to float32 behind it.
+
+    Shipped weights are trained in float32 and kept in half precision, so this halves the graph and changes no bit of
+    what it computes; backends fold the casts when they load it.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(path)
+    casts = []
+    for number, tensor in enumerate(model.graph.initializer):
+        if tensor.data_type != onnx.TensorProto.FLOAT or int(np.prod(tensor.dims)) < _WORTH_HALVING:
+            continue
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue
+        name = f"{tensor.name}_half"
+        casts.append(helper.make_node("Cast", [name], [tensor.name], f"widen_{number}", to=onnx.TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(half, name))
+    model.graph.node.extend(casts)
+    # Nodes come in the order they can be computed in: these need nothing but weights.
+    model.graph.node.sort(key=lambda node: not node.name.startswith("widen_"))
+    onnx.save(model, path)
 
 
 @contextlib.contextmanager

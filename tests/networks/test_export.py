@@ -81,6 +81,15 @@ def test_every_network_can_be_exported(name: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
 
+def test_weights_that_half_precision_holds_are_stored_in_it(tmp_path: Path) -> None:
+    network = small("LandmarkDetector")
+    whole = export(network, tmp_path / "whole.onnx")
+    network.half().float()
+    halved = export(network, tmp_path / "halved.onnx")
+    assert halved.path.stat().st_size < 0.65 * whole.path.stat().st_size
+    assert halved.difference <= LIMITS["fp32"]
+
+
 @pytest.mark.parametrize(("name", "precision"), [("DcganGenerator", "bf16"), ("GroupedPrior", "fp16")])
 def test_half_precision_stays_within_its_limit(name: str, precision: str, tmp_path: Path) -> None:
     made = export(small(name), tmp_path / "a.onnx", precision)
