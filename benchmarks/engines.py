@@ -12,7 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ from engines import Engine, EngineError, Options, open_engine
 from engines import available as backends_here
 from engines.differences import made_up_batch, relative_difference
 from engines.measure import INCLUDES, run_steps, time_engine
+from engines.zoo import open_zoo
+from pipelines.errors import UsageError
+from pipelines.generative import open_generative
 
 KEY = (
     "measure",
@@ -122,13 +125,20 @@ def _row_of(subject: Subject, engine: Engine, mode: str, truth: dict[str, Any]) 
     }
 
 
+@dataclass(frozen=True)
+class NetworkInUse:
+    """What `auto` and `generative` repair with: the first usable network of the zoo, as `conceal` opens it."""
+
+    name: str
+    backend: str
+    make: Callable[[], GenerativeRepair]
+
+
 def stream_row(
-    stream: Stream, loss: Loss, seed: int, method: Method, deadline: float | None, engine: Engine | None, weights: str
+    stream: Stream, loss: Loss, seed: int, method: Method, deadline: float | None, network: NetworkInUse | None
 ) -> Row:
     """Decode a damaged stream, one access unit at a time; milliseconds from its payload to its repaired picture."""
-    generative = GenerativeRepair(engine) if engine is not None and method in ("auto", "generative") else None
-    if generative is not None:
-        generative.rehearse()
+    generative = network.make() if network is not None and method in ("auto", "generative") else None
     repair = Repairer(method, deadline, generative)
     repairs: list[float] = []
     used: Counter[str] = Counter()
@@ -173,8 +183,8 @@ def stream_row(
         "seed": seed,
         "method": method,
         "deadline_ms": deadline,
-        "network": "" if generative is None else weights,
-        "backend": "" if engine is None or generative is None else f"{engine.backend} {engine.precision}",
+        "network": "" if network is None or generative is None else network.name,
+        "backend": "" if network is None or generative is None else network.backend,
         "used": dict(used),
         "repairs": len(repairs),
         **_percentiles("repair", repairs),
@@ -205,7 +215,6 @@ def measure_networks(store: Store, options: argparse.Namespace) -> None:
 
 def measure_streams(store: Store, options: argparse.Namespace) -> None:
     """Rows of every clip, rate and method, with the deadline and without."""
-    inpainters = [subject for subject in subjects(options.cache / "networks", options.zoo) if subject.for_streams]
     clips = available([CUPS_720P, *(clip for clip in CLIPS if clip.name in ("foreman", "hdtf"))])
     rates: tuple[float, ...] = (0.01, 0.03, 0.1)
     deadlines: tuple[float | None, ...] = (DEADLINE_MS, None)
@@ -213,10 +222,13 @@ def measure_streams(store: Store, options: argparse.Namespace) -> None:
         clips, rates, deadlines = clips[-1:], (0.03,), (DEADLINE_MS,)
     if options.clip:
         clips = [clip for clip in clips if clip.name in options.clip]
-    engine, weights = None, ""
-    if inpainters:
-        engine = open_engine(inpainters[0].model("fp32"), options.engine, Options(buckets=(1, 2, 4, 8)))
-        weights = f"{inpainters[0].name}, {inpainters[0].weights}"
+    network = None
+    try:
+        zoo = open_zoo(options.zoo)
+        name = next((entry.name for entry in zoo.entries.values() if entry.task == "inpaint"), "")
+        network = NetworkInUse(name, options.engine, open_generative(options.engine, zoo))
+    except UsageError as error:
+        print(f"streams without a network: {error}")
     plan: list[tuple[Stream, float, float | None, Method]] = []
     for clip in clips:
         stream = encoded(clip, Encoding("h264", "P", 24 if options.quick else 60, slices=8), options.cache)
@@ -224,9 +236,9 @@ def measure_streams(store: Store, options: argparse.Namespace) -> None:
             for rate in rates if deadline else (0.03,):
                 plan += [(stream, rate, deadline, method) for method in METHODS]
     for stream, rate, deadline, method in plan:
-        if method == "generative" and engine is None:
+        if method == "generative" and network is None:
             continue
-        row = stream_row(stream, Loss("slice", rate), options.seed, method, deadline, engine, weights)
+        row = stream_row(stream, Loss("slice", rate), options.seed, method, deadline, network)
         store.add([rounded(row)])
         print(f"{row['clip']} {rate:g} {method} {deadline}: hit p99 {row.get('hit_p99_ms', 0):.1f} ms {row['used']}")
 

@@ -1,4 +1,5 @@
-"""The networks that are timed: those of the zoo, or where it has none untrained ones of the same form."""
+"""The networks that are timed: those of the zoo, and beside them an untrained generator alone; where the zoo has none,
+untrained ones of the same form."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from engines import EngineError, Model
 from engines.zoo import Zoo, open_zoo
 
 RANDOM = "random weights"
-_SIZE = {"resolution": 128}
-_MAPS = {"resolution": 128, "structure_channels": 3}
+_SIZE = {"resolution": 128, "capacity": 1024, "most": 128}
+_MAPS = _SIZE | {"structure_channels": 3}
+_ALONE = "style-128"
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,24 @@ class Subject:
     """"trained" or `RANDOM`: time does not depend on it, what is made does."""
     model: Callable[[str], Model]
     """With the graph of a precision."""
-    for_streams: bool
-    """Whether it repairs without anything that finds faces or landmarks."""
 
 
 def subjects(cache: Path, zoo: Path | None = None) -> list[Subject]:
     """Networks to time. Untrained ones are exported to `cache` once, which needs torch (EngineError without)."""
     shipped = open_zoo(zoo)
-    if shipped.entries:
-        return [_from_zoo(shipped, name) for name in shipped.entries]
+    trained = [_from_zoo(shipped, name) for name in shipped.entries]
     try:
         from engines.export import export, seeded
     except ImportError as error:
+        if trained:
+            return trained
         raise EngineError(
             "the zoo is empty, and untrained networks need torch: pip install 'concealer[train]'"
         ) from error
-    made = []
+    made = list(trained)
     for name, build in _untrained().items():
+        if trained and name != _ALONE:
+            continue
 
         def model(precision: str, name: str = name, build: Callable[[], Any] = build) -> Model:
             kinds = {"fp32", precision} & {"fp32", "fp16", "bf16"}
@@ -51,7 +54,7 @@ def subjects(cache: Path, zoo: Path | None = None) -> list[Subject]:
                     export(seeded(build()), path, kind)
             return Model(name, graphs, partial(_definition, build))
 
-        made.append(Subject(name, RANDOM, model, name == "one-pass-128"))
+        made.append(Subject(name, RANDOM, model))
     return made
 
 
@@ -66,7 +69,7 @@ def _from_zoo(zoo: Zoo, name: str) -> Subject:
     def model(precision: str) -> Model:
         return zoo.model(name, "fp32" if precision == "auto" else precision)
 
-    return Subject(name, "trained", model, zoo.entry(name).task == "inpaint" and zoo.entry(name).domain == "any")
+    return Subject(name, "trained", model)
 
 
 def _untrained() -> dict[str, Callable[[], Any]]:
@@ -77,7 +80,7 @@ def _untrained() -> dict[str, Callable[[], Any]]:
         return kind(build(prior, arguments), build("StyleGenerator", arguments))
 
     return {
-        "style-128": lambda: build("StyleGenerator", _SIZE),
+        _ALONE: lambda: build("StyleGenerator", _SIZE),
         "one-pass-128": lambda: whole(OnePassInpainter, "NoisePrior", _SIZE),
         "sequence-structure-128": lambda: whole(SequenceInpainter, "GroupedPrior", _MAPS),
     }
