@@ -26,6 +26,7 @@ from train.data.batches import Batch, Faces, damage
 from train.data.codec_masks import codec_mask, load_holes
 from train.data.masks import MASKS, Maker, freehand, random_rectangle
 from train.data.shards import read_shards
+from train.inception import InceptionFeatures
 from train.iterative import SG_GAN, STEPS, YEH, overlay, poisson_blend
 from train.recipes import CODEC_MASKS
 from train.sheet import write_sheet
@@ -88,8 +89,10 @@ class Bench:
         search_count: int,
         search_steps: int = STEPS,
         minutes: float | None = None,
+        inception: Path | None = None,
     ) -> None:
-        """`search_count`: stills per mask for systems that search, 0 for all; `minutes`: measure nothing new after.
+        """`search_count`: stills per mask for systems that search, 0 for all; `minutes`: measure nothing new after;
+        `inception`: ONNX file to measure FID with, see `train.inception`.
 
         Raises ValueError if shards or the landmark networks are missing. Systems without weights are left out.
         """
@@ -107,6 +110,8 @@ class Bench:
         self.structure: Structure = load_structure(
             runs / f"detector-{size}/detector.safetensors", runs / f"refiner-{size}/refiner.safetensors", device
         )
+        self._inception_path = inception
+        self._inception = None if inception is None else InceptionFeatures(inception)
         self._systems = {key: key for key in SYSTEMS if all(path.exists() for path in self._weights(key))}
 
     def describe(self, hardware: str) -> None:
@@ -176,6 +181,8 @@ class Bench:
         landmarks = [self.runs / f"{part}-{self.size}/{part}.safetensors" for part in ("detector", "refiner")]
         for path in (self._weights(key) if key in SYSTEMS else []) + landmarks:
             digest.update(path.read_bytes())
+        if self._inception_path is not None:
+            digest.update(self._inception_path.read_bytes())
         return digest.hexdigest()[:16]
 
     def _late(self) -> bool:
@@ -252,7 +259,11 @@ class Bench:
         whole = masks.amax((1, 2, 3)) > 0
         found = self.structure.landmarks(repaired, masks * 0, refine=False)
         error = semantic_map.relative_error(found.cpu().numpy(), batch.landmarks.numpy())
-        return {
+        fid = {}
+        if self._inception is not None:
+            distance = measures.frechet_distance(self._inception(repaired), self._inception(batch.images))
+            fid = {"FID": round(distance, 3)}
+        return fid | {
             "hole PSNR": _mean(measures.psnr(repaired, batch.images, masks)[whole]),
             "PSNR": _mean(measures.psnr(repaired, batch.images)[whole]),
             "hole SSIM": _mean(measures.ssim(repaired, batch.images, masks)[whole]),

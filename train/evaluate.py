@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument(
         "--search-count", type=int, default=16, help="pictures per mask for systems that search (0: all)"
     )
+    parser.add_argument("--inception", type=Path, help="ONNX file of an Inception network, to measure FID too")
     parser.add_argument("--minutes", type=float, help="measure nothing new after this time; the next call goes on")
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0)
@@ -42,6 +43,7 @@ def main() -> int:
 
     import torch
 
+    from engines import EngineError
     from train.bench import Bench
     from train.tables import write_papers
 
@@ -58,6 +60,7 @@ def main() -> int:
                 device,
                 arguments.search_count,
                 minutes=arguments.minutes,
+                inception=arguments.inception,
             )
             bench.describe(_hardware(torch, device))
             for searches in (False, True):
@@ -66,7 +69,7 @@ def main() -> int:
             if bench.left_out:
                 print(f"time is up: {bench.left_out} measurements are left for the next call")
         write_papers(arguments.results, arguments.docs)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, EngineError) as error:
         print(f"train.evaluate: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     return 0

@@ -21,8 +21,9 @@ All systems of one table use the same generators, trained here on a few thousand
 measured on other people: `faces_eval` and the talking heads of `eval_video`. "Map" says where the structure map comes
 from: landmarks found on the *damaged* picture, or on the *clean* one as in SG-GAN. Unless said, no Poisson blending.
 The Frechet distance is taken on features of the landmark detector trained here (`LandmarkDetector.features`): it is
-**not** FID, and means nothing beside figures from elsewhere. The papers' figures stand beside ours for orientation:
-other faces, other networks, other machines.
+**not** FID, and means nothing beside figures from elsewhere; FID is measured where Inception weights are at hand
+(`--inception FILE`). The papers' figures stand beside ours for orientation: other faces, other networks, other
+machines.
 """
 _PAPERS_STILLS = {
     "central": "19.4 (Yeh, hole) / 24.96, SG-GAN 26.32 (Lahiri 2017, picture)",
@@ -160,16 +161,17 @@ def _paired(cells: Results) -> str:
 def _one_measure(cells: Results) -> str:
     """Everything else about three masks."""
     rows = []
+    fid = ["FID"] if any("FID" in cell for cell in cells.values()) else []
     for mask in DETAILED:
         for key, maps, title in _variants(cells, "stills"):
             cell = cells.get(slug(f"stills-{key}-{maps}-{mask}"), {})
             if not cell:
                 continue
-            names = ("hole SSIM", "SSIM", "Frechet", "landmark error", "blended hole PSNR")
+            names = ["hole SSIM", "SSIM", "Frechet", "landmark error", "blended hole PSNR", *fid]
             values = [f"{cell[name]:.3f}" if name in cell else "" for name in names]
             rows.append([mask, title, *values])
     head = ["mask", "system", "SSIM in the hole", "SSIM", "Frechet distance", "landmark error / IOD"]
-    return "### Other measures\n\n" + _table([*head, "PSNR in the hole with Poisson blending"], rows)
+    return "### Other measures\n\n" + _table([*head, "PSNR in the hole with Poisson blending", *fid], rows)
 
 
 def _consistency(cells: Results) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.train.test_inception import pooling
 from train.bench import SHEETS, SYSTEMS, Bench, slug
 from train.card import card
 from train.data.codec_masks import save_holes
@@ -123,6 +124,19 @@ def test_cells_are_kept_until_weights_change(measured: Path, monkeypatch: pytest
     finally:
         weights.write_bytes(original)
         path.write_bytes(kept)
+
+
+def test_fid_is_measured_with_the_users_network(measured: Path, tmp_path: Path) -> None:
+    network = pooling(tmp_path / "mean.onnx")
+    bench = Bench(
+        measured / "shards", measured / "runs", tmp_path, 64, torch.device("cpu"), 2, search_steps=2, inception=network
+    )
+    bench.measure("stills", False)
+    cell = json.loads((tmp_path / "64" / "stills-z-none-central.json").read_text())
+    assert cell["FID"] > 0
+    bench.describe("here")
+    write_papers(tmp_path, tmp_path)
+    assert "FID" in (tmp_path / "papers.md").read_text().split("### Other measures")[1]
 
 
 def test_switches_follow_the_mask() -> None:
