@@ -77,5 +77,5 @@ def follow(kept: nn.Module, live: nn.Module, decay: float) -> None:
     """Move `kept` towards `live`, of the same class, by 1 - `decay`: it becomes the moving average."""
     for mine, theirs in zip(kept.parameters(), live.parameters(), strict=True):
         mine.lerp_(theirs, 1 - decay)
-    for mine, theirs in zip(kept.buffers(), live.buffers(), strict=True):
-        mine.copy_(theirs)
+    for own, other in zip(kept.buffers(), live.buffers(), strict=True):
+        own.copy_(other)
