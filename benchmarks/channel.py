@@ -18,11 +18,13 @@ from concealer.loss import (
     DamageRecord,
     PictureLoss,
     RtpLoss,
+    Sent,
     SliceLoss,
     TransportStreamLoss,
+    slice_numbers,
+    whole_loss,
 )
 from concealer.loss import transmit as send
-from concealer.loss.channel import Sent, slice_numbers, whole_loss
 
 SLICE = "slice"
 

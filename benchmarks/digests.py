@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.video.stream import VideoStream
 
 from benchmarks.synthetic import moving_layers
 
@@ -102,6 +103,7 @@ def encode(path: Path, codec: str, bframes: int, slices: int) -> None:
         name, options = "libx265", {"x265-params": f"{common}:log-level=none:pools=1:frame-threads=1"}
     with av.open(str(path), "w") as container:
         video = container.add_stream(name, rate=25, options={"preset": "veryfast", "crf": "22", **options})
+        assert isinstance(video, VideoStream)
         video.width, video.height, video.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
         video.codec_context.thread_count = 1
         for index, rgb in enumerate(moving_layers(_PICTURES, _WIDTH, _HEIGHT, seed=1)):
@@ -138,7 +140,7 @@ def _digests(path: Path, codec: str) -> dict[str, str]:
 
 
 def _conceal(source: Path, target: Path, *options: str) -> int:
-    command = [_BIN / "conceal", "-y", "-q", *options, source, target]
+    command = [str(part) for part in (_BIN / "conceal", "-y", "-q", *options, source, target)]
     return subprocess.run(command, timeout=300, capture_output=True).returncode
 
 

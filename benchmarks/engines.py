@@ -29,8 +29,7 @@ from benchmarks.streams import Encoding, Stream, default_cache, encoded
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder
 from concealer.picture import Picture
-from concealer.repair import MOTION_METHODS, Method, Repairer, predicted_motion
-from concealer.repair.generative import GenerativeRepair
+from concealer.repair import MOTION_METHODS, GenerativeRepair, Method, Repairer, predicted_motion
 from engines import Engine, EngineError, Options, open_engine
 from engines import available as backends_here
 from engines.differences import made_up_batch, relative_difference

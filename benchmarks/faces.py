@@ -22,14 +22,11 @@ from benchmarks.methods import by_position, decode
 from benchmarks.metrics import score
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Encoding, Stream, default_cache, encoded
-from concealer.bitstream.access_unit import AccessUnit
-from concealer.bitstream.nal import join_annexb
-from concealer.bitstream.stream import StreamParser
+from concealer.bitstream import AccessUnit, StreamParser, join_annexb
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder
 from concealer.picture import Picture
-from concealer.repair import Method, Repairer
-from concealer.repair.generative import GenerativeRepair
+from concealer.repair import GenerativeRepair, Method, Repairer
 from engines import EngineError
 from engines.zoo import Zoo, open_zoo
 from pipelines.errors import UsageError

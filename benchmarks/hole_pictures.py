@@ -24,9 +24,7 @@ from benchmarks.streams import Encoding, default_cache, encoded
 from concealer.damage import DamageMap
 from concealer.outlook import Outlook
 from concealer.picture import Picture
-from concealer.repair import Repairer
-from concealer.repair.candidates import Candidate
-from concealer.repair.site import Site
+from concealer.repair import Candidate, Repairer, Site
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 Luma = npt.NDArray[np.uint8]

@@ -26,13 +26,14 @@ from benchmarks.methods import decode
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import latency_tables
-from concealer.bitstream import h264, hevc
-from concealer.bitstream.h264_inter_standin import h264_inter_standin
-from concealer.bitstream.hevc_inter_standin import hevc_inter_standin
+from concealer.bitstream import h264
+from concealer.bitstream.hevc import slice_header as hevc
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder
 from concealer.picture import Picture
 from concealer.repair import Repairer, measured_motion, predicted_motion
+from concealer.standins import h264 as h264_standins
+from concealer.standins import hevc as hevc_standins
 
 KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "threads", "damage", "lookahead")
 _LAUNCHER = (
@@ -163,9 +164,9 @@ def standin_cost(stream: Stream, rounds: int) -> Row:
         started = time.perf_counter()
         if isinstance(header, hevc.SliceHeader):
             motion = blocks.repeat(2, 1).repeat(2, 2)[:, : au.height // 8, : au.width // 8]
-            hevc_inter_standin(header, first, end, motion)
+            hevc_standins.inter_standin(header, first, end, motion)
         elif isinstance(header, h264.SliceHeader):
-            h264_inter_standin(header, first, end, blocks)
+            h264_standins.inter_standin(header, first, end, blocks)
         times.append((time.perf_counter() - started) * 1e3)
     return {"slices": len(times), "median_ms": median(times), "p95_ms": float(np.percentile(times, 95))}
 

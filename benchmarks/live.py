@@ -26,9 +26,9 @@ from benchmarks.metrics import Luma, psnr_of, squared_error
 from benchmarks.rtp import CLOCK, Sending, send_lossy, send_udp
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
-from concealer.bitstream.rtp import RtpDepacketiser
+from concealer.bitstream.transport import RtpDepacketiser
 from concealer.decoder import ConcealingDecoder
-from concealer.decoder.frames import frame_planes
+from concealer.decoder.hook import frame_planes
 from concealer.repair import Repairer, measured_motion
 from pipelines.gst.register import register
 

@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from concealer.bitstream.nal import Codec
-from concealer.bitstream.stream import StreamParser
-from concealer.loss import RtpLoss
-from concealer.loss.models import fragment_bounds
+from concealer.bitstream import Codec, StreamParser
+from concealer.loss import RtpLoss, fragment_bounds
 
 CLOCK = 90_000
 _PAYLOAD_TYPE = 96

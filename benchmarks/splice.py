@@ -23,11 +23,11 @@ from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded, plain_decode
 from benchmarks.workers import run_all
-from concealer.bitstream.nal import join_annexb, split_annexb
-from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.bitstream import join_annexb, split_annexb
 from concealer.decoder import ConcealingDecoder, Settled
 from concealer.repair import Repairer, predicted_motion
 from concealer.splice import SplicedUnit, Splicer
+from concealer.standins import UnsupportedStandInError
 
 KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "rate", "seed", "lookahead")
 CODECS = ("h264", "hevc")

@@ -10,7 +10,7 @@ import av
 from av.video.stream import VideoStream
 
 from benchmarks.streams import FPS, Stream
-from concealer.bitstream.mpegts import ContinuityChecker, PesPacket
+from concealer.bitstream.transport import ContinuityChecker, PesPacket
 
 _CLOCK = 90_000
 _TICKS = _CLOCK // FPS

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from concealer.face_map import LANDMARKS
 from concealer.networks.dcgan import DcganDiscriminator
 from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
@@ -14,7 +15,6 @@ from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
-from concealer.networks.semantic_map import LANDMARKS
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from engines.tensors import NEXT, STATE, TensorSpec
 

@@ -1,10 +1,10 @@
 """Wiring of the rooms into programs: the file pipeline and the command lines."""
 
-from pipelines.encoder import EncoderSettings
 from pipelines.errors import ConcealError, InputError, Interrupted, OutputError, UsageError
 from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
 from pipelines.progress import Progress
 from pipelines.report import Totals
+from pipelines.writing.encoder import EncoderSettings
 
 __all__ = [
     "ConcealError",

@@ -15,14 +15,14 @@ from types import FrameType
 
 from concealer import __version__
 from concealer.repair import METHODS
-from pipelines.addresses import is_live
-from pipelines.encoder import EncoderSettings
 from pipelines.errors import ConcealError, Interrupted, OutputError, UsageError, one_line
 from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
 from pipelines.generative import ENGINES
-from pipelines.output_file import STDOUT
 from pipelines.progress import Bar, JsonLines
+from pipelines.reading.addresses import is_live
 from pipelines.spliced_stream import SpliceTotals
+from pipelines.writing.encoder import EncoderSettings
+from pipelines.writing.output_file import STDOUT
 
 log = logging.getLogger("conceal")
 

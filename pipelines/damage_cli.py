@@ -20,12 +20,12 @@ from concealer.loss import (
     RtpLoss,
     SliceLoss,
     TransportStreamLoss,
+    is_slice,
     truncate,
 )
-from concealer.loss.record import is_slice
-from pipelines import output_file
 from pipelines.damage_file import damage_bytes, damage_stream, write_record
 from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
+from pipelines.writing import output_file
 
 _EPILOG = """models:
   slice      each slice (NAL unit) is lost as a whole

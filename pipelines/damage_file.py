@@ -11,14 +11,13 @@ from typing import BinaryIO, cast
 import av
 from av.container import OutputContainer
 
-from concealer.bitstream import AccessUnit, StreamParser
-from concealer.bitstream.nal import join_length_prefixed
+from concealer.bitstream import AccessUnit, StreamParser, join_length_prefixed
 from concealer.loss import Channel, DamageRecord, Received
-from pipelines import output_file
-from pipelines.byte_stream import ByteStream
 from pipelines.errors import InputError, OutputError, UsageError, one_line
-from pipelines.sink import Sink, with_data
-from pipelines.source import Source
+from pipelines.reading.source import Source
+from pipelines.writing import output_file
+from pipelines.writing.byte_stream import ByteStream
+from pipelines.writing.sink import Sink, with_data
 
 _MP4_FAMILY = {"ipod", "psp", "f4v", "ismv"}
 """Muxers whose files the demuxer knows as mp4."""

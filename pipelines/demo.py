@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
 
-from concealer.bitstream import Codec
-from concealer.bitstream.stream import StreamParser
+from concealer.bitstream import Codec, StreamParser
 from concealer.damage import BLOCK
 from concealer.loss import Received, SliceLoss
 from pipelines.demo_clip import talking_head
-from pipelines.encoder import EncoderSettings
 from pipelines.file_pipeline import Settings, conceal_file
+from pipelines.writing.encoder import EncoderSettings
 
 Rgb = npt.NDArray[np.uint8]
 Luma = npt.NDArray[np.uint8]

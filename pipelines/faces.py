@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.networks.semantic_map import MESH_POINTS, eye_centres
+from concealer.face_map import MESH_POINTS, eye_centres
 from concealer.picture import Picture
-from concealer.repair.squares import Square
+from concealer.repair import Square
 
 EYE_LINE, EYE_SHARE = 0.42, 3.6
 """Height of the eyes in a crop as a share of its side, and its side in inter-ocular distances: as in training

@@ -23,18 +23,20 @@ from av.video.stream import VideoStream
 
 from concealer.decoder import MOST_AHEAD, ObserveFn
 from concealer.repair import Method, Repairer
-from pipelines import addresses, output_file, splicing
-from pipelines.byte_stream import ByteStream
-from pipelines.encoder import EncoderSettings, PictureEncoder
+from pipelines import splicing
 from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
 from pipelines.generative import check_engine, generative_or_none, open_in_background
-from pipelines.live import LiveSource
 from pipelines.progress import Meter, OnProgress
+from pipelines.reading import addresses
+from pipelines.reading.live import LiveSource
+from pipelines.reading.source import Source, VideoPayload
 from pipelines.report import Report, Totals
-from pipelines.sink import Sink, can_hold, check_codec, stream_label
-from pipelines.source import Source, VideoPayload
 from pipelines.spliced_stream import SpliceTotals
 from pipelines.track import ShownPicture, Track
+from pipelines.writing import output_file
+from pipelines.writing.byte_stream import ByteStream
+from pipelines.writing.encoder import EncoderSettings, PictureEncoder
+from pipelines.writing.sink import Sink, can_hold, check_codec, stream_label
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.networks.semantic_map import LANDMARKS, draw
-from concealer.repair.generative import GenerativeRepair, Locate
-from concealer.repair.landmarks import settle, visible
-from concealer.repair.squares import Square
-from concealer.repair.tracks import Tracks
+from concealer.face_map import LANDMARKS, draw
+from concealer.repair import GenerativeRepair, Locate, Square, Tracks, settle, visible
 from engines import Engine, EngineError, Options, open_engine
 from engines.backends import BACKENDS
 from engines.zoo import Entry, Zoo, open_zoo

@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TextIO
 
 from concealer.damage import Damage
-from pipelines import output_file
 from pipelines.errors import OutputError, one_line
+from pipelines.writing import output_file
 
 if TYPE_CHECKING:
     from concealer.decoder import DecodedPicture

@@ -8,11 +8,11 @@ from typing import Any
 import av
 from av.video.stream import VideoStream
 
-from concealer.bitstream.nal import NalUnit, join_length_prefixed, parse_extradata
+from concealer.bitstream import NalUnit, join_length_prefixed, parse_extradata
 from concealer.decoder import Settled
 from concealer.splice import SplicedUnit, Splicer
-from pipelines.sink import with_data
-from pipelines.source import Codec, VideoPayload
+from pipelines.reading.source import Codec, VideoPayload
+from pipelines.writing.sink import with_data
 
 _START_CODE = b"\x00\x00\x00\x01"
 _MOST_UNTIMED = 16

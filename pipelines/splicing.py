@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.decoder import ObserveFn
-from pipelines.byte_stream import ByteStream
+from concealer.standins import UnsupportedStandInError
 from pipelines.errors import ConcealError, UsageError
-from pipelines.sink import Sink
-from pipelines.source import Source
+from pipelines.reading.source import Source
 from pipelines.spliced_stream import SplicedStream, SpliceTotals
+from pipelines.writing.byte_stream import ByteStream
+from pipelines.writing.sink import Sink
 
 
 class Streams:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from concealer.decoder import ConcealingDecoder, DecodedPicture, ObserveFn
 from concealer.repair import MOTION_METHODS, Repairer, measured_motion, predicted_motion
+from pipelines.reading.source import Source, VideoPayload
+from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
-from pipelines.source import Source, VideoPayload
-from pipelines.timing import PictureClock
 
 
 @dataclass(slots=True)

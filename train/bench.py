@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from concealer.networks import semantic_map
+from concealer import face_map
 from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.label_predictor import LabelPredictor
@@ -258,7 +258,7 @@ class Bench:
     def _quality(self, repaired: Tensor, batch: Batch, masks: Tensor) -> dict[str, float]:
         whole = masks.amax((1, 2, 3)) > 0
         found = self.structure.landmarks(repaired, masks * 0, refine=False)
-        error = semantic_map.relative_error(found.cpu().numpy(), batch.landmarks.numpy())
+        error = face_map.relative_error(found.cpu().numpy(), batch.landmarks.numpy())
         fid = {}
         if self._inception is not None:
             distance = measures.frechet_distance(self._inception(repaired), self._inception(batch.images))
@@ -317,7 +317,7 @@ class Bench:
                 measures.temporal_error(measures.to_bytes(repaired), measures.to_bytes(batch.images), planes)
             )
             found = self.structure.landmarks(repaired, masks * 0, refine=False)
-            errors.append(semantic_map.relative_error(found.cpu().numpy(), batch.landmarks.numpy()).mean())
+            errors.append(face_map.relative_error(found.cpu().numpy(), batch.landmarks.numpy()).mean())
             distances.append(_mean(measures.ssim(repaired, batch.images, masks)))
         pooled = 10 * np.log10(4 * values["samples"] / values["squared error"])
         return {
@@ -406,8 +406,8 @@ class Bench:
             alone = self.structure.landmarks(damaged, masks)
             settled = self.structure.sequence_landmarks(damaged, masks)
             for name, points in (("each picture alone", alone), ("with the picture before", settled)):
-                error = semantic_map.relative_error(points.cpu().numpy(), true)
-                jitter = semantic_map.relative_error(np.diff(points.cpu().numpy(), axis=0) + true[:-1], true[1:])
+                error = face_map.relative_error(points.cpu().numpy(), true)
+                jitter = face_map.relative_error(np.diff(points.cpu().numpy(), axis=0) + true[:-1], true[1:])
                 found.setdefault(name, []).append((error.mean(), error[hidden].mean(), jitter.mean()))
         names = ("RLE", "RLE hidden", "jitter")
         return {name: dict(zip(names, np.mean(rows, 0).round(4).tolist(), strict=True)) for name, rows in found.items()}
@@ -445,7 +445,7 @@ def navier_stokes(damaged: Tensor, masks: Tensor) -> Tensor:
 
 
 def _errors(found: Tensor, true: Tensor) -> dict[str, float]:
-    error = semantic_map.relative_error(found.numpy(), true.numpy())
+    error = face_map.relative_error(found.numpy(), true.numpy())
     return {"RLE": round(float(error.mean()), 4), "within 5 %": round(float((error <= 0.05).mean()), 3)}
 
 

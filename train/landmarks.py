@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from concealer.networks import semantic_map
+from concealer import face_map
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.weights import build
@@ -152,4 +152,4 @@ def drop(landmarks: Tensor, rng: np.random.Generator) -> Tensor:
 
 def relative(found: Tensor, true: Tensor) -> float:
     """Mean relative localization error (Lahiri et al. 2020, section 6.2)."""
-    return float(semantic_map.relative_error(found.cpu().numpy(), true.cpu().numpy()).mean())
+    return float(face_map.relative_error(found.cpu().numpy(), true.cpu().numpy()).mean())

@@ -13,9 +13,9 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from concealer.face_map import CHANNELS
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
-from concealer.networks.semantic_map import CHANNELS
 from concealer.networks.weights import build, load_weights
 from train.calls import freeze
 from train.data.batches import Faces

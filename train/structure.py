@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from concealer.networks import semantic_map
+from concealer import face_map
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.weights import load_weights
-from concealer.repair.landmarks import settle
+from concealer.repair import settle
 from train.calls import freeze
 
 
@@ -68,7 +68,7 @@ def visible(landmarks: Tensor, masks: Tensor) -> Tensor:
 
 def draw_maps(landmarks: Tensor, size: int) -> Tensor:
     """Structure maps (N, 3, size, size) in [-1, 1], on the CPU, of landmarks (N, LANDMARKS, 2)."""
-    drawn = np.stack([semantic_map.draw(points, size) for points in landmarks.cpu().numpy()])
+    drawn = np.stack([face_map.draw(points, size) for points in landmarks.cpu().numpy()])
     return torch.from_numpy(np.ascontiguousarray(drawn.transpose(0, 3, 1, 2))).float() / 127.5 - 1
 
 

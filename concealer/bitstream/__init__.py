@@ -1,18 +1,43 @@
-"""Bytes of H.264 and HEVC: NAL units, headers, what arrived and what is missing. No decoding, no pixels."""
+"""Reading H.264 and HEVC bytes: NAL units, headers, what arrived and what is missing. No decoding, no pixels."""
 
-from .access_unit import AccessUnit, Coverage, MissingPicture, Slice
-from .bits import BitstreamError
-from .nal import Codec, Framing, NalUnit
-from .stream import StreamParser
+from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, MissingPicture, Slice, SliceHeader
+from concealer.bitstream.bits import BitReader, BitstreamError, BitWriter, ceil_log2
+from concealer.bitstream.nal import (
+    Codec,
+    Framing,
+    NalUnit,
+    escape,
+    join_annexb,
+    join_length_prefixed,
+    nal_type,
+    parse_extradata,
+    split_annexb,
+    split_length_prefixed,
+    unescape,
+)
+from concealer.bitstream.stream import StreamParser
 
 __all__ = [
     "AccessUnit",
+    "BitReader",
+    "BitWriter",
     "BitstreamError",
     "Codec",
     "Coverage",
     "Framing",
+    "Grid",
     "MissingPicture",
     "NalUnit",
     "Slice",
+    "SliceHeader",
     "StreamParser",
+    "ceil_log2",
+    "escape",
+    "join_annexb",
+    "join_length_prefixed",
+    "nal_type",
+    "parse_extradata",
+    "split_annexb",
+    "split_length_prefixed",
+    "unescape",
 ]

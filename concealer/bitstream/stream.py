@@ -6,11 +6,19 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .access_unit import AccessUnit
-from .assembler import PictureAssembler, Stamp
-from .h264_pictures import H264Assembler
-from .hevc_pictures import HevcAssembler
-from .nal import START_CODE, Codec, NalUnit, mark_gaps, parse_extradata, split_annexb, split_length_prefixed
+from concealer.bitstream.access_unit import AccessUnit
+from concealer.bitstream.assembly.assembler import PictureAssembler, Stamp
+from concealer.bitstream.assembly.h264 import H264Assembler
+from concealer.bitstream.assembly.hevc import HevcAssembler
+from concealer.bitstream.nal import (
+    START_CODE,
+    Codec,
+    NalUnit,
+    mark_gaps,
+    parse_extradata,
+    split_annexb,
+    split_length_prefixed,
+)
 
 _MOST_BYTES = 32 << 20
 """Without a start code; longer than any NAL unit that levels allow."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream.access_unit import AccessUnit, Slice
+from concealer.bitstream import AccessUnit, Slice
 from concealer.damage import BLOCK, Damage, DamageMap
-from concealer.decoder.core import Decoded
+from concealer.decoder.hook import Decoded
 from concealer.decoder.prepare import Prepared
 
 Blocks = npt.NDArray[np.bool_]

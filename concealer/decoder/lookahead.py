@@ -21,14 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture
-from concealer.bitstream.nal import Codec, join_annexb
+from concealer.bitstream import AccessUnit, Codec, MissingPicture, join_annexb
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.buffers import Buffer
-from concealer.decoder.core import Decoded, DecoderCore
 from concealer.decoder.extent import known_damage, mark_slices
+from concealer.decoder.hook import Buffer, Decoded, DecoderCore, Field, open_store
 from concealer.decoder.lost_pictures import decode_stand_in
-from concealer.decoder.motion_store import Field, open_store
 from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.received_motion import open_reader
 from concealer.decoder.shadow import History

@@ -7,12 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import h264
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture
-from concealer.bitstream.nal import join_annexb
-from concealer.bitstream.standin import lost_idr_standin, lost_picture_standin
-from concealer.decoder.buffers import Buffer
-from concealer.decoder.core import Decoded, DecoderCore, PlainCore
+from concealer.bitstream import AccessUnit, MissingPicture, h264, join_annexb
+from concealer.decoder.hook import Buffer, Decoded, DecoderCore, PlainCore
+from concealer.standins import lost_idr_standin, lost_picture_standin
 
 _LIKELIER = 3
 """Lost pictures fewer that a lost IDR picture must explain it with where frame_num goes round without one."""

@@ -13,12 +13,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import hevc
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture
-from concealer.bitstream.bits import BitstreamError
-from concealer.bitstream.hevc_inter_standin import coding_order, hevc_inter_standin
-from concealer.bitstream.lost_picture_header import hevc_lost_picture_reference
-from concealer.bitstream.nal import NalUnit
+from concealer.bitstream import AccessUnit, BitstreamError, MissingPicture, NalUnit
+from concealer.bitstream.hevc import slice_header as hevc
+from concealer.standins.hevc import coding_order, inter_standin, lost_picture_reference
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +44,7 @@ def stand_ins(au: AccessUnit, field: FieldFn | None) -> list[tuple[int, NalUnit]
                 top, bottom = order.rows(first, end)
                 motion = _motion(au, header, field, top * au.unit, bottom * au.unit)
                 references = (0, None if motion is not None and motion.shape[0] == 1 else 0)
-                written.append((first, hevc_inter_standin(header, first, end, motion, references=references)))
+                written.append((first, inter_standin(header, first, end, motion, references=references)))
     except BitstreamError as error:
         log.debug("no stand-in slice: %s", error)
         return []
@@ -75,7 +72,7 @@ def first_references(key: AccessUnit | MissingPicture, previous: AccessUnit | No
     """Output orders of reference 0 of each list that a HEVC picture's stand-ins use; empty where it can't be told."""
     if isinstance(key, MissingPicture):
         known = key.references or (() if previous is None or previous.poc is None else (previous.poc,))
-        nearest = hevc_lost_picture_reference(key.poc, known)
+        nearest = lost_picture_reference(key.poc, known)
         return [] if nearest is None else [key.order + nearest - key.poc]
     header = inter_header(key)
     if header is None or key.poc is None:

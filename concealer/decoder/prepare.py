@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from concealer.bitstream.access_unit import AccessUnit, Slice
-from concealer.bitstream.nal import NalUnit
-from concealer.bitstream.standin import first_slice_standin, junk_tail
+from concealer.bitstream import AccessUnit, NalUnit, Slice
 from concealer.decoder.lost_slices import FieldFn, stand_ins
+from concealer.standins import first_slice_standin, junk_tail
 
 _MIN_SLICE_BYTES = 12
 """A slice cut shorter holds no decodable block."""

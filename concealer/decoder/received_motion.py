@@ -8,15 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from concealer.bitstream import hevc
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture
-from concealer.bitstream.hevc_sets import Sps
-from concealer.decoder.buffers import Buffer
-from concealer.decoder.core import DecoderCore
-from concealer.decoder.h264_vectors import H264Vectors
-from concealer.decoder.libav import HookUnavailableError
+from concealer.bitstream import AccessUnit, MissingPicture
+from concealer.bitstream.hevc import Sps
+from concealer.bitstream.hevc import slice_header as hevc
+from concealer.decoder.hook import Buffer, DecoderCore, H264Vectors, HookUnavailableError, MotionStore
 from concealer.decoder.lost_slices import inter_header
-from concealer.decoder.motion_store import MotionStore
 from concealer.outlook import NOWHERE, ReceivedMotion
 
 log = logging.getLogger(__name__)

@@ -14,19 +14,22 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture
-from concealer.bitstream.nal import Codec, NalUnit, join_annexb, parse_extradata
-from concealer.bitstream.stream import StreamParser
+from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, StreamParser, join_annexb, parse_extradata
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.buffers import Buffer
-from concealer.decoder.core import Decoded, DecoderCore, PlainCore
 from concealer.decoder.extent import estimate_broken, known_damage, mark_junk
-from concealer.decoder.frames import copy_frame, frame_picture
-from concealer.decoder.libav import HookUnavailableError
+from concealer.decoder.hook import (
+    Buffer,
+    Decoded,
+    DecoderCore,
+    HookUnavailableError,
+    PlainCore,
+    copy_frame,
+    frame_picture,
+    open_store,
+)
 from concealer.decoder.lookahead import MOST_AHEAD, REFERENCES, Key, LookAhead
 from concealer.decoder.lost_pictures import decode_stand_in, lost_since_idr, placed_behind_idr
 from concealer.decoder.lost_slices import follows_its_reference
-from concealer.decoder.motion_store import open_store
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.settled import ObserveFn, Settled

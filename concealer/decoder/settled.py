@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture
+from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.damage import DamageMap
 from concealer.picture import Plane
 

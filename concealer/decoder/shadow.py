@@ -18,12 +18,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream.nal import Codec
+from concealer.bitstream import Codec
 from concealer.damage import DamageMap
-from concealer.decoder.buffers import Buffer
-from concealer.decoder.core import DecoderCore
 from concealer.decoder.extent import Blocks, differing_blocks
-from concealer.decoder.motion_store import Field, open_store
+from concealer.decoder.hook import Buffer, DecoderCore, Field, open_store
 from concealer.picture import Plane
 
 log = logging.getLogger(__name__)

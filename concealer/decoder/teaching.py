@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture
-from concealer.bitstream.hevc_sets import Sps
-from concealer.decoder.buffers import Buffer
+from concealer.bitstream import AccessUnit, MissingPicture
+from concealer.bitstream.hevc import Sps
+from concealer.decoder.hook import Buffer, Field, MotionStore, received_vectors, write_vectors
 from concealer.decoder.lost_slices import first_references
-from concealer.decoder.motion_store import Field, MotionStore, received_vectors, write_vectors
 from concealer.picture import Picture
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,10 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from concealer.bitstream import AccessUnit, NalUnit, hevc
-from concealer.bitstream.nal import nal_type
-
-from .extent import slice_blocks
-from .record import AccessUnitDamage, DamageRecord, Layout, NalDamage
+from concealer.bitstream import AccessUnit, NalUnit, nal_type
+from concealer.bitstream.hevc import slice_header as hevc
+from concealer.loss.extent import slice_blocks
+from concealer.loss.record import AccessUnitDamage, DamageRecord, Layout, NalDamage
 
 _PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
 _DELIMITER = {"h264": 9, "hevc": 35}

@@ -6,8 +6,8 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, h264, hevc
-from concealer.bitstream.access_unit import Grid, SliceHeader
+from concealer.bitstream import AccessUnit, Grid, SliceHeader, h264
+from concealer.bitstream.hevc import slice_header as hevc
 
 Ranges = list[tuple[int, int]]
 

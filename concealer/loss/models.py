@@ -7,9 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from concealer.bitstream import AccessUnit, Codec, NalUnit
-
-from .channel import Channel, Sent, slice_numbers, whole_loss
-from .process import LossProcess
+from concealer.loss.channel import Channel, Sent, slice_numbers, whole_loss
+from concealer.loss.process import LossProcess
 
 _HEADER_BYTES = {"h264": 1, "hevc": 2}
 _EMULATED = (b"\x00\x00\x00", b"\x00\x00\x01", b"\x00\x00\x02")

@@ -8,10 +8,9 @@ from typing import BinaryIO
 import numpy as np
 
 from concealer.bitstream import AccessUnit, Codec, StreamParser
-
-from .channel import Sent, describe, note
-from .process import LossProcess
-from .record import DamageRecord
+from concealer.loss.channel import Sent, describe, note
+from concealer.loss.process import LossProcess
+from concealer.loss.record import DamageRecord
 
 PACKET = 188
 _SYNC = 0x47

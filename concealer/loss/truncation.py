@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from .record import DamageRecord
+from concealer.loss.record import DamageRecord
 
 _CHUNK = 1 << 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .generator import Generator, check_resolution
+from concealer.networks.generator import Generator, check_resolution
 
 
 class DcganGenerator(Generator):

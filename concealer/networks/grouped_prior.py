@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .noise_prior import NoisePrior
+from concealer.networks.noise_prior import NoisePrior
 
 _KEPT = 0.6
 """Share of its memory that the LSTM keeps from picture to picture at the start."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .generator import channels_at, check_resolution
+from concealer.networks.generator import channels_at, check_resolution
 
 
 class LabelPredictor(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .noise_prior import NoisePrior
-from .semantic_map import LANDMARKS
+from concealer.face_map import LANDMARKS
+from concealer.networks.noise_prior import NoisePrior
 
 
 class LandmarkDetector(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .semantic_map import LANDMARKS
+from concealer.face_map import LANDMARKS
 
 
 class LandmarkRefiner(nn.Module):

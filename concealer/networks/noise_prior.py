@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .generator import channels_at, check_resolution, coarse_side
+from concealer.networks.generator import channels_at, check_resolution, coarse_side
 
 READ = 64
 """Most side at which the convolutions read: z is too short for more detail than a picture of this side has."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .generator import Generator
-from .grouped_prior import GroupedPrior
-from .noise_prior import NoisePrior
+from concealer.networks.generator import Generator
+from concealer.networks.grouped_prior import GroupedPrior
+from concealer.networks.noise_prior import NoisePrior
 
 
 class OnePassInpainter(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .generator import Generator
+from concealer.networks.generator import Generator
 
 
 class SemanticGenerator(Generator):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .generator import Generator, channels_at, check_resolution, coarse_side
+from concealer.networks.generator import Generator, channels_at, check_resolution, coarse_side
 
 
 class ModulatedConv(nn.Module):

@@ -12,14 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from .dcgan import DcganDiscriminator, DcganGenerator
-from .grouped_prior import GroupedPrior
-from .label_predictor import LabelPredictor
-from .landmark_detector import LandmarkDetector
-from .landmark_refiner import LandmarkRefiner
-from .noise_prior import NoisePrior
-from .semantic_gan import SemanticGenerator
-from .style_gan import StyleDiscriminator, StyleGenerator
+from concealer.networks.dcgan import DcganDiscriminator, DcganGenerator
+from concealer.networks.grouped_prior import GroupedPrior
+from concealer.networks.label_predictor import LabelPredictor
+from concealer.networks.landmark_detector import LandmarkDetector
+from concealer.networks.landmark_refiner import LandmarkRefiner
+from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.semantic_gan import SemanticGenerator
+from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 
 NETWORKS: dict[str, type[nn.Module]] = {
     cls.__name__: cls

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.repair import flow as motion
+from concealer import flow as motion
 from concealer.repair.crop import to_grid
 from concealer.repair.parallel import both, each
 from concealer.repair.site import Layer, Site

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer import flow as motion
 from concealer.outlook import NOWHERE, Outlook, ReceivedMotion
-from concealer.repair import flow as motion
 from concealer.repair.candidates import Candidate, disagreement
 from concealer.repair.site import Layer, Site
 from concealer.repair.spread import Spreader

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.damage import BLOCK
+from concealer.flow import Array, dense_flow, grid, read_at
 from concealer.picture import Picture
 from concealer.repair.crop import Region, regions
-from concealer.repair.flow import Array, dense_flow, grid, read_at
 from concealer.repair.motion_field import COARSE_WIDTH, LONGEST, reduced
 
 TOLERANCE = 0.7

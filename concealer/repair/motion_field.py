@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer.flow import Array, dense_flow, extrapolate, interpolate, stop_still_places
 from concealer.picture import Picture
-from concealer.repair.flow import Array, dense_flow, extrapolate, interpolate, stop_still_places
 
 _MARGIN = 64
 """Luma rows above and below the wanted ones that flow is computed on: motion reaches over the border."""

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.damage import BLOCK, Damage, DamageMap
+from concealer.flow import grid
 from concealer.picture import Picture
 from concealer.repair.crop import Region, to_grid
-from concealer.repair.flow import grid
 from concealer.repair.spread import Spreader
 
 Array = npt.NDArray[Any]

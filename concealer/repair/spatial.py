@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer.flow import grid
 from concealer.repair.crop import to_grid
-from concealer.repair.flow import grid
 from concealer.repair.site import Site
 from concealer.repair.spread import Spreader
 

@@ -6,9 +6,9 @@ import pickle
 import signal
 import sys
 
-from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.splice.carrier import Carrier, open_carrier
 from concealer.splice.remote import send
+from concealer.standins import UnsupportedStandInError
 
 
 def main() -> None:

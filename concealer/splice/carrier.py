@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from concealer.bitstream.nal import Codec, NalUnit
+from concealer.bitstream import Codec, NalUnit
 from concealer.splice.job import Job
 from concealer.splice.unit import Written
 

@@ -9,22 +9,25 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import h264
-from concealer.bitstream.h264_coded_standin import InterBlocks, coded_header, h264_coded_standin
-from concealer.bitstream.h264_inter_standin import h264_inter_standin
-from concealer.bitstream.h264_intra_standin import h264_intra_standin
-from concealer.bitstream.h264_limits import BitBudget
-from concealer.bitstream.h264_motion import Span
-from concealer.bitstream.h264_pcm_standin import h264_pcm_standin
-from concealer.bitstream.h264_pps_copy import with_cavlc
-from concealer.bitstream.h264_transform import Quantiser
-from concealer.bitstream.nal import NalUnit
-from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.bitstream import NalUnit, h264
 from concealer.picture import Plane
 from concealer.splice.job import Job, Run, filled
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
 from concealer.splice.unit import Form, Written
+from concealer.standins import UnsupportedStandInError
+from concealer.standins.h264 import (
+    BitBudget,
+    InterBlocks,
+    Quantiser,
+    Span,
+    coded_header,
+    coded_standin,
+    inter_standin,
+    intra_standin,
+    pcm_standin,
+    with_cavlc,
+)
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ class H264Carrier:
         header = run.header
         assert isinstance(header, h264.SliceHeader)
         if run.repeat:
-            return Written(h264_inter_standin(header, run.first, run.end), run.first, run.end, "skip")
+            return Written(inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         if not header.sps.chroma_array_type:
             # The decoder makes up grey chroma for monochrome streams.
             job = replace(job, planes=job.planes[:1])
@@ -93,7 +96,7 @@ class H264Carrier:
                 return Written(coded, run.first, run.end, form)
         except UnsupportedStandInError as error:
             log.debug("no coded stand-in: %s", error)
-        return Written(h264_pcm_standin(header, run.first, run.end, _whole(job)), run.first, run.end, "pcm")
+        return Written(pcm_standin(header, run.first, run.end, _whole(job)), run.first, run.end, "pcm")
 
     def _coder(self, sibling: h264.SliceHeader, run: Run, job: Job) -> tuple[Callable[[int], NalUnit], Form]:
         """What writes the run at a QP: an inter slice with residual, or an intra slice without a reference."""
@@ -104,15 +107,13 @@ class H264Carrier:
         if any(plane.shape[1] != job.planes[0].shape[1] for plane in references):
             references = []
         if not references:
-            return lambda qp: h264_intra_standin(
-                coded_header(sibling, first, end, h264.I, qp), first, end, wanted
-            ), "intra"
+            return lambda qp: intra_standin(coded_header(sibling, first, end, h264.I, qp), first, end, wanted), "intra"
         slice_type = h264.B if len(references) == 2 else h264.P
         blocks = self._prediction(references, span, job)
         question = coded_header(sibling, first, end, slice_type, _QP)
         question.nal_ref_idc, question.marking = 0, None
         question.pps = with_cavlc(question.pps)
-        seen = self._mirror.probe([question.pps.nal, h264_coded_standin(question, first, end, blocks)])
+        seen = self._mirror.probe([question.pps.nal, coded_standin(question, first, end, blocks)])
         if not seen:
             raise UnsupportedStandInError("the prediction can't be decoded")
         guessed = macroblocks(seen[: len(wanted)], span)
@@ -121,7 +122,7 @@ class H264Carrier:
         def inter(qp: int) -> NalUnit:
             header = coded_header(sibling, first, end, slice_type, qp)
             blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter(differences)
-            return h264_coded_standin(header, first, end, blocks)
+            return coded_standin(header, first, end, blocks)
 
         return inter, "inter"
 

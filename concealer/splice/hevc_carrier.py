@@ -9,25 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import hevc
-from concealer.bitstream.hevc_coded_standin import coded_header, hevc_coded_standin
-from concealer.bitstream.hevc_inter_standin import hevc_inter_standin
-from concealer.bitstream.hevc_intra_coded_standin import hevc_intra_coded_standin
-from concealer.bitstream.hevc_substreams import coding_order
-from concealer.bitstream.nal import NalUnit
-from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.bitstream import NalUnit
+from concealer.bitstream.hevc import slice_header as hevc
 from concealer.picture import Plane
 from concealer.splice.job import Job, Run, filled
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
 from concealer.splice.unit import Written
+from concealer.standins import UnsupportedStandInError
+from concealer.standins.hevc import coded_header, coded_standin, coding_order, inter_standin, intra_coded_standin
 
 _QP, _LEAST_QP = 20, 10
 """As for H.264."""
 _BLOCK = 16
 
 Motion = tuple[npt.NDArray[np.int16], tuple[int | None, int | None]]
-"""Field and references, as `hevc_inter_standin` takes them."""
+"""Field and references, as `inter_standin` takes them."""
 
 
 class HevcCarrier:
@@ -54,7 +51,7 @@ class HevcCarrier:
         headers = [_header(run) for run in job.runs]
         motions = [self._motion(header, run, job) for header, run in zip(headers, job.runs, strict=True)]
         plain = [
-            Written(hevc_inter_standin(h, run.first, run.end, m[0], references=m[1]), run.first, run.end, "inter")
+            Written(inter_standin(h, run.first, run.end, m[0], references=m[1]), run.first, run.end, "inter")
             for h, run, m in zip(headers, job.runs, motions, strict=True)
         ]
         planes = self._mirror.follow(filled(job.nals, plain), job.order, job.is_reference, job.restart)
@@ -63,7 +60,7 @@ class HevcCarrier:
         written = []
         for header, run, (field, references) in zip(headers, job.runs, motions, strict=True):
             residual = _residual(header, run, job, planes)
-            nal = hevc_coded_standin(header, run.first, run.end, field, residual, references)
+            nal = coded_standin(header, run.first, run.end, field, residual, references)
             written.append(Written(nal, run.first, run.end, "inter"))
         for run in job.runs:
             _paint(run, job, planes)
@@ -103,7 +100,7 @@ def _intra(run: Run, job: Job) -> Written:
     for index, plane in enumerate(job.planes):
         shift = int(index > 0 and plane.shape[0] < job.planes[0].shape[0])
         planes.append(plane[top - job.top >> shift : bottom - job.top >> shift].astype(np.int64))
-    return Written(hevc_intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
+    return Written(intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
 
 
 def _header(run: Run) -> hevc.SliceHeader:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from concealer.bitstream import h264, hevc
-from concealer.bitstream.access_unit import AccessUnit, MissingPicture, SliceHeader
-from concealer.bitstream.lost_picture_header import (
-    h264_lost_idr_header,
-    h264_lost_picture_header,
-    hevc_lost_picture_header,
-)
-from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.bitstream import AccessUnit, MissingPicture, SliceHeader, h264
+from concealer.bitstream.hevc import slice_header as hevc
+from concealer.standins import UnsupportedStandInError
+from concealer.standins import h264 as h264_standins
+from concealer.standins import hevc as hevc_standins
 
 
 class LostHeaders(Protocol):
@@ -49,9 +46,9 @@ class H264LostHeaders:
             raise UnsupportedStandInError("a lost picture with nothing before it")
         expected = None if self._frame_num is None else (self._frame_num + 1) % (1 << like.sps.log2_max_frame_num)
         if missing.is_idr or (missing.frame_num == 0 and expected != 0):
-            header = h264_lost_idr_header(like)
+            header = h264_standins.lost_idr_header(like)
         else:
-            header = h264_lost_picture_header(like, missing.frame_num, missing.poc, missing.is_reference)
+            header = h264_standins.lost_picture_header(like, missing.frame_num, missing.poc, missing.is_reference)
         self._remember(header, missing.order, 0 if header.is_idr else missing.poc)
         return header
 
@@ -61,7 +58,7 @@ class H264LostHeaders:
         if like is None or self._frame_num is None:
             return None
         following = (self._frame_num + 1) % (1 << like.sps.log2_max_frame_num)
-        return h264_lost_picture_header(like, following, self._poc + order - self._order, False)
+        return h264_standins.lost_picture_header(like, following, self._poc + order - self._order, False)
 
     def _remember(self, header: h264.SliceHeader, order: int, poc: int) -> None:
         self._last, self._order, self._poc = header, order, poc
@@ -87,7 +84,7 @@ class HevcLostHeaders:
         like = self._last
         made = None
         if like is not None:
-            made = hevc_lost_picture_header(like, missing.poc, missing.references or (self._poc,))
+            made = hevc_standins.lost_picture_header(like, missing.poc, missing.references or (self._poc,))
         if made is None:
             raise UnsupportedStandInError("a lost picture with nothing before it")
         self._last, self._poc = made, missing.poc

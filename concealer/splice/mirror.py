@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import av
 import av.error
 
-from concealer.bitstream.nal import Codec, NalUnit, join_annexb
-from concealer.decoder.buffers import Buffer, BufferHook
-from concealer.decoder.core import open_context
+from concealer.bitstream import Codec, NalUnit, join_annexb
+from concealer.decoder.hook import Buffer, BufferHook, open_context
 from concealer.picture import Plane
 from concealer.splice.job import Job
 

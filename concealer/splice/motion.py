@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer.flow import dense_flow, sample
 from concealer.picture import Plane
-from concealer.repair.flow import dense_flow, sample
 
 _BLOCK = 16
 _MARGIN = 16

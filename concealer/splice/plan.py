@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import hevc
-from concealer.bitstream.access_unit import AccessUnit, Slice
-from concealer.bitstream.hevc_substreams import coding_order
+from concealer.bitstream import AccessUnit, Slice
+from concealer.bitstream.hevc import slice_header as hevc
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.extent import from_blocks
+from concealer.decoder import from_blocks
+from concealer.standins.hevc import coding_order
 
 
 @dataclass

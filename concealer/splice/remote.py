@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from concealer.bitstream.nal import Codec, NalUnit
+from concealer.bitstream import Codec, NalUnit
 from concealer.splice.carrier import open_carrier
 from concealer.splice.job import Job
 from concealer.splice.unit import Written

@@ -9,19 +9,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import h264, hevc
-from concealer.bitstream.access_unit import AccessUnit, Slice, SliceHeader
-from concealer.bitstream.hevc_substreams import coding_order
-from concealer.bitstream.nal import Codec, NalUnit
-from concealer.bitstream.standin_error import UnsupportedStandInError
+from concealer.bitstream import AccessUnit, Codec, NalUnit, Slice, SliceHeader, h264
+from concealer.bitstream.hevc import slice_header as hevc
 from concealer.damage import BLOCK
-from concealer.decoder.settled import Settled
+from concealer.decoder import Settled
 from concealer.picture import Plane
 from concealer.splice.job import Job, Run, filled
 from concealer.splice.lost_headers import H264LostHeaders, HevcLostHeaders, LostHeaders
 from concealer.splice.plan import Plan, make_plan
 from concealer.splice.remote import open_carrier_for
 from concealer.splice.unit import SplicedUnit
+from concealer.standins import UnsupportedStandInError
+from concealer.standins.hevc import coding_order
 
 _MARGIN = 16
 """Luma rows that go with a job above and below its runs: motion reaches over the border."""

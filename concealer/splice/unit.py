@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from concealer.bitstream.access_unit import AccessUnit
-from concealer.bitstream.nal import NalUnit
+from concealer.bitstream import AccessUnit, NalUnit
 
 Form = Literal["pcm", "intra", "inter", "skip"]
 """How a written slice carries its samples: as they are; intra or inter with residual; or not at all, by repetition."""

@@ -13,16 +13,15 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream.nal import Codec
+from concealer.bitstream import Codec
 from concealer.damage import BLOCK, DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture
 from concealer.picture import Picture
-from concealer.repair import MOTION_METHODS, Method, Repairer, RepairOutcome, measured_motion
-from concealer.repair.generative import GenerativeRepair
+from concealer.repair import MOTION_METHODS, GenerativeRepair, Method, Repairer, RepairOutcome, measured_motion
 from pipelines.generative import open_in_background
 from pipelines.gst.intake import Feed
 from pipelines.gst.unwinding import exceptions_work
-from pipelines.timing import PictureClock
+from pipelines.reading.timing import PictureClock
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import logging
 
 import av
 
-from concealer.decoder.libav import AVFrameHead, HookUnavailableError, libav, read_memory
+from concealer.decoder.hook import AVFrameHead, HookUnavailableError, libav, read_memory
 from pipelines.gst.bindings import Gst, GstVideo
 
 log = logging.getLogger(__name__)

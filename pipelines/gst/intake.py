@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from concealer.bitstream.nal import Codec, NalUnit, join_annexb, nal_type, split_annexb, split_length_prefixed
+from concealer.bitstream import Codec, NalUnit, join_annexb, nal_type, split_annexb, split_length_prefixed
 
 _START_CODE = b"\x00\x00\x00\x01"
 _PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from concealer.bitstream.nal import Codec
-from concealer.bitstream.rtp import RtpAccessUnit, RtpDepacketiser
+from concealer.bitstream import Codec
+from concealer.bitstream.transport import RtpAccessUnit, RtpDepacketiser
 from pipelines.gst.bindings import Gst, GstBase
 from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.loss_report import LossReport, to_event

@@ -10,7 +10,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from concealer.decoder.libav import HookUnavailableError
+from concealer.decoder.hook import HookUnavailableError
 from concealer.picture import Plane
 from pipelines.gst.bindings import Gst, GstVideo
 from pipelines.gst.frame_memory import FrameMemory

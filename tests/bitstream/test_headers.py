@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from concealer.bitstream import Codec, h264, hevc
+from concealer.bitstream import Codec, h264
 from concealer.bitstream.bits import BitstreamError
+from concealer.bitstream.hevc import slice_header as hevc
 from concealer.bitstream.nal import NalUnit, join_annexb
-
-from .streams import decoded_frames, display_ranks, encoded, parsed
+from tests.bitstream.streams import decoded_frames, display_ranks, encoded, parsed
 
 CASES: list[tuple[Codec, dict[str, object]]] = [
     ("h264", {}),

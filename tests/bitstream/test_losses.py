@@ -9,10 +9,9 @@ import pytest
 
 from concealer.bitstream import AccessUnit, Codec, StreamParser
 from concealer.bitstream.access_unit import Grid
-from concealer.bitstream.coverage import CoverageTracker, Segment, SliceLayout
+from concealer.bitstream.assembly.coverage import CoverageTracker, Segment, SliceLayout
 from concealer.bitstream.nal import join_annexb, join_length_prefixed
-
-from .streams import encoded, parsed, payload
+from tests.bitstream.streams import encoded, parsed, payload
 
 LAYOUTS: list[tuple[Codec, dict[str, object]]] = [
     ("h264", {"slices": 4, "frames": 24}),

@@ -8,22 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concealer.bitstream import (
-    AccessUnit,
-    BitstreamError,
-    Codec,
-    NalUnit,
-    StreamParser,
-    h264,
-    hevc,
-    hevc_sets,
-)
-from concealer.bitstream.mpegts import ContinuityChecker
+from concealer.bitstream import AccessUnit, BitstreamError, Codec, NalUnit, StreamParser, h264
+from concealer.bitstream.hevc import slice_header as hevc
 from concealer.bitstream.nal import join_length_prefixed
-from concealer.bitstream.rtp import RtpDepacketiser
-from concealer.bitstream.standin import first_slice_standin, lost_picture_standin
-
-from .streams import encoded, parsed, payload
+from concealer.bitstream.transport.mpegts import ContinuityChecker
+from concealer.bitstream.transport.rtp import RtpDepacketiser
+from concealer.standins.whole import first_slice_standin, lost_picture_standin
+from tests.bitstream.streams import encoded, parsed, payload
 
 codecs = st.sampled_from(["h264", "hevc"])
 STREAMS: dict[str, list[dict[str, object]]] = {
@@ -108,8 +99,8 @@ def test_mutated_parameter_sets(codec: Codec, at: int, value: int, cut: int) -> 
         for parse in (
             h264.parse_sps,
             lambda n: h264.parse_pps(n, {}),
-            hevc_sets.parse_sps,
-            hevc_sets.parse_pps,
+            hevc.parse_sps,
+            hevc.parse_pps,
         ):
             try:
                 parse(broken)
@@ -152,7 +143,3 @@ def test_endless_units_without_pictures_do_not_pile_up() -> None:
 def test_unknown_codec_is_named() -> None:
     with pytest.raises(ValueError, match="av1"):
         StreamParser("av1")  # type: ignore[arg-type]
-
-
-def test_hevc_module_reexports_parameter_sets() -> None:
-    assert hevc.parse_sps is hevc_sets.parse_sps

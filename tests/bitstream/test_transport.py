@@ -8,10 +8,9 @@ import random
 import av
 
 from concealer.bitstream import AccessUnit, Codec, StreamParser
-from concealer.bitstream.mpegts import PACKET, ContinuityChecker, PesPacket
-from concealer.bitstream.rtp import RtpAccessUnit, RtpDepacketiser
-
-from .streams import encoded, parsed, payload
+from concealer.bitstream.transport.mpegts import PACKET, ContinuityChecker, PesPacket
+from concealer.bitstream.transport.rtp import RtpAccessUnit, RtpDepacketiser
+from tests.bitstream.streams import encoded, parsed, payload
 
 
 def transport_stream(codec: Codec) -> bytes:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from concealer.bitstream.nal import Codec, join_annexb
-from concealer.decoder.buffers import Buffer, BufferHook
-from concealer.decoder.core import DecoderCore, PlainCore
-from concealer.decoder.libav import HookUnavailableError, libav, read_memory
+from concealer.decoder.hook.buffers import Buffer, BufferHook
+from concealer.decoder.hook.core import DecoderCore, PlainCore
+from concealer.decoder.hook.libav import HookUnavailableError, libav, read_memory
 from tests.decoder.streams import HEIGHT, PICTURES, WIDTH, access_units, drop_slices, stream
 
 

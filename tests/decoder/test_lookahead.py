@@ -15,8 +15,8 @@ from concealer.decoder import MOST_AHEAD, ConcealingDecoder, DecodedPicture
 from concealer.outlook import NOWHERE, Outlook
 from concealer.picture import Picture
 from concealer.repair import Repairer, measured_motion
-from tests.bitstream.splicing import parse
 from tests.media import Codec, clip, encode_bytes
+from tests.standins.splicing import parse
 
 FRAMES = 16
 

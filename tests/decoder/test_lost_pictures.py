@@ -10,8 +10,8 @@ from concealer.bitstream import AccessUnit
 from concealer.bitstream.nal import join_annexb
 from concealer.decoder import ConcealingDecoder, DecodedPicture
 from concealer.repair import Repairer
-from tests.bitstream.splicing import parse
 from tests.media import clip, encode_bytes
+from tests.standins.splicing import parse
 
 PICTURES = 30
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from concealer.bitstream.hevc_sets import Sps
-from concealer.decoder.core import DecoderCore
-from concealer.decoder.motion_store import MotionStore, received_vectors, write_vectors
+from concealer.bitstream.hevc.sets import Sps
+from concealer.decoder.hook.core import DecoderCore
+from concealer.decoder.hook.motion_store import MotionStore, received_vectors, write_vectors
 from concealer.decoder.session import ConcealingDecoder
 from concealer.picture import Picture
 from concealer.repair import Repairer, measured_motion, predicted_motion
-from tests.bitstream.splicing import parse
 from tests.decoder.streams import access_units, drop_slices, stream
 from tests.media import clip, encode_bytes
+from tests.standins.splicing import parse
 
 
 def test_what_is_written_is_read_back_and_changes_later_pictures_only() -> None:

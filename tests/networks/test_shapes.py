@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from concealer.face_map import LANDMARKS
 from concealer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
@@ -13,7 +14,6 @@ from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
 from concealer.networks.semantic_gan import SemanticGenerator
-from concealer.networks.semantic_map import LANDMARKS
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 
 SIZES = (64, 128, 256)

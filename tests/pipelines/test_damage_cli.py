@@ -217,6 +217,6 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.sink.Sink.finish", interrupt)
+    monkeypatch.setattr("pipelines.writing.sink.Sink.finish", interrupt)
     assert main([str(source), str(target), "--rate", "0.1"]) == 130
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]

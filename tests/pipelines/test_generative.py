@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from concealer.damage import Damage, DamageMap
-from concealer.networks.semantic_map import LANDMARKS, MESH_POINTS
+from concealer.face_map import LANDMARKS, MESH_POINTS
 from concealer.picture import Picture
 from concealer.repair.squares import Square
 from engines.tensors import TensorSpec
@@ -193,7 +193,7 @@ def test_the_square_of_a_face_is_that_of_training(monkeypatch: pytest.MonkeyPatc
             # Both eyes' outlines shrunk to points at (120, 100) and (180, 100).
             half = len(MESH_POINTS)
             points = {index: SimpleNamespace(x=0.5, y=0.5) for index in range(478)}
-            from concealer.networks.semantic_map import LEFT_EYE, RIGHT_EYE
+            from concealer.face_map import LEFT_EYE, RIGHT_EYE
 
             for part, x in ((RIGHT_EYE, 0.4), (LEFT_EYE, 0.6)):
                 for index in MESH_POINTS[part]:

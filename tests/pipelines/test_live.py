@@ -16,10 +16,10 @@ import pytest
 
 from benchmarks.rtp import send_lossy, send_udp
 from concealer.bitstream.stream import StreamParser
-from pipelines.addresses import is_live, scheme
-from pipelines.encoder import EncoderSettings
 from pipelines.errors import InputError, UsageError
 from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
+from pipelines.reading.addresses import is_live, scheme
+from pipelines.writing.encoder import EncoderSettings
 from tests.media import clip, encode_bytes, encode_file
 
 PICTURES = 50

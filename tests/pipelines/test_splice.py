@@ -12,9 +12,9 @@ import pytest
 
 from pipelines import ConcealError, Settings, UsageError, conceal_file
 from pipelines.cli import main
-from tests.bitstream.splicing import decode
 from tests.media import clip, decode_luma, encode_bytes, encode_file
 from tests.pipelines.files import damage_samples, drop_slices, packets_of, picture_times, rich_file
+from tests.standins.splicing import decode
 
 SPLICE = Settings(splice=True)
 

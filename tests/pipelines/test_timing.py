@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from pipelines.timing import PictureClock, Timeline
+from pipelines.reading.timing import PictureClock, Timeline
 
 TICK = Fraction(1, 90000)
 

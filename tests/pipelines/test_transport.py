@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pipelines import EncoderSettings, Settings, conceal_file
-from pipelines.source import Source, VideoPayload
-from pipelines.transport import TransportTap, looks_like_ts
+from pipelines.reading.source import Source, VideoPayload
+from pipelines.reading.transport import TransportTap, looks_like_ts
 from tests.media import clip, decode_luma, encode_file
 from tests.pipelines.files import picture_times
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from concealer.bitstream.nal import Codec, join_annexb
-from concealer.decoder.core import DecoderCore
+from concealer.decoder.hook.core import DecoderCore
 from concealer.splice.job import Job
 from concealer.splice.mirror import Mirror
-from tests.bitstream.splicing import parse
 from tests.media import clip, encode_bytes
+from tests.standins.splicing import parse
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])

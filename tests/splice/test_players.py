@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from concealer.bitstream.nal import join_annexb
-from tests.bitstream.splicing import decode, parse
 from tests.media import clip, encode_bytes
 from tests.splice.test_splicer import payload_of, spliced
+from tests.standins.splicing import decode, parse
 
 
 def has_element(name: str) -> bool:

@@ -10,13 +10,13 @@ import pytest
 
 from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.bitstream.nal import Codec, join_annexb, split_annexb
-from concealer.bitstream.standin_error import UnsupportedStandInError
 from concealer.damage import Damage, DamageMap
 from concealer.decoder import ConcealingDecoder, Settled
 from concealer.repair import Repairer, predicted_motion
 from concealer.splice import SplicedUnit, Splicer
-from tests.bitstream.splicing import Planes, decode, parse
+from concealer.standins.errors import UnsupportedStandInError
 from tests.media import clip, encode_bytes
+from tests.standins.splicing import Planes, decode, parse
 
 Repaired = dict[int, tuple[Planes, npt.NDArray[np.bool_]]]
 """By output order: planes and hole."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from concealer.networks.semantic_map import LANDMARKS, REGIONS, eye_centres
+from concealer.face_map import LANDMARKS, REGIONS, eye_centres
 from train.data.batches import Faces, damage, draw_masks
 from train.data.clips import EYE_LINE, EYE_SHARE, crop, cut_face
 from train.data.labels import CLASSES, labels_of, mirrored

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import train.data.pack as packing
-from concealer.networks import semantic_map
+from concealer import face_map
 from tests.media import encode_file
 from train.data.codec_masks import load_holes
 from train.data.shards import read_shards
@@ -96,7 +96,7 @@ def test_every_set_is_packed_once(
     assert set(train.licences) == {"CC0"} and np.isfinite(train.landmarks).all()
     clips = read_shards(tmp_path, "clips-train", 64)
     assert clips.names == ("head.mp4",) and clips.licences == ("CC BY",) and len(clips) == PICTURES
-    right, left = semantic_map.eye_centres(clips.landmarks)
+    right, left = face_map.eye_centres(clips.landmarks)
     assert np.abs((right + left)[..., 1] / 2 - 0.42).max() < 0.03  # eyes at the height of the stills'
     assert np.abs(np.linalg.norm(left - right, axis=-1) * 3.6 - 1).max() < 0.05
     assert read_shards(tmp_path, "clips-eval", 64).licences == ("not stated",)
@@ -124,7 +124,7 @@ def test_landmarks_of_aligned_faces(shared_data: Path) -> None:
     with FaceMesh() as find:
         found = [points for still in stills if (points := find(still.image)) is not None]
     assert len(found) >= 0.9 * len(stills)
-    right, left = semantic_map.eye_centres(np.stack(found))
+    right, left = face_map.eye_centres(np.stack(found))
     assert (right[:, 0] < left[:, 0]).all()  # the right eye is on the picture's left
     assert np.abs((right + left)[:, 0] / 2 - 0.5).max() < 0.05
     assert np.abs((right + left)[:, 1] / 2 - 0.42).max() < 0.08

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from concealer.networks import semantic_map
+from concealer import face_map
 from train.data.labels import labels_of, mirrored
 from train.data.masks import Maker, Mask
 from train.data.shards import FaceSet
@@ -37,7 +37,7 @@ class Faces:
         known = np.flatnonzero(np.isfinite(faces.landmarks).all((1, 2)))
         if not len(known):
             raise ValueError(f"{faces} has no landmarks")
-        maps = np.stack([semantic_map.draw(faces.landmarks[i], faces.size) for i in known])
+        maps = np.stack([face_map.draw(faces.landmarks[i], faces.size) for i in known])
         self.device = device
         self.size = faces.size
         self.landmarks = torch.from_numpy(faces.landmarks[known])

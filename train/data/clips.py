@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.networks.semantic_map import eye_centres
+from concealer.face_map import eye_centres
 
 Rgb = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float32]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.networks.semantic_map import MESH_POINTS
+from concealer.face_map import MESH_POINTS
 
 _LEAST = 256
 """Smaller pictures are enlarged to this before they are searched."""

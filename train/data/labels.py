@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from concealer.networks.semantic_map import MESH_POINTS, eye_centres
+from concealer.face_map import MESH_POINTS, eye_centres
 
 CLASSES = ("left, closed", "left, open", "front, closed", "front, open", "right, closed", "right, open")
 """Side of the picture that the head looks to, and mouth."""

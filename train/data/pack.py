@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.networks.semantic_map import LANDMARKS
+from concealer.face_map import LANDMARKS
 from train.data.clips import Finder, cut_face, read_pictures
 from train.data.codec_masks import holes_from_channel, save_holes
 from train.data.face_mesh import FaceMesh

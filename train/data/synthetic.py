@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from concealer.networks import semantic_map
-from concealer.networks.semantic_map import LANDMARKS, REGIONS
+from concealer import face_map
+from concealer.face_map import LANDMARKS, REGIONS
 from train.data.shards import FaceSet
 
 _PLACES = {
@@ -44,7 +44,7 @@ def synthetic_faces(count: int, size: int, *, clips: int = 0, length: int = 8, s
         pictures = 1 if number < count else length
         for t in range(pictures):
             points = base + np.array([0.03 * np.sin(t), 0.0], np.float32)
-            drawn = semantic_map.draw(points, size).astype(np.float32)
+            drawn = face_map.draw(points, size).astype(np.float32)
             picture = np.where(drawn.any(2, keepdims=True), drawn * colours[0], 255 * colours[1])
             images.append(cv2.GaussianBlur(picture, (0, 0), size / 64).clip(0, 255).astype(np.uint8))
             landmarks.append(points)

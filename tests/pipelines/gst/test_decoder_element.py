@@ -11,9 +11,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from concealer.bitstream.rtp import RtpDepacketiser
+from concealer.bitstream.transport.rtp import RtpDepacketiser
 from concealer.decoder import ConcealingDecoder
-from concealer.decoder.frames import frame_planes
+from concealer.decoder.hook.frames import frame_planes
 from concealer.repair import Repairer
 from tests.media import Codec, clip, encode_bytes, encode_file
 from tests.pipelines.gst.running import (

@@ -1,0 +1,262 @@
+"""H.264 slice headers (ITU-T H.264 7.3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from concealer.bitstream.bits import BitReader, BitstreamError, ceil_log2
+from concealer.bitstream.h264.sets import Pps, Sps
+from concealer.bitstream.nal import NalUnit, unescape
+
+NAL_SLICE, NAL_PARTITION_A, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_AUD = 1, 2, 5, 6, 7, 8, 9
+P, B, I, SP, SI = range(5)  # noqa: E741
+"""slice_type modulo 5."""
+
+_HEADER_BYTES = 96
+"""Enough for nearly every slice header; longer ones are read again whole."""
+
+WeightTable = tuple[tuple[tuple[int, int] | None, ...], ...]
+"""Per reference: (weight, offset) of luma, Cb, Cr, each None where its flag is 0."""
+
+
+@dataclass
+class SliceHeader:
+    """Slice header. Defaults are the values the specification infers."""
+
+    sps: Sps = field(repr=False, compare=False)
+    pps: Pps = field(repr=False, compare=False)
+    nal_unit_type: int = NAL_SLICE
+    nal_ref_idc: int = 0
+    first_mb: int = 0
+    """first_mb_in_slice as coded; counts macroblock pairs in MBAFF frames."""
+    slice_type: int = P
+    """Modulo 5: P, B, I, SP, SI."""
+    slice_type_is_picture_wide: bool = False
+    """slice_type was coded as 5..9."""
+    pps_id: int = 0
+    colour_plane: int = 0
+    frame_num: int = 0
+    field_pic: bool = False
+    bottom_field: bool = False
+    idr_pic_id: int = 0
+    poc_lsb: int = 0
+    delta_poc_bottom: int = 0
+    delta_poc: tuple[int, int] = (0, 0)
+    redundant_pic_cnt: int = 0
+    direct_spatial_mv_pred: bool = False
+    num_ref_idx_override: bool = False
+    num_ref_idx: tuple[int, int] = (0, 0)
+    list_modification: tuple[tuple[tuple[int, int], ...] | None, ...] = (None, None)
+    """Per list the (modification_of_pic_nums_idc, value) commands without the final 3; None = flag 0."""
+    luma_log2_weight_denom: int = 0
+    chroma_log2_weight_denom: int = 0
+    weights: tuple[WeightTable, WeightTable] | None = None
+    no_output_of_prior_pics: bool = False
+    long_term_reference: bool = False
+    marking: tuple[tuple[int, ...], ...] | None = None
+    """MMCO commands (operation, operands...) without the final 0; None = sliding window."""
+    cabac_init_idc: int = 0
+    slice_qp_delta: int = 0
+    sp_for_switch: bool = False
+    slice_qs_delta: int = 0
+    disable_deblocking_filter_idc: int = 0
+    slice_alpha_c0_offset_div2: int = 0
+    slice_beta_offset_div2: int = 0
+    slice_group_change_cycle: int = 0
+    header_bits: int = 0
+    """Length of NAL header and slice header in RBSP bits: where slice data (or its alignment) begins."""
+    common_bits: str = field(default="", repr=False, compare=False)
+    """The header's bits from slice_type to reference marking, as a rule the same in a whole picture."""
+
+    @property
+    def is_idr(self) -> bool:
+        return self.nal_unit_type == NAL_IDR
+
+    @property
+    def mbaff(self) -> bool:
+        """MbaffFrameFlag."""
+        return self.sps.mb_adaptive_frame_field and not self.field_pic
+
+    @property
+    def has_mmco5(self) -> bool:
+        return self.marking is not None and any(command[0] == 5 for command in self.marking)
+
+
+def parse_slice_header(
+    nal: NalUnit, sps: Mapping[int, Sps], pps: Mapping[int, Pps], like: SliceHeader | None = None
+) -> SliceHeader:
+    """Header of a slice or slice data partition A; raises BitstreamError.
+
+    `like`: a header read before. Where this one begins with the same bits their fields are copied, which
+    is several times faster than reading reference lists and weights again.
+    """
+    try:
+        return _slice_header(nal.data[0], BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps, like)
+    except BitstreamError:
+        if len(nal.data) <= _HEADER_BYTES:
+            raise
+    return _slice_header(nal.data[0], BitReader(unescape(nal.data[:4096])), sps, pps, like)
+
+
+def _slice_header(
+    nal_header: int,
+    r: BitReader,
+    sps_by_id: Mapping[int, Sps],
+    pps_by_id: Mapping[int, Pps],
+    like: SliceHeader | None,
+) -> SliceHeader:
+    r.pos = 8
+    first_mb = r.ue()
+    if (
+        like is not None
+        and like.nal_unit_type == nal_header & 31
+        and like.nal_ref_idc == nal_header >> 5 & 3
+        and pps_by_id.get(like.pps_id) is like.pps
+        and sps_by_id.get(like.sps.id) is like.sps
+        and r.bits.startswith(like.common_bits, r.pos)
+    ):
+        h = SliceHeader.__new__(SliceHeader)
+        h.__dict__.update(like.__dict__)
+        h.first_mb = first_mb
+        r.pos += len(like.common_bits)
+    else:
+        h = _common_fields(nal_header, first_mb, r, sps_by_id, pps_by_id)
+    size_mbs = h.sps.width_mbs * h.sps.height_mbs
+    if first_mb >= (size_mbs >> 1 if h.field_pic or h.sps.mb_adaptive_frame_field else size_mbs):
+        raise BitstreamError(f"first_mb_in_slice {first_mb} is outside the picture")
+    _own_fields(r, h)
+    h.header_bits = r.pos
+    return h
+
+
+def _common_fields(
+    nal_header: int, first_mb: int, r: BitReader, sps_by_id: Mapping[int, Sps], pps_by_id: Mapping[int, Pps]
+) -> SliceHeader:
+    """From slice_type to dec_ref_pic_marking()."""
+    start = r.pos
+    slice_type = r.ue_max(9, "slice_type")
+    pps = pps_by_id.get(pps_id := r.ue())
+    if pps is None:
+        raise BitstreamError(f"picture parameter set {pps_id} was never received")
+    sps = sps_by_id.get(pps.sps_id)
+    if sps is None:
+        raise BitstreamError(f"sequence parameter set {pps.sps_id} was never received")
+
+    h = SliceHeader(sps, pps)
+    h.nal_unit_type, h.nal_ref_idc = nal_header & 31, nal_header >> 5 & 3
+    h.first_mb, h.pps_id = first_mb, pps_id
+    kind = h.slice_type = slice_type % 5
+    h.slice_type_is_picture_wide = slice_type > 4
+    if h.nal_unit_type == NAL_IDR and kind not in (I, SI):
+        raise BitstreamError(f"IDR picture with slice_type {slice_type}")
+    if sps.separate_colour_plane:
+        h.colour_plane = r.u(2)
+        if h.colour_plane > 2:
+            raise BitstreamError("colour_plane_id must be at most 2")
+    h.frame_num = r.u(sps.log2_max_frame_num)
+    if not sps.frame_mbs_only:
+        h.field_pic = r.flag()
+        if h.field_pic:
+            h.bottom_field = r.flag()
+    if h.nal_unit_type == NAL_IDR:
+        h.idr_pic_id = r.ue_max(65535, "idr_pic_id")
+    if sps.poc_type == 0:
+        h.poc_lsb = r.u(sps.log2_max_poc_lsb)
+        if pps.bottom_field_pic_order_in_frame_present and not h.field_pic:
+            h.delta_poc_bottom = r.se()
+    elif sps.poc_type == 1 and not sps.delta_pic_order_always_zero:
+        first = r.se()
+        both = pps.bottom_field_pic_order_in_frame_present and not h.field_pic
+        h.delta_poc = (first, r.se() if both else 0)
+    if pps.redundant_pic_cnt_present:
+        h.redundant_pic_cnt = r.ue_max(127, "redundant_pic_cnt")
+    if kind in (P, SP, B):
+        _references(r, h)
+    if h.nal_ref_idc:
+        _reference_marking(r, h)
+    h.common_bits = r.bits[start : r.pos]
+    return h
+
+
+def _own_fields(r: BitReader, h: SliceHeader) -> None:
+    """From cabac_init_idc to the end."""
+    sps, pps, kind = h.sps, h.pps, h.slice_type
+    if pps.cabac and kind not in (I, SI):
+        h.cabac_init_idc = r.ue_max(2, "cabac_init_idc")
+    h.slice_qp_delta = r.se()
+    if not -6 * (sps.bit_depth_luma - 8) <= pps.pic_init_qp + h.slice_qp_delta <= 51:
+        raise BitstreamError(f"slice_qp_delta {h.slice_qp_delta} leads outside the QP range")
+    if kind in (SP, SI):
+        if kind == SP:
+            h.sp_for_switch = r.flag()
+        h.slice_qs_delta = r.se_within(-51, 51, "slice_qs_delta")
+    if pps.deblocking_filter_control_present:
+        h.disable_deblocking_filter_idc = r.ue_max(2, "disable_deblocking_filter_idc")
+        h.slice_alpha_c0_offset_div2 = h.slice_beta_offset_div2 = 0
+        if h.disable_deblocking_filter_idc != 1:
+            h.slice_alpha_c0_offset_div2 = r.se_within(-6, 6, "slice_alpha_c0_offset_div2")
+            h.slice_beta_offset_div2 = r.se_within(-6, 6, "slice_beta_offset_div2")
+    if pps.num_slice_groups > 1 and 3 <= pps.slice_group_map_type <= 5:
+        units = sps.width_mbs * sps.height_map_units
+        h.slice_group_change_cycle = r.u(ceil_log2(-(-units // pps.slice_group_change_rate) + 1))
+
+
+def _references(r: BitReader, h: SliceHeader) -> None:
+    """Reference counts, list modification (7.3.3.1) and weights (7.3.3.2) of a P, SP or B slice."""
+    is_b = h.slice_type == B
+    if is_b:
+        h.direct_spatial_mv_pred = r.flag()
+    h.num_ref_idx_override = r.flag()
+    if h.num_ref_idx_override:
+        first = 1 + r.ue_max(31, "num_ref_idx_l0_active_minus1")
+        h.num_ref_idx = (first, 1 + r.ue_max(31, "num_ref_idx_l1_active_minus1") if is_b else 0)
+    else:
+        first, second = h.pps.num_ref_idx_default
+        h.num_ref_idx = (first, second if is_b else 0)
+    modification = _list_modification(r) if r.flag() else None
+    h.list_modification = (modification, _list_modification(r) if is_b and r.flag() else None)
+    if h.pps.weighted_bipred_idc == 1 if is_b else h.pps.weighted_pred:
+        h.luma_log2_weight_denom = r.ue_max(7, "luma_log2_weight_denom")
+        if h.sps.chroma_array_type:
+            h.chroma_log2_weight_denom = r.ue_max(7, "chroma_log2_weight_denom")
+        first_table = _weights(r, h.num_ref_idx[0], h.sps.chroma_array_type != 0)
+        h.weights = (first_table, _weights(r, h.num_ref_idx[1], h.sps.chroma_array_type != 0))
+
+
+def _list_modification(r: BitReader) -> tuple[tuple[int, int], ...]:
+    commands = []
+    while (idc := r.ue_max(3, "modification_of_pic_nums_idc")) != 3:
+        commands.append((idc, r.ue()))
+        if len(commands) > 66:
+            raise BitstreamError("reference list modification without end")
+    return tuple(commands)
+
+
+def _weights(r: BitReader, count: int, chroma: bool) -> WeightTable:
+    table: list[tuple[tuple[int, int] | None, ...]] = []
+    for _ in range(count):
+        luma = (_weight(r), _weight(r)) if r.flag() else None
+        if chroma and r.flag():
+            table.append((luma, (_weight(r), _weight(r)), (_weight(r), _weight(r))))
+        else:
+            table.append((luma, None, None))
+    return tuple(table)
+
+
+def _weight(r: BitReader) -> int:
+    return r.se_within(-128, 127, "prediction weight")
+
+
+def _reference_marking(r: BitReader, h: SliceHeader) -> None:
+    """dec_ref_pic_marking (7.3.3.3)."""
+    if h.nal_unit_type == NAL_IDR:
+        h.no_output_of_prior_pics, h.long_term_reference = r.flag(), r.flag()
+    elif r.flag():
+        commands = []
+        while operation := r.ue_max(6, "memory_management_control_operation"):
+            operands = (0, 1, 1, 2, 1, 0, 1)[operation]
+            commands.append((operation, *(r.ue() for _ in range(operands))))
+            if len(commands) > 66:
+                raise BitstreamError("reference marking without end")
+        h.marking = tuple(commands)

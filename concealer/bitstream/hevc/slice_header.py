@@ -1,0 +1,383 @@
+"""HEVC slice segment headers (ITU-T H.265 7.3.6). Parameter sets are in `sets`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from concealer.bitstream.bits import BitReader, BitstreamError, ceil_log2
+from concealer.bitstream.hevc.sets import Pps, ShortTermRps, Sps, parse_pps, parse_short_term_rps, parse_sps
+from concealer.bitstream.nal import NalUnit, unescape
+
+__all__ = ["Pps", "ShortTermRps", "SliceHeader", "Sps", "parse_pps", "parse_slice_header", "parse_sps"]
+
+NAL_RADL_N, NAL_RADL_R, NAL_RASL_N, NAL_RASL_R = 6, 7, 8, 9
+NAL_BLA_W_LP, NAL_BLA_N_LP, NAL_IDR_W_RADL, NAL_IDR_N_LP, NAL_CRA = 16, 18, 19, 20, 21
+NAL_VPS, NAL_SPS, NAL_PPS, NAL_AUD, NAL_EOS, NAL_EOB, NAL_PREFIX_SEI = 32, 33, 34, 35, 36, 37, 39
+B, P, I = range(3)  # noqa: E741
+"""slice_type."""
+
+_HEADER_BYTES = 96
+"""Enough for nearly every header; longer ones (many entry points) are read again whole."""
+
+WeightTable = tuple[tuple[tuple[int, int] | None, ...], ...]
+"""Per reference: (weight delta, offset) of luma, Cb, Cr as coded, each None where its flag is 0."""
+
+
+@dataclass
+class SliceHeader:
+    """Slice segment header; a dependent segment holds the values of its independent one (7.4.7.1)."""
+
+    sps: Sps = field(repr=False, compare=False)
+    pps: Pps = field(repr=False, compare=False)
+    nal_unit_type: int = 1
+    temporal_id: int = 0
+    first_slice_segment: bool = False
+    no_output_of_prior_pics: bool = False
+    pps_id: int = 0
+    dependent: bool = False
+    address: int = 0
+    """slice_segment_address, a raster address of a CTB."""
+    reserved_bits: int = 0
+    """Value of the num_extra_slice_header_bits."""
+    slice_type: int = I
+    pic_output: bool = True
+    colour_plane: int = 0
+    poc_lsb: int = 0
+    short_term_rps_idx: int | None = None
+    """Index into the SPS's sets, None if the set is coded in this header (or there is none)."""
+    short_term_rps: ShortTermRps = ShortTermRps()
+    long_term: tuple[tuple[int, bool, int | None], ...] = ()
+    """(POC lsb, used, DeltaPocMsbCycleLt or None if only the lsb counts) of each long-term picture."""
+    num_long_term_sps: int = 0
+    temporal_mvp: bool = False
+    sao_luma: bool = False
+    sao_chroma: bool = False
+    num_ref_idx_override: bool = False
+    num_ref_idx: tuple[int, int] = (0, 0)
+    list_modification: tuple[tuple[int, ...] | None, tuple[int, ...] | None] = (None, None)
+    """list_entry_l0 / l1; None = not modified."""
+    mvd_l1_zero: bool = False
+    cabac_init: bool = False
+    collocated_from_l0: bool = True
+    collocated_ref_idx: int = 0
+    luma_log2_weight_denom: int = 0
+    delta_chroma_log2_weight_denom: int = 0
+    weights: tuple[WeightTable, WeightTable] | None = None
+    max_num_merge_cand: int = 5
+    use_integer_mv: bool = False
+    slice_qp_delta: int = 0
+    chroma_qp_offset: tuple[int, int] = (0, 0)
+    act_qp_offset: tuple[int, int, int] = (0, 0, 0)
+    cu_chroma_qp_offset_enabled: bool = False
+    deblocking_override: bool = False
+    deblocking_disabled: bool = False
+    beta_offset_div2: int = 0
+    tc_offset_div2: int = 0
+    loop_filter_across_slices: bool = False
+    entry_points: tuple[int, ...] = ()
+    """Sizes of the substreams in bytes, emulation prevention included, without the last."""
+    extension: bytes = b""
+    address_bit: int = 0
+    """RBSP bit position after slice_pic_parameter_set_id, where dependent flag and address stand."""
+    body_bit: int = 0
+    """RBSP bit position after the address, where an independent segment's own fields begin."""
+    entry_bit: int = 0
+    """RBSP bit position of num_entry_point_offsets, or where it would stand."""
+    header_bits: int = 0
+    """Length of NAL header and slice header in RBSP bits, byte_alignment() included."""
+    common_bits: str = field(default="", repr=False, compare=False)
+    """The header's bits from slice_reserved_flag to before slice_qp_delta, as a rule the same in a
+    whole picture."""
+
+    @property
+    def is_idr(self) -> bool:
+        return NAL_IDR_W_RADL <= self.nal_unit_type <= NAL_IDR_N_LP
+
+    @property
+    def is_irap(self) -> bool:
+        return 16 <= self.nal_unit_type <= 23
+
+    @property
+    def is_rasl(self) -> bool:
+        return NAL_RASL_N <= self.nal_unit_type <= NAL_RASL_R
+
+    @property
+    def is_leading(self) -> bool:
+        return NAL_RADL_N <= self.nal_unit_type <= NAL_RASL_R
+
+    @property
+    def is_sub_layer_reference(self) -> bool:
+        return self.nal_unit_type > 15 or self.nal_unit_type & 1 == 1
+
+    @property
+    def num_pic_total_curr(self) -> int:
+        """NumPicTotalCurr (7-55)."""
+        long_term = sum(used for _, used, _ in self.long_term)
+        return self.short_term_rps.num_used + long_term + self.pps.curr_pic_ref
+
+
+def reference_deltas(header: SliceHeader, which: int) -> list[int | None]:
+    """POC differences of the entries of reference list `which` (8.3.4); None for a long-term picture."""
+    past = [delta for delta, used in header.short_term_rps.negative if used]
+    future = [delta for delta, used in header.short_term_rps.positive if used]
+    candidates = [*past, *future] if which == 0 else [*future, *past]
+    if not candidates:
+        return []
+    total = len(candidates) + sum(used for _, used, _ in header.long_term)
+    entries = header.list_modification[which] or tuple(index % total for index in range(header.num_ref_idx[which]))
+    return [candidates[index] if index < len(candidates) else None for index in entries]
+
+
+def first_reference(header: SliceHeader, which: int) -> int | None:
+    """POC difference of entry 0 of reference list `which` (8.3.4); None for a long-term picture or none."""
+    deltas = reference_deltas(header, which)
+    return deltas[0] if deltas else None
+
+
+def parse_slice_header(
+    nal: NalUnit, sps: Mapping[int, Sps], pps: Mapping[int, Pps], previous: SliceHeader | None = None
+) -> SliceHeader:
+    """Slice segment header; raises BitstreamError.
+
+    `previous`: header of the segment before in the same picture, which a dependent segment continues.
+    Where an independent one begins with the same bits their fields are copied, which is several times
+    faster than reading them again.
+    """
+    if len(nal.data) < 3:
+        raise BitstreamError("slice segment of less than 3 bytes")
+    try:
+        return _slice_header(nal.data, BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps, previous)
+    except BitstreamError:
+        if len(nal.data) <= _HEADER_BYTES:
+            raise
+    return _slice_header(nal.data, BitReader(unescape(nal.data[:8192])), sps, pps, previous)
+
+
+def _slice_header(
+    data: bytes,
+    r: BitReader,
+    sps_by_id: Mapping[int, Sps],
+    pps_by_id: Mapping[int, Pps],
+    previous: SliceHeader | None,
+) -> SliceHeader:
+    r.pos = 16
+    nal_unit_type = data[0] >> 1 & 63
+    first = r.flag()
+    no_output = r.flag() if 16 <= nal_unit_type <= 23 else False
+    pps = pps_by_id.get(pps_id := r.ue())
+    if pps is None:
+        raise BitstreamError(f"picture parameter set {pps_id} was never received")
+    sps = sps_by_id.get(pps.sps_id)
+    if sps is None:
+        raise BitstreamError(f"sequence parameter set {pps.sps_id} was never received")
+    address_bit = r.pos
+    address, dependent, same = 0, False, False
+    if not first:
+        dependent = pps.dependent_slices and r.flag()
+        size = sps.width_ctbs * sps.height_ctbs
+        address = r.u(ceil_log2(size))
+        if not 0 < address < size:
+            raise BitstreamError(f"slice_segment_address {address} is outside 1..{size - 1}")
+    if dependent:
+        if previous is None or previous.pps is not pps or previous.nal_unit_type != nal_unit_type:
+            raise BitstreamError("dependent slice segment without the one it continues")
+        h = _copied(previous)
+    elif (
+        previous is not None
+        and previous.pps is pps
+        and previous.sps is sps
+        and previous.nal_unit_type == nal_unit_type
+        and previous.temporal_id == (data[1] & 7) - 1
+        and r.bits.startswith(previous.common_bits, r.pos)
+    ):
+        h = _copied(previous)
+        same = True
+    else:
+        h = SliceHeader(sps, pps)
+        h.nal_unit_type, h.temporal_id = nal_unit_type, (data[1] & 7) - 1
+        if h.temporal_id < 0:
+            raise BitstreamError("nuh_temporal_id_plus1 is 0")
+    h.first_slice_segment, h.no_output_of_prior_pics, h.pps_id = first, no_output, pps_id
+    h.dependent, h.address, h.address_bit, h.body_bit = dependent, address, address_bit, r.pos
+    if not dependent:
+        if same:
+            r.pos += len(h.common_bits)
+        else:
+            _common_fields(r, h)
+            h.common_bits = r.bits[h.body_bit : r.pos]
+        _own_fields(r, h)
+    h.entry_bit = r.pos
+    h.entry_points = ()
+    if pps.tiles or pps.entropy_coding_sync:
+        count = r.ue_max(440 * sps.height_ctbs, "num_entry_point_offsets")
+        if count:
+            length = 1 + r.ue_max(31, "offset_len_minus1")
+            h.entry_points = tuple([1 + r.u(length) for _ in range(count)])
+    if pps.slice_header_extension:
+        length = r.ue_max(256, "slice_segment_header_extension_length")
+        h.extension = bytes(r.u(8) for _ in range(length))
+    if not r.flag():
+        raise BitstreamError("byte_alignment() does not begin with a one")
+    h.header_bits = -(-r.pos // 8) * 8
+    return h
+
+
+def _copied(header: SliceHeader) -> SliceHeader:
+    """A shallow copy; several times faster than copy.copy."""
+    h = SliceHeader.__new__(SliceHeader)
+    h.__dict__.update(header.__dict__)
+    return h
+
+
+def _common_fields(r: BitReader, h: SliceHeader) -> None:
+    """Fields of an independent segment up to slice_qp_delta."""
+    sps, pps = h.sps, h.pps
+    h.reserved_bits = r.u(pps.num_extra_slice_header_bits)
+    h.slice_type = r.ue_max(2, "slice_type")
+    if h.is_irap and h.slice_type != I and not pps.curr_pic_ref:
+        raise BitstreamError("IRAP picture with an inter slice")
+    if pps.output_flag_present:
+        h.pic_output = r.flag()
+    if sps.separate_colour_plane:
+        h.colour_plane = r.u(2)
+    if not h.is_idr:
+        _reference_picture_set(r, h)
+    if sps.sao:
+        h.sao_luma = r.flag()
+        if sps.chroma_array_type:
+            h.sao_chroma = r.flag()
+    if h.slice_type != I:
+        _inter_fields(r, h)
+
+
+def _own_fields(r: BitReader, h: SliceHeader) -> None:
+    """Fields of an independent segment from slice_qp_delta on."""
+    sps, pps = h.sps, h.pps
+    h.slice_qp_delta = r.se()
+    if not -6 * (sps.bit_depth_luma - 8) <= pps.init_qp + h.slice_qp_delta <= 51:
+        raise BitstreamError(f"slice_qp_delta {h.slice_qp_delta} leads outside the QP range")
+    if pps.slice_chroma_qp_offsets_present:
+        h.chroma_qp_offset = (r.se_within(-12, 12, "cb offset"), r.se_within(-12, 12, "cr offset"))
+    if pps.slice_act_qp_offsets_present:
+        h.act_qp_offset = (r.se(), r.se(), r.se())
+    if pps.chroma_qp_offset_lists:
+        h.cu_chroma_qp_offset_enabled = r.flag()
+    if pps.deblocking_override_enabled:
+        h.deblocking_override = r.flag()
+    h.deblocking_disabled = pps.deblocking_disabled
+    h.beta_offset_div2, h.tc_offset_div2 = pps.beta_offset_div2, pps.tc_offset_div2
+    if h.deblocking_override:
+        h.deblocking_disabled = r.flag()
+        if not h.deblocking_disabled:
+            h.beta_offset_div2 = r.se_within(-6, 6, "slice_beta_offset_div2")
+            h.tc_offset_div2 = r.se_within(-6, 6, "slice_tc_offset_div2")
+    h.loop_filter_across_slices = pps.loop_filter_across_slices
+    if pps.loop_filter_across_slices and (h.sao_luma or h.sao_chroma or not h.deblocking_disabled):
+        h.loop_filter_across_slices = r.flag()
+
+
+def _reference_picture_set(r: BitReader, h: SliceHeader) -> None:
+    sps = h.sps
+    h.poc_lsb = r.u(sps.log2_max_poc_lsb)
+    if r.flag():
+        if not sps.short_term_rps:
+            raise BitstreamError("reference picture set of an SPS that has none")
+        index = r.u(ceil_log2(len(sps.short_term_rps)))
+        if index >= len(sps.short_term_rps):
+            raise BitstreamError(f"short_term_ref_pic_set_idx {index} is out of range")
+        h.short_term_rps_idx, h.short_term_rps = index, sps.short_term_rps[index]
+    else:
+        h.short_term_rps = parse_short_term_rps(r, sps.short_term_rps, in_slice_header=True)
+    if sps.long_term_present:
+        _long_term(r, h)
+    if sps.temporal_mvp:
+        h.temporal_mvp = r.flag()
+
+
+def _long_term(r: BitReader, h: SliceHeader) -> None:
+    """Long-term pictures of the slice header (7.4.7.1, (7-51), (7-52))."""
+    candidates = h.sps.long_term_candidates
+    if candidates:
+        h.num_long_term_sps = r.ue_max(len(candidates), "num_long_term_sps")
+    count = h.num_long_term_sps + r.ue_max(16, "num_long_term_pics")
+    entries: list[tuple[int, bool, int | None]] = []
+    cycle = 0
+    for index in range(count):
+        if index < h.num_long_term_sps:
+            chosen = r.u(ceil_log2(len(candidates)))
+            if chosen >= len(candidates):
+                raise BitstreamError(f"lt_idx_sps {chosen} is out of range")
+            lsb, used = candidates[chosen]
+        else:
+            lsb, used = r.u(h.sps.log2_max_poc_lsb), r.flag()
+        if index in (0, h.num_long_term_sps):
+            cycle = 0
+        has_msb = r.flag()
+        if has_msb:
+            cycle += r.ue()
+        entries.append((lsb, used, cycle if has_msb else None))
+    h.long_term = tuple(entries)
+
+
+def _inter_fields(r: BitReader, h: SliceHeader) -> None:
+    sps, pps = h.sps, h.pps
+    is_b = h.slice_type == B
+    h.num_ref_idx_override = r.flag()
+    first, second = pps.num_ref_idx_default
+    if h.num_ref_idx_override:
+        first = 1 + r.ue_max(14, "num_ref_idx_l0_active_minus1")
+        if is_b:
+            second = 1 + r.ue_max(14, "num_ref_idx_l1_active_minus1")
+    h.num_ref_idx = (first, second if is_b else 0)
+    total = h.num_pic_total_curr
+    if total == 0:
+        raise BitstreamError("inter slice without reference pictures")
+    if pps.lists_modification_present and total > 1:
+        first_list = _list_entries(r, first, total) if r.flag() else None
+        h.list_modification = (first_list, _list_entries(r, second, total) if is_b and r.flag() else None)
+    if is_b:
+        h.mvd_l1_zero = r.flag()
+    if pps.cabac_init_present:
+        h.cabac_init = r.flag()
+    if h.temporal_mvp:
+        if is_b:
+            h.collocated_from_l0 = r.flag()
+        choices = first if h.collocated_from_l0 else second
+        if choices > 1:
+            h.collocated_ref_idx = r.ue_max(choices - 1, "collocated_ref_idx")
+    if pps.weighted_bipred if is_b else pps.weighted_pred:
+        h.luma_log2_weight_denom = r.ue_max(7, "luma_log2_weight_denom")
+        if sps.chroma_array_type:
+            h.delta_chroma_log2_weight_denom = r.se_within(-7, 7, "delta_chroma_log2_weight_denom")
+        h.weights = (_weights(r, first, sps), _weights(r, second, sps) if is_b else ())
+    h.max_num_merge_cand = 5 - r.ue_max(4, "five_minus_max_num_merge_cand")
+    if sps.motion_vector_resolution_control_idc == 2:
+        h.use_integer_mv = r.flag()
+
+
+def _list_entries(r: BitReader, count: int, total: int) -> tuple[int, ...]:
+    entries = tuple([r.u(ceil_log2(total)) for _ in range(count)])
+    if max(entries) >= total:
+        raise BitstreamError("list_entry out of range")
+    return entries
+
+
+def _weights(r: BitReader, count: int, sps: Sps) -> WeightTable:
+    """One list of pred_weight_table (7.3.6.3)."""
+    luma_flags = [r.flag() for _ in range(count)]
+    chroma_flags = [r.flag() if sps.chroma_array_type else False for _ in range(count)]
+    luma_low = -(1 << (sps.bit_depth_luma - 1 if sps.high_precision_offsets else 7))
+    chroma_low = -(4 << (sps.bit_depth_chroma - 1 if sps.high_precision_offsets else 7))
+    table = []
+    for has_luma, has_chroma in zip(luma_flags, chroma_flags, strict=True):
+        entry: list[tuple[int, int] | None] = [None, None, None]
+        if has_luma:
+            delta = r.se_within(-128, 127, "delta_luma_weight")
+            entry[0] = (delta, r.se_within(luma_low, -luma_low - 1, "luma_offset"))
+        if has_chroma:
+            for plane in (1, 2):
+                delta = r.se_within(-128, 127, "delta_chroma_weight")
+                entry[plane] = (delta, r.se_within(chroma_low, -chroma_low - 1, "delta_chroma_offset"))
+        table.append(tuple(entry))
+    return tuple(table)

@@ -1,7 +1,0 @@
-"""The error of stand-in writers."""
-
-from .bits import BitstreamError
-
-
-class UnsupportedStandInError(BitstreamError):
-    """A stand-in slice cannot be written for this stream or place; the message says what stands against it."""

@@ -1,0 +1,192 @@
+"""MPEG-2 transport streams: PES packets with the places where continuity counters tell of loss.
+
+ISO/IEC 13818-1: packets 2.4.3.2, adaptation field 2.4.3.4, PES 2.4.3.6, PAT and PMT 2.4.4.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from concealer.bitstream.nal import Codec
+
+log = logging.getLogger(__name__)
+
+PACKET = 188
+_SYNC = 0x47
+_NULL_PID = 0x1FFF
+_STREAM_TYPES: dict[int, Codec] = {0x1B: "h264", 0x24: "hevc"}
+_MOST_BYTES = 32 << 20
+"""Of one PES packet; more is garbage, and must not pile up."""
+
+
+@dataclass(slots=True)
+class PesPacket:
+    """One PES packet's payload, as `StreamParser.push` takes it."""
+
+    pid: int
+    payload: bytes
+    pts: int | None = None
+    """In 1/90000 s, 33 bits, not unwrapped."""
+    dts: int | None = None
+    gaps: tuple[int, ...] = ()
+    """Byte offsets in `payload` before which bytes are missing."""
+    truncated: bool = False
+    """The end of the payload is missing."""
+
+
+@dataclass(slots=True)
+class _Pid:
+    counter: int | None = None
+    last: bytes = b""
+    parts: bytearray | None = None
+    """The PES packet being gathered, with its header; None before the first."""
+    gaps: list[int] = field(default_factory=list)
+
+
+class ContinuityChecker:
+    """Demultiplexes a transport stream and counts what its continuity counters say is missing.
+
+    Never raises on garbage: it looks for sync bytes again where they are lost.
+    """
+
+    def __init__(self) -> None:
+        self.codecs: dict[int, Codec] = {}
+        """PIDs of H.264 and HEVC streams, from the program map tables seen so far."""
+        self.losses = 0
+        """Continuity gaps found so far, over all PIDs."""
+        self._rest = b""
+        self._pids: dict[int, _Pid] = {}
+        self._map_pids: set[int] = set()
+
+    def push(self, data: bytes) -> list[PesPacket]:
+        """Take in bytes of the transport stream; returns the PES packets of video PIDs that ended."""
+        data = self._rest + data
+        done: list[PesPacket] = []
+        pos = 0
+        while pos + PACKET <= len(data):
+            in_sync = data[pos] == _SYNC and (pos + PACKET == len(data) or data[pos + PACKET] == _SYNC)
+            if not in_sync:
+                found = data.find(_SYNC, pos + 1)
+                pos = found if found >= 0 else len(data)
+                continue
+            self._packet(data[pos : pos + PACKET], done)
+            pos += PACKET
+        self._rest = data[pos:]
+        return done
+
+    def flush(self) -> list[PesPacket]:
+        """The stream ended: return what is left."""
+        done: list[PesPacket] = []
+        for number, pid in self._pids.items():
+            if number in self.codecs:
+                self._end(number, pid, False, done)
+        return done
+
+    def _packet(self, packet: bytes, done: list[PesPacket]) -> None:
+        number = (packet[1] & 0x1F) << 8 | packet[2]
+        control = packet[3] >> 4 & 3
+        if number == _NULL_PID or packet[3] & 0xC0 or packet[1] & 0x80:
+            # Scrambled or flagged as damaged: its absence shows in the next packet's counter.
+            return
+        start = 4
+        discontinuity = False
+        if control & 2:
+            start += 1 + packet[4]
+            discontinuity = packet[4] > 0 and bool(packet[5] & 0x80)
+        pid = self._pids.setdefault(number, _Pid())
+        if not control & 1 or start >= PACKET:
+            return
+        counter = packet[3] & 15
+        lost = False
+        if pid.counter is not None and not discontinuity:
+            if counter == pid.counter and packet == pid.last:
+                return
+            lost = counter != pid.counter + 1 & 15
+            self.losses += lost
+        pid.counter, pid.last = counter, packet
+        payload, unit_start = packet[start:], bool(packet[1] & 0x40)
+        if number == 0 and unit_start:
+            self._association(payload)
+        elif number in self._map_pids:
+            if unit_start:
+                self._map(payload)
+        elif number in self.codecs:
+            self._gather(number, pid, payload, unit_start, lost, done)
+
+    def _gather(
+        self, number: int, pid: _Pid, payload: bytes, unit_start: bool, lost: bool, done: list[PesPacket]
+    ) -> None:
+        if unit_start:
+            self._end(number, pid, lost, done)
+            pid.parts, pid.gaps = bytearray(payload), []
+        elif pid.parts is not None:
+            if lost:
+                pid.gaps.append(len(pid.parts))
+            pid.parts += payload
+            if len(pid.parts) > _MOST_BYTES:
+                self._end(number, pid, True, done)
+
+    def _end(self, number: int, pid: _Pid, truncated: bool, done: list[PesPacket]) -> None:
+        if pid.parts is not None:
+            pes = _pes(number, bytes(pid.parts), pid.gaps, truncated)
+            if pes is not None:
+                done.append(pes)
+        pid.parts, pid.gaps = None, []
+
+    def _association(self, payload: bytes) -> None:
+        section = _section(payload, 0x00)
+        for pos in range(8, len(section) - 4 - 3, 4):
+            if section[pos] or section[pos + 1]:
+                self._map_pids.add((section[pos + 2] & 0x1F) << 8 | section[pos + 3])
+
+    def _map(self, payload: bytes) -> None:
+        section = _section(payload, 0x02)
+        if len(section) < 16:
+            return
+        pos = 12 + ((section[10] & 0x0F) << 8 | section[11])
+        while pos + 5 <= len(section) - 4:
+            codec = _STREAM_TYPES.get(section[pos])
+            if codec is not None:
+                self.codecs[(section[pos + 1] & 0x1F) << 8 | section[pos + 2]] = codec
+            pos += 5 + ((section[pos + 3] & 0x0F) << 8 | section[pos + 4])
+
+
+def _section(payload: bytes, table_id: int) -> bytes:
+    """The section that begins in this packet, header and CRC included; empty if it is not this table.
+
+    Sections longer than one packet are cut: program maps of one video stream are far shorter.
+    """
+    start = 1 + payload[0]
+    if start + 3 > len(payload) or payload[start] != table_id:
+        return b""
+    return payload[start : start + 3 + ((payload[start + 1] & 0x0F) << 8 | payload[start + 2])]
+
+
+def _pes(number: int, data: bytes, gaps: list[int], truncated: bool) -> PesPacket | None:
+    if len(data) < 9 or data[:3] != b"\x00\x00\x01":
+        log.debug("PID %d: %d bytes that are no PES packet", number, len(data))
+        return None
+    header = 9 + data[8]
+    stamps = data[7] >> 6
+    pts = _timestamp(data[9:14]) if stamps & 2 else None
+    dts = _timestamp(data[14:19]) if stamps == 3 else pts
+    declared = int.from_bytes(data[4:6], "big")
+    short = bool(declared) and len(data) < 6 + declared
+    # A loss before the next PES packet took nothing of one that is known to be whole.
+    cut = short or (truncated and (not declared or bool(gaps)))
+    return PesPacket(
+        number,
+        data[header:],
+        pts,
+        dts,
+        tuple(max(0, gap - header) for gap in gaps),
+        cut and header < len(data),
+    )
+
+
+def _timestamp(field_bytes: bytes) -> int | None:
+    if len(field_bytes) < 5:
+        return None
+    b = field_bytes
+    return (b[0] >> 1 & 7) << 30 | b[1] << 22 | (b[2] >> 1) << 15 | b[3] << 7 | b[4] >> 1

@@ -1,0 +1,83 @@
+"""Noise written into a picture buffer before decoding: blocks that still hold it afterwards were never decoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from concealer.damage import BLOCK
+from concealer.decoder.hook.buffers import Buffer
+from concealer.picture import Plane
+
+_ROW = 4
+"""One sampled row in every block: 16 samples decide about a block of 256, a sixteenth of the writing. The loop filters
+of decoded neighbours reach at most 3 rows over a block border, so row 4 is the first that tells."""
+_UNDECODED_FRACTION = 0.6
+"""Loop filters overwrite up to three columns at either side of an undecoded block."""
+_QUICK_COLUMNS = (4, 6, 9, 11)
+"""Columns of a block that no loop filter of a neighbour reaches."""
+_PATTERNS = 256
+"""Places in either direction from which a pattern is cut out of the noise: a block predicted from an unpainted hole
+must not carry an older picture's pattern to where this one's would be."""
+
+
+class Sentinel:
+    """Seeded noise in one luma row of every block row, another pattern for every picture.
+
+    A sample still counts as the pattern's if it is off by what sample adaptive offset can add: the decoder runs that
+    filter over undecoded blocks beside decoded ones. By chance one sample in 17 looks so, ten of 16 never.
+
+    Cost at 720p: 0.02 ms to write, 0.05 ms to check an undamaged picture.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._bank: Plane = np.zeros((0, 0), np.uint8)
+        self._bit_depth = 0
+        self._first = (0, 0)
+
+    def write(self, buffer: Buffer) -> None:
+        """Overwrite the sampled luma rows of `buffer` with this picture's pattern."""
+        rows = buffer.planes[0][_ROW::BLOCK]
+        depth = buffer.layout.bit_depth
+        shape = (rows.shape[0] + _PATTERNS, rows.shape[1] + _PATTERNS)
+        if self._bank.shape != shape or self._bit_depth != depth:
+            self._bank = self._rng.integers(0, 1 << depth, shape, rows.dtype)
+            self._bit_depth = depth
+        first_row, first_col = self._rng.integers(0, _PATTERNS, 2).tolist()
+        self._first = (first_row, first_col)
+        rows[...] = self._pattern(rows)
+
+    def undecoded(self, buffer: Buffer) -> npt.NDArray[np.bool_] | None:
+        """(block rows, block cols) bool: blocks that still hold the pattern written last; None if there are none."""
+        luma = buffer.planes[0]
+        rows = luma[_ROW::BLOCK]
+        pattern = self._pattern(rows)
+        depth = buffer.layout.bit_depth
+        offset = rows.dtype.type((1 << (min(depth, 10) - 5)) - 1 << max(0, depth - 10))
+
+        def alike(samples: Plane, written: Plane) -> npt.NDArray[np.bool_]:
+            # In the samples' own, wrapping arithmetic.
+            near: npt.NDArray[np.bool_] = (samples - written + offset) <= 2 * offset
+            return near
+
+        # Four samples of each block rule nearly every decoded block out: by chance one in 80,000 passes.
+        possible: Any = np.True_
+        for col in _QUICK_COLUMNS:
+            possible = possible & alike(rows[:, col::BLOCK], pattern[:, col::BLOCK])[:, : luma.shape[1] // BLOCK]
+        if not possible.any() and luma.shape[1] >= BLOCK:
+            return None
+        grid_rows, grid_cols = -(-luma.shape[0] // BLOCK), -(-luma.shape[1] // BLOCK)
+        starts = np.arange(grid_cols) * BLOCK
+        widths = np.minimum(starts + BLOCK, luma.shape[1]) - starts
+        same = np.add.reduceat(alike(rows, pattern), starts, axis=1, dtype=np.int32)
+        undecoded: npt.NDArray[np.bool_] = same > widths * _UNDECODED_FRACTION
+        if undecoded.shape[0] < grid_rows:  # a last block row of four samples or fewer follows the one above it
+            undecoded = np.concatenate([undecoded, undecoded[-1:]])
+        return undecoded if undecoded.any() else None
+
+    def _pattern(self, rows: Plane) -> Plane:
+        row, col = self._first
+        return self._bank[row : row + rows.shape[0], col : col + rows.shape[1]]

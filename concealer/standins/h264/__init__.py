@@ -1,0 +1,27 @@
+"""Writers of H.264 slices."""
+
+from concealer.standins.h264.coded import InterBlocks, coded_header, coded_standin
+from concealer.standins.h264.inter import inter_standin
+from concealer.standins.h264.intra import grey_standin, intra_standin
+from concealer.standins.h264.limits import BitBudget
+from concealer.standins.h264.lost import lost_idr_header, lost_picture_header
+from concealer.standins.h264.motion import Span
+from concealer.standins.h264.pcm import pcm_standin
+from concealer.standins.h264.pps_copy import with_cavlc
+from concealer.standins.h264.transform import Quantiser
+
+__all__ = [
+    "BitBudget",
+    "InterBlocks",
+    "Quantiser",
+    "Span",
+    "coded_header",
+    "coded_standin",
+    "grey_standin",
+    "inter_standin",
+    "intra_standin",
+    "lost_idr_header",
+    "lost_picture_header",
+    "pcm_standin",
+    "with_cavlc",
+]

@@ -1,0 +1,113 @@
+"""NAL units written in place of lost ones, so that no picture is lost with them.
+
+The stand-ins keep a decoder's picture count, timestamps and reference structure right, and copy a
+reference where they can; where not they carry junk, whose pixels are for repair.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from concealer.bitstream import AccessUnit, BitReader, BitWriter, MissingPicture, NalUnit, escape, h264, unescape
+from concealer.bitstream.hevc import slice_header as hevc
+from concealer.standins import h264 as h264_standins
+from concealer.standins import hevc as hevc_standins
+from concealer.standins.errors import UnsupportedStandInError
+from concealer.standins.h264.coded import coded_header
+from concealer.standins.hevc.inter import coding_order
+
+log = logging.getLogger(__name__)
+
+_JUNK_BYTES = 256
+_TAIL_BYTES = 1 << 15
+_NO_ZERO = bytes([1, *range(1, 256)])
+
+
+def first_slice_standin(au: AccessUnit) -> NalUnit | None:
+    """HEVC: a first slice for a picture whose own was lost, or None if it is there or cannot be made.
+
+    Without it libavcodec drops the whole picture. It holds skipped coding units up to the first received slice; where
+    that cannot be written (IRAP pictures), the header of the first received independent slice segment without address,
+    and junk. H.264 needs none: None.
+    """
+    headers = [(piece.nal, piece.header) for piece in au.slices if isinstance(piece.header, hevc.SliceHeader)]
+    if not headers or any(h.first_slice_segment for _, h in headers):
+        return None
+    sibling = next(((nal, h) for nal, h in headers if not h.dependent), None)
+    if sibling is None:
+        return None
+    nal, h = sibling
+    if h.slice_type != hevc.I and not h.pps.tiles:
+        try:
+            return hevc_standins.inter_standin(h, 0, min(other.address for _, other in headers))
+        except UnsupportedStandInError as error:
+            log.debug("first slice: %s", error)
+    bits = BitReader(unescape(nal.data)).bits
+    w = BitWriter()
+    w.bits(bits[:16])
+    w.flag(True)
+    w.bits(bits[17 : h.address_bit])
+    w.bits(bits[h.body_bit : h.entry_bit])
+    if h.pps.tiles or h.pps.entropy_coding_sync:
+        w.ue(0)
+    if h.pps.slice_header_extension:
+        w.ue(0)
+    return NalUnit(escape(w.aligned() + _junk(_JUNK_BYTES, h.poc_lsb)))
+
+
+def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalUnit] | None:
+    """NAL units of a whole picture for a lost one, or None if `previous` does not tell enough.
+
+    `previous`: the access unit before in decoding order (or its stand-in's predecessor); its parameter sets are taken
+    over. The stand-in is a P picture of skipped blocks: an exact copy of the latest (H.264) or nearest (HEVC) reference
+    picture. None where the stream's tools forbid it. See `lost_idr_standin` for H.264 IDR pictures.
+    """
+    header = next((piece.header for piece in previous.slices if piece.header is not None), None)
+    try:
+        if isinstance(header, h264.SliceHeader) and missing.frame_num is not None:
+            own = h264_standins.lost_picture_header(header, missing.frame_num, missing.poc, missing.is_reference)
+            return [h264_standins.inter_standin(own, 0, own.sps.width_mbs * own.sps.height_mbs)]
+        if isinstance(header, hevc.SliceHeader) and previous.poc is not None:
+            made = hevc_standins.lost_picture_header(header, missing.poc, missing.references or (previous.poc,))
+            if made is None:
+                return None
+            order = coding_order(made.sps, made.pps)
+            return [hevc_standins.inter_standin(made, first, end) for first, end in order.legal_ranges(0, order.size)]
+    except UnsupportedStandInError as error:
+        log.debug("lost picture: %s", error)
+    return None
+
+
+def lost_idr_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalUnit] | None:
+    """A grey IDR picture for a lost H.264 one, or None where none can be written; `previous` as for other pictures.
+
+    Without it a decoder would go on counting where the stream has begun anew, and show what follows in a wrong order or
+    not at all.
+    """
+    header = next((piece.header for piece in previous.slices if isinstance(piece.header, h264.SliceHeader)), None)
+    if header is None or not missing.is_idr:
+        return None
+    sps = header.sps
+    count = sps.width_mbs * sps.height_mbs
+    try:
+        own = coded_header(h264_standins.lost_idr_header(header), 0, count, h264.I, header.pps.pic_init_qp)
+        return [h264_standins.grey_standin(own, 0, count)]
+    except UnsupportedStandInError as error:
+        log.debug("lost IDR picture: %s", error)
+        return None
+
+
+def junk_tail(nal: NalUnit, damaged_at: int, seed: int) -> NalUnit:
+    """The unit with the bytes from `damaged_at` on replaced by junk: the same for the same seed.
+
+    The tail is long enough that a decoder finds junk up to the slice's last block, and not whatever lay in its memory.
+    Slice headers are not touched: two bytes of NAL header are the least that is kept.
+    """
+    keep = max(damaged_at, 2)
+    return NalUnit(nal.data[:keep] + _junk(max(len(nal.data) - keep, _TAIL_BYTES), seed), nal.offset, damaged_at)
+
+
+def _junk(count: int, seed: int) -> bytes:
+    """Random bytes without zeros, so that no start code or emulation prevention can arise."""
+    return random.Random(seed).randbytes(count).translate(_NO_ZERO)

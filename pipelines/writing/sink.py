@@ -1,0 +1,315 @@
+"""Writing: every stream into one container, which gets its name only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import logging
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+
+import av
+from av.container import OutputContainer
+from av.stream import Discard, Stream
+from av.video.stream import VideoStream
+
+from pipelines.errors import OutputError, one_line
+from pipelines.reading import addresses
+from pipelines.reading.source import Source, codec_name
+from pipelines.writing import output_file
+from pipelines.writing.encoder import PictureEncoder, cannot_hold, has_flag, output_tag
+
+log = logging.getLogger(__name__)
+
+EncoderMaker = Callable[[OutputContainer], PictureEncoder]
+
+_FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
+"""What the MP4 family needs where the writer cannot go back; with empty_moov there would be no edit lists."""
+_HELD_BYTES = 64 << 20
+"""Packets kept while the first picture of an encoded stream has not come."""
+_STALE = re.compile(
+    r"major_brand|minor_version|compatible_brands|encoder|duration|(BPS|NUMBER_OF_|_STATISTICS_).*", re.I
+)
+"""Tags that describe the old file, not its content."""
+_MOST_REFUSALS = 100
+"""Packets in a row that the muxer may refuse before the output counts as not writable."""
+_DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG, errno.EROFS}
+
+
+class Sink:
+    """An output being written. `finish` makes it appear under its name, `abort` leaves nothing behind."""
+
+    def __init__(self, target: str, output_format: str | None, source: Source, encoded: Iterable[int]) -> None:
+        """`encoded` are the input streams that will come through an encoder; all others are copied.
+
+        Raises UsageError for an unknown format, OutputError if the target cannot be written.
+        """
+        self.target = target
+        self.dropped: list[str] = []
+        """Streams that the container cannot hold, in words."""
+        self._format = output_file.format_name(target, output_format)
+        self._source = source
+        self._encoded = set(encoded)
+        self._streams: dict[int, Stream | None] = {}
+        self._started = False
+        self._held: list[tuple[bool, av.Packet]] = []
+        self._held_size = 0
+        self._least_dts: dict[int, int] = {}
+        self._refusals = 0
+        self._told = False
+        self._temporary: str | None = None
+        self.container = self._open()
+        self.container.metadata.update(_kept(source.container.metadata))
+        if not self._encoded:
+            try:
+                self._start()
+            except OutputError:
+                self.abort()
+                raise
+
+    def _open(self) -> OutputContainer:
+        options = {}
+        if self.target == output_file.STDOUT:
+            file: object = output_file.PipeWriter()
+            options = _FRAGMENTED if self._format in output_file.MOV_FAMILY else {}
+        elif addresses.scheme(self.target) is not None:
+            file = self.target
+            options = {"flush_packets": "1"}
+        elif output_file.is_special(self.target):
+            file = "file:" + self.target
+        else:
+            self._temporary = output_file.make_temporary(self.target)
+            file = "file:" + self._temporary
+        try:
+            return av.open(file, "w", format=self._format, container_options=options)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            self._remove()
+            raise self._failed(error) from error
+
+    def _failed(self, error: BaseException) -> OutputError:
+        name = "standard output" if self.target == output_file.STDOUT else self.target
+        return OutputError(f"{name}: cannot be written as {self._format}: {one_line(error)}")
+
+    def add_encoder(self, index: int, make: EncoderMaker) -> PictureEncoder:
+        """Make the encoder of input stream `index` in this container; the last expected one starts the file."""
+        self._add_copies(below=index)
+        original = self._source.container.streams[index]
+        encoder = make(self.container)
+        self._describe(encoder.stream, original)
+        self._streams[index] = encoder.stream
+        if self._encoded <= self._streams.keys():
+            self._start()
+        return encoder
+
+    def _add_copies(self, below: int | None = None) -> None:
+        for stream in self._source.container.streams:
+            if below is not None and stream.index >= below:
+                break
+            if stream.index not in self._encoded and stream.index not in self._streams:
+                self._streams[stream.index] = self._add_copy(stream)
+
+    def _add_copy(self, stream: Stream) -> Stream | None:
+        if stream.discard == Discard.all:  # MP4's chapter texts, which are chapters already
+            return None
+        if can_hold(self._format, stream):
+            made = _copy_stream(self.container, stream)
+            self._describe(made, stream)
+            return made
+        label = stream_label(stream)
+        self.dropped.append(label)
+        log.warning("%s cannot hold %s: dropped", self._format, label)
+        return None
+
+    def _describe(self, made: Stream, original: Stream) -> None:
+        made.metadata.update(_kept(original.metadata))
+        made.disposition = original.disposition
+        if self._format == self._source.format_name == "mpegts":
+            made.id = original.id
+
+    def _start(self) -> None:
+        self._add_copies()
+        if not any(self._streams.values()):
+            raise OutputError(f"{self.target}: {self._format} can hold none of the streams")
+        try:
+            self.container.set_chapters(self._source.container.chapters())
+            self.container.start_encoding()
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise self._failed(error) from error
+        self._started = True
+        held, self._held = self._held, []
+        for copied, packet in held:
+            self._put(copied, packet)
+
+    def copy(self, packet: av.Packet) -> None:
+        """Write a packet of a copied input stream."""
+        self._put(True, packet)
+
+    def write(self, packets: Iterable[av.Packet]) -> None:
+        """Write packets that an encoder made."""
+        for packet in packets:
+            self._put(False, packet)
+
+    def _put(self, copied: bool, packet: av.Packet) -> None:
+        if not self._started:
+            self._hold(copied, packet)
+            return
+        if copied:
+            target = self._streams.get(packet.stream_index)
+            if target is None:
+                return
+            if _is_subtitle_gap(packet) and self._format in output_file.MOV_FAMILY:
+                return
+            packet.stream = target
+        self._mux(packet)
+
+    def _hold(self, copied: bool, packet: av.Packet) -> None:
+        self._held.append((copied, packet))
+        self._held_size += packet.size
+        if self._held_size <= _HELD_BYTES:
+            return
+        late = sorted(self._encoded - self._streams.keys())
+        if len(late) == len(self._encoded):
+            raise OutputError(f"{self.target}: no picture could be decoded in the first {_HELD_BYTES >> 20} MB")
+        for index in late:
+            label = stream_label(self._source.container.streams[index])
+            log.warning("no picture from %s so far: dropped", label)
+            self.dropped.append(label)
+            self._streams[index] = None
+        self._start()
+
+    def accepts(self, index: int) -> bool:
+        """False once an encoded stream was given up because its first picture came too late."""
+        return self._streams.get(index, self) is not None
+
+    def _mux(self, packet: av.Packet) -> None:
+        self._keep_order(packet)
+        try:
+            self.container.mux_one(packet)
+            self._refusals = 0
+        except (av.FFmpegError, ValueError, OSError) as error:
+            self._refused(error)
+
+    def _refused(self, error: Exception) -> None:
+        """Go on without a packet that the muxer will not take; it may be another than the one given last."""
+        self._refusals += 1
+        if getattr(error, "errno", None) in _DEVICE_ERRORS or self._refusals > _MOST_REFUSALS:
+            raise self._failed(error) from error
+        if not self._told:
+            self._told = True
+            log.warning("%s refuses damaged packets of a copied stream: %s", self._format, one_line(error))
+
+    def _keep_order(self, packet: av.Packet) -> None:
+        """Muxers refuse a DTS that does not grow: move it up as little as they accept, as FFmpeg's tool does."""
+        stream = packet.stream
+        if packet.dts is None or not stream.time_base or not packet.time_base:
+            return
+        ratio = Fraction(packet.time_base) / stream.time_base
+        dts = round(packet.dts * ratio)
+        least = self._least_dts.get(stream.index)
+        if least is not None and dts < least:
+            dts = least
+            packet.dts = math.ceil(least / ratio)
+            if packet.pts is not None:
+                packet.pts = max(packet.pts, packet.dts)
+        nonstrict = has_flag(self.container.format, av.format.Flags.ts_nonstrict)
+        self._least_dts[stream.index] = dts if nonstrict else dts + 1
+
+    def finish(self) -> None:
+        """Complete the file, make sure it is on the disk, and give it its name. Raises OutputError."""
+        if not self._started:
+            self.abort()
+            raise OutputError(f"{self.target}: no picture could be decoded, nothing to write")
+        try:
+            self._close()
+            if self._temporary is not None:
+                output_file.commit(self._temporary, self.target)
+                self._temporary = None
+        except (av.FFmpegError, ValueError, OSError) as error:
+            self._remove()
+            raise self._failed(error) from error
+
+    def _close(self) -> None:
+        try:
+            self.container.close()
+        except av.FFmpegError as error:  # the last packets go with the trailer, which is written all the same
+            self._refused(error)
+
+    def abort(self) -> None:
+        """Forget the output."""
+        with contextlib.suppress(av.FFmpegError, ValueError, OSError):
+            self.container.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        if self._temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+            self._temporary = None
+
+
+def can_hold(container_format: str, stream: Stream) -> bool:
+    """Try the stream alone in a file of the format: muxers tell their limits only when asked to write."""
+    trial = av.open(io.BytesIO(), "w", format=container_format)
+    try:
+        _copy_stream(trial, stream)
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    finally:
+        with contextlib.suppress(av.FFmpegError, ValueError):
+            trial.close()
+    return True
+
+
+def check_codec(container_format: str, encoder: str) -> None:
+    """Raise OutputError if the container cannot hold what the encoder makes."""
+    try:
+        av.open(io.BytesIO(), "w", format=container_format).add_stream(encoder)
+    except ValueError as error:
+        raise cannot_hold(container_format, encoder) from error
+
+
+def _copy_stream(container: OutputContainer, stream: Stream) -> Stream:
+    made = container.add_stream_from_template(stream, opaque=True)
+    if isinstance(made, VideoStream) and isinstance(stream, VideoStream) and made.codec_context is not None:
+        tag = output_tag(stream, container)
+        if tag is not None:
+            made.codec_context.codec_tag = tag
+        if stream.sample_aspect_ratio:
+            made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
+        if stream.average_rate:
+            made.codec_context.framerate = stream.average_rate
+    made.disposition = stream.disposition
+    return made
+
+
+def with_data(packet: av.Packet, data: bytes) -> av.Packet:
+    """The packet with another payload."""
+    made = av.Packet(data)
+    made.stream = packet.stream
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    for kind in packet.iter_sidedata():
+        made.set_sidedata(kind)
+    return made
+
+
+def _is_subtitle_gap(packet: av.Packet) -> bool:
+    """MP4 fills the time between subtitles with empty ones; the muxer makes its own."""
+    return packet.size == 2 and packet.stream.type == "subtitle" and bytes(packet) == b"\0\0"
+
+
+def _kept(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if not _STALE.fullmatch(key)}
+
+
+def stream_label(stream: Stream) -> str:
+    """A stream in words: "audio stream #1 (aac, eng)"."""
+    known = (codec_name(stream), stream.metadata.get("language", "und"))
+    details = ", ".join(part for part in known if part not in ("?", "und"))
+    return f"{stream.type} stream #{stream.index}" + (f" ({details})" if details else "")
