@@ -27,9 +27,11 @@ from benchmarks.networks import Subject, subjects
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Encoding, Stream, default_cache, encoded
 from concealer.damage import DamageMap
-from concealer.decoder import ConcealingDecoder
+from concealer.front_door import open_decoder
+from concealer.outcome import RepairOutcome
+from concealer.outlook import Outlook
 from concealer.picture import Picture
-from concealer.repair import MOTION_METHODS, GenerativeRepair, Method, Repairer, predicted_motion
+from concealer.repair import GenerativeRepair, Method, Repairer
 from engines import Engine, EngineError, Options, open_engine
 from engines import available as backends_here
 from engines.differences import made_up_batch, relative_difference
@@ -133,34 +135,42 @@ class NetworkInUse:
     make: Callable[[], GenerativeRepair]
 
 
+class _Timed(Repairer):
+    """Times its repairs and counts what painted."""
+
+    def __init__(self, method: Method, deadline: float | None, generative: GenerativeRepair | None) -> None:
+        super().__init__(method, deadline, generative)
+        self.times: list[float] = []
+        """Milliseconds."""
+        self.used: Counter[str] = Counter()
+
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
+    ) -> RepairOutcome:
+        began = time.perf_counter()
+        outcome = super().__call__(picture, damage, references, outlook)
+        self.times.append((time.perf_counter() - began) * 1e3)
+        self.used[outcome.method] += 1
+        return outcome
+
+
 def stream_row(
     stream: Stream, loss: Loss, seed: int, method: Method, deadline: float | None, network: NetworkInUse | None
 ) -> Row:
     """Decode a damaged stream, one access unit at a time; milliseconds from its payload to its repaired picture."""
     generative = network.make() if network is not None and method in ("auto", "generative") else None
-    repair = Repairer(method, deadline, generative)
-    repairs: list[float] = []
-    used: Counter[str] = Counter()
-
-    def timed(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
-        began = time.perf_counter()
-        outcome = repair(picture, damage, references)
-        repairs.append((time.perf_counter() - began) * 1e3)
-        used[outcome.method] += 1
-        return outcome
-
+    repairer = _Timed(method, deadline, generative)
     damaged: Damaged = transmit(stream, loss, seed)
-    motion = predicted_motion if method in MOTION_METHODS else None
-    decoder = ConcealingDecoder(stream.encoding.codec, repair=timed, motion=motion, container_framed=True)
+    decoder = open_decoder(stream.encoding.codec, repairer=repairer, container_framed=True)
     hit: list[float] = []
     whole: list[float] = []
     pictures = []
     try:
         for sample in damaged.samples:
-            before, began = len(repairs), time.perf_counter()
+            before, began = len(repairer.times), time.perf_counter()
             pictures += decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
             spent = (time.perf_counter() - began) * 1e3
-            (hit if len(repairs) > before else whole).append(spent)
+            (hit if len(repairer.times) > before else whole).append(spent)
         pictures += decoder.flush()
     finally:
         decoder.close()
@@ -184,9 +194,9 @@ def stream_row(
         "deadline_ms": deadline,
         "network": "" if network is None or generative is None else network.name,
         "backend": "" if network is None or generative is None else network.backend,
-        "used": dict(used),
-        "repairs": len(repairs),
-        **_percentiles("repair", repairs),
+        "used": dict(repairer.used),
+        "repairs": len(repairer.times),
+        **_percentiles("repair", repairer.times),
         **_percentiles("hit", hit),
         **_percentiles("whole", whole),
         "pictures_out": len(pictures),

@@ -10,7 +10,6 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,9 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rou
 from benchmarks.streams import Encoding, Stream, default_cache, encoded
 from concealer.bitstream import AccessUnit, StreamParser, join_annexb
 from concealer.damage import DamageMap
-from concealer.decoder import ConcealingDecoder
+from concealer.front_door import open_decoder
+from concealer.outcome import RepairOutcome
+from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair import GenerativeRepair, Method, Repairer
 from engines import EngineError
@@ -43,23 +44,29 @@ _SOURCES = ("concealer", "engines/zoo/zoo.json", "pipelines/generative.py", "pip
 Open = Callable[[], GenerativeRepair]
 
 
-def _repairer(method: Method, network: Open, used: Counter[str]) -> Callable[..., Any]:
-    repair = Repairer(method, None, network() if method == "auto" else None)
+class _Counted(Repairer):
+    """Counts what painted, and remembers the holes."""
 
-    def counted(picture: Picture, damage: DamageMap, references: Sequence[Picture], *outlook: Any) -> Any:
-        outcome = repair(picture, damage, references, *outlook)
-        used[outcome.method] += 1
-        used["with a share of the network"] += outcome.detail.get("share_of_network", 0.0) > 0
+    def __init__(self, method: Method, network: Open, used: Counter[str]) -> None:
+        super().__init__(method, None, network() if method == "auto" else None)
+        self._used = used
+        self.holes: list[npt.NDArray[np.bool_]] = []
+
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
+    ) -> RepairOutcome:
+        self.holes.append(damage.hole_pixels())
+        outcome = super().__call__(picture, damage, references, outlook)
+        self._used[outcome.method] += 1
+        self._used["with a share of the network"] += outcome.detail.get("share_of_network", 0.0) > 0
         return outcome
-
-    return counted
 
 
 def in_the_stream(stream: Stream, loss: Loss, seed: int, method: Method, network: Open) -> Row:
     """Hole PSNR of a damaged stream whose holes have references."""
     used: Counter[str] = Counter()
     damaged = transmit(stream, loss, seed)
-    pictures = by_position(decode(stream, damaged, _repairer(method, network, used)), len(stream.units))
+    pictures = by_position(decode(stream, damaged, _Counted(method, network, used)), len(stream.units))
     made = [None if picture is None else to_planes(picture.frame)[0] for picture in pictures]
     scores = score([planes[0] for planes in stream.clean], made, damaged.holes(stream))
     return {"hole_psnr": scores.hole_psnr, "psnr": scores.psnr, "holes": sum(map(used.__getitem__, _kinds(used)))} | {
@@ -74,23 +81,17 @@ def without_reference(stream: Stream, method: Method, network: Open) -> Row:
     numbers = range(1, len(unit.slices))
     lost = [(number,) for number in numbers] + list(itertools.pairwise(numbers))
     used: Counter[str] = Counter()
-    found = [_first_picture(stream, unit, which, _repairer(method, network, used)) for which in lost]
+    found = [_first_picture(stream, unit, which, _Counted(method, network, used)) for which in lost]
     return {"hole_psnr": float(np.mean(found)), "holes": len(found), "used": dict(used)}
 
 
-def _first_picture(stream: Stream, unit: AccessUnit, lost: tuple[int, ...], repair: Callable[..., Any]) -> float:
+def _first_picture(stream: Stream, unit: AccessUnit, lost: tuple[int, ...], repairer: _Counted) -> float:
     gone = {id(unit.slices[number].nal) for number in lost}
-    holes: list[npt.NDArray[np.bool_]] = []
-
-    def watched(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
-        holes.append(damage.hole_pixels())
-        return repair(picture, damage, references)
-
-    decoder = ConcealingDecoder(stream.encoding.codec, repair=watched, container_framed=True)
+    decoder = open_decoder(stream.encoding.codec, repairer=repairer, container_framed=True)
     pictures = decoder.decode(join_annexb([nal for nal in unit.nals if id(nal) not in gone]), pts=0) + decoder.flush()
     decoder.close()
     made, clean = to_planes(pictures[0].frame)[0].astype(np.float64), stream.clean[0][0]
-    error = np.square(made - clean)[holes[0][: clean.shape[0], : clean.shape[1]]].mean()
+    error = np.square(made - clean)[repairer.holes[0][: clean.shape[0], : clean.shape[1]]].mean()
     return float(10 * np.log10(255.0**2 / max(error, 1e-3)))
 
 

@@ -7,7 +7,7 @@ The clip is made here, so the pictures belong to the project.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-import concealer.repair.policy as policy
 from benchmarks.channel import drop_one_slice
 from benchmarks.clips import synthetic
 from benchmarks.methods import decode
 from benchmarks.metrics import psnr_of, squared_error
 from benchmarks.streams import Encoding, default_cache, encoded
 from concealer.damage import DamageMap
+from concealer.outcome import RepairOutcome
 from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair import Candidate, Repairer, Site
@@ -31,6 +31,45 @@ Luma = npt.NDArray[np.uint8]
 _WIDTH, _HEIGHT, _PICTURES, _LOST_IN = 352, 288, 24, 9
 _COLUMNS, _MARGIN = 4, 12
 _LABEL = 18
+
+
+class _Watched(Repairer):
+    """Shows every candidate."""
+
+    def __init__(self, place: dict[str, Any], clean: Luma, tile: Callable[[str, Luma], None]) -> None:
+        super().__init__()
+        self._place, self._clean, self._tile = place, clean, tile
+
+    def propose(
+        self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
+    ) -> list[Candidate]:
+        proposals = super().propose(site, references, light=light, outlook=outlook)
+        rows, cols = (
+            slice(a.start + b.start, a.start + b.stop)
+            for a, b in zip(site.region.slices(), site.window.slices(), strict=True)
+        )
+        for candidate in proposals:
+            luma = self._place["before"].copy()
+            luma[rows, cols] = np.clip(np.rint(candidate.luma), 0, 255)[
+                : luma[rows, cols].shape[0], : luma[rows, cols].shape[1]
+            ]
+            whole = np.where(self._place["hole"], luma, self._place["before"])
+            self._tile(candidate.name, whole.astype(np.uint8))
+        return proposals
+
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
+    ) -> RepairOutcome:
+        hole = damage.hole_pixels()[:_HEIGHT, :_WIDTH]
+        lines = np.flatnonzero(hole.any(axis=1))
+        self._place["hole"] = hole
+        self._place["rows"] = slice(max(0, int(lines[0]) - _MARGIN), int(lines[-1]) + 1 + _MARGIN)
+        self._place["before"] = picture.planes[0][:_HEIGHT, :_WIDTH].copy()
+        self._tile("FFmpeg's own concealment" if picture.concealed else "stand-in slice", self._place["before"])
+        outcome = super().__call__(picture, damage, references, outlook)
+        self._tile("mixed, seam closed", picture.planes[0][:_HEIGHT, :_WIDTH].copy())
+        self._tile("clean", self._clean)
+        return outcome
 
 
 def candidates_of(codec: Literal["h264", "hevc"], lookahead: int) -> list[tuple[str, Luma]]:
@@ -47,47 +86,7 @@ def candidates_of(codec: Literal["h264", "hevc"], lookahead: int) -> list[tuple[
         quality = "" if title == "clean" else f"  {psnr_of(error, int(hole.sum())):.1f} dB"
         tiles.append((title + quality, luma[place["rows"]]))
 
-    original = policy.propose
-
-    def watched(site: Site, references: list[Picture], **options: Any) -> list[Candidate]:
-        proposals = original(site, references, **options)
-        if len(site.picture.planes) == 3 and "hole" in place:
-            rows, cols = (
-                slice(a.start + b.start, a.start + b.stop)
-                for a, b in zip(site.region.slices(), site.window.slices(), strict=True)
-            )
-            for candidate in proposals:
-                luma = place["before"].copy()
-                luma[rows, cols] = np.clip(np.rint(candidate.luma), 0, 255)[
-                    : luma[rows, cols].shape[0], : luma[rows, cols].shape[1]
-                ]
-                whole = np.where(place["hole"], luma, place["before"])
-                tile(candidate.name, whole.astype(np.uint8))
-        return proposals
-
-    repairer = Repairer("auto")
-
-    def repair(
-        picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
-    ) -> Any:
-        if len(picture.planes) == 3:
-            hole = damage.hole_pixels()[:_HEIGHT, :_WIDTH]
-            lines = np.flatnonzero(hole.any(axis=1))
-            place["hole"] = hole
-            place["rows"] = slice(max(0, int(lines[0]) - _MARGIN), int(lines[-1]) + 1 + _MARGIN)
-            place["before"] = picture.planes[0][:_HEIGHT, :_WIDTH].copy()
-            tile("FFmpeg's own concealment" if damage.decoder_filled else "stand-in slice", place["before"])
-        outcome = repairer(picture, damage, references, outlook)
-        if len(picture.planes) == 3:
-            tile("mixed, seam closed", picture.planes[0][:_HEIGHT, :_WIDTH].copy())
-            tile("clean", clean)
-        return outcome
-
-    policy.propose = watched
-    try:
-        decode(stream, damaged, repair, stand_ins=True, lookahead=lookahead)
-    finally:
-        policy.propose = original
+    decode(stream, damaged, _Watched(place, clean, tile), lookahead=lookahead)
     return tiles
 
 

@@ -29,9 +29,11 @@ from benchmarks.tables import latency_tables
 from concealer.bitstream import h264
 from concealer.bitstream.hevc import slice_header as hevc
 from concealer.damage import DamageMap
-from concealer.decoder import ConcealingDecoder
+from concealer.front_door import open_decoder
+from concealer.outcome import RepairOutcome
+from concealer.outlook import Outlook
 from concealer.picture import Picture
-from concealer.repair import Repairer, measured_motion, predicted_motion
+from concealer.repair import Repairer
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
 
@@ -59,7 +61,7 @@ def decode_plain(stream: Stream, threads: int) -> int:
 
 def decode_hooked(stream: Stream, threads: int) -> int:
     """Decode with `ConcealingDecoder`, ready to repair; the number of pictures."""
-    decoder = ConcealingDecoder(stream.encoding.codec, repair=Repairer("auto"), container_framed=True, threads=threads)
+    decoder = open_decoder(stream.encoding.codec, repairer=Repairer(), container_framed=True, threads=threads)
     count = 0
     for unit in stream.units:
         count += len(decoder.decode(unit.payload, pts=unit.pts))
@@ -93,19 +95,28 @@ def hook_cost(stream: Stream, threads: int, rounds: int) -> Row:
     }
 
 
-def repair_cost(stream: Stream, rounds: int) -> Row:
-    """Wall time of each repair of a picture that lost one slice; another slice in every third picture."""
-    times: list[float] = []
-    repair = Repairer("auto")
+class _Timed(Repairer):
+    """Times its repairs, in milliseconds."""
 
-    def timed(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
+    ) -> RepairOutcome:
         started = time.perf_counter()
-        outcome = repair(picture, damage, references)
-        times.append((time.perf_counter() - started) * 1e3)
+        outcome = super().__call__(picture, damage, references, outlook)
+        self.times.append((time.perf_counter() - started) * 1e3)
         return outcome
 
+
+def repair_cost(stream: Stream, rounds: int) -> Row:
+    """Wall time of each repair of a picture that lost one slice; another slice in every third picture."""
+    repairer = _Timed()
     for turn in range(rounds):
-        decode(stream, drop_one_slice(stream, every=3, first=turn + 1), timed)
+        decode(stream, drop_one_slice(stream, every=3, first=turn + 1), repairer)
+    times = repairer.times
     steady = times[1:]  # the first call loads and warms up
     return {
         "repairs": len(steady),
@@ -126,14 +137,7 @@ def damaged_picture_cost(stream: Stream, lookahead: int, rounds: int) -> Row:
     for turn in range(rounds):
         damaged = drop_one_slice(stream, every=6, first=turn + 3)
         hit = {entry.index + lookahead for entry in damaged.record.damaged}
-        decoder = ConcealingDecoder(
-            stream.encoding.codec,
-            repair=Repairer("auto"),
-            motion=predicted_motion,
-            measure=measured_motion,
-            container_framed=True,
-            lookahead=lookahead,
-        )
+        decoder = open_decoder(stream.encoding.codec, repairer=Repairer(), container_framed=True, lookahead=lookahead)
         times = []
         for sample in damaged.samples:
             started = time.perf_counter()

@@ -27,9 +27,9 @@ from benchmarks.rtp import CLOCK, Sending, send_lossy, send_udp
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
 from concealer.bitstream.transport import RtpDepacketiser
-from concealer.decoder import ConcealingDecoder
 from concealer.decoder.hook import frame_planes
-from concealer.repair import Repairer, measured_motion
+from concealer.front_door import open_decoder
+from concealer.repair import Repairer
 from pipelines.gst.register import register
 
 FPS = 30
@@ -53,7 +53,7 @@ def offline_psnr(stream: Stream, sendings: Sequence[Sending]) -> float:
     """Mean PSNR-Y of what the file pipeline's decoder makes of the same packets, without a deadline."""
     depacketiser = RtpDepacketiser(stream.encoding.codec)
     units = [unit for sending in sendings for packet in sending.packets for unit in depacketiser.push(packet)]
-    decoder = ConcealingDecoder(stream.encoding.codec, repair=Repairer("auto"), measure=measured_motion)
+    decoder = open_decoder(stream.encoding.codec, repairer=Repairer())
     scores: list[float] = []
 
     def count(pictures: Any) -> None:

@@ -1,13 +1,13 @@
 """Everything a damaged stream is decoded with: ours, the baselines and the oracles.
 
-All in-loop methods go through the same `ConcealingDecoder` and differ in the repair function only.
+The product goes through its own front door; the baselines and oracles through a bare `ConcealingDecoder`, where they
+differ in the repair only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,9 +17,12 @@ from benchmarks.clips import Planes, to_planes
 from benchmarks.metrics import Luma
 from benchmarks.streams import Stream, plain_decode
 from concealer.damage import DamageMap
-from concealer.decoder import ConcealingDecoder, DecodedPicture, RepairFn
+from concealer.decoder import ConcealingDecoder, DecodedPicture
+from concealer.front_door import open_decoder
+from concealer.outcome import Repair
+from concealer.outlook import Outlook
 from concealer.picture import Picture, Plane
-from concealer.repair import Repairer, measured_motion, predicted_motion
+from concealer.repair import Repairer
 
 _DECODING = ("concealer/bitstream", "concealer/decoder", "concealer/loss", "benchmarks/methods.py")
 _PLAIN = ("concealer/bitstream", "concealer/loss", "benchmarks/streams.py")
@@ -51,25 +54,40 @@ class Method:
 def decode(
     stream: Stream,
     damaged: Damaged,
-    repair: RepairFn | None,
+    repairer: Repairer | None,
     *,
     track_taint: bool = False,
-    stand_ins: bool = True,
     lookahead: int = 0,
 ) -> list[DecodedPicture]:
-    """Every picture that `ConcealingDecoder` makes of the damaged stream, in output order.
+    """Every picture that the product's decoder makes of the damaged stream, in output order.
 
-    stand_ins: lost HEVC slices are written anew and their motion told to the decoder, as `conceal` does it.
-    lookahead: access units that repair may look ahead.
+    lookahead: access units that repair may look ahead. Raises RuntimeError without the hook and where a repair failed
+    (the decoder alone goes on without).
+    """
+    decoder = open_decoder(
+        stream.encoding.codec,
+        repairer=repairer,
+        container_framed=damaged.framed,
+        track_taint=track_taint,
+        lookahead=lookahead,
+    )
+    pictures = _decode(decoder, damaged)
+    if repairer is not None and any(p.in_loop and p.damage.any_hole and p.outcome is None for p in pictures):
+        raise RuntimeError("a repair failed")
+    return pictures
 
-    Raises what `repair` raises (the decoder alone would go on without), and RuntimeError without the hook.
+
+def decode_in_loop(stream: Stream, damaged: Damaged, repair: Repair | None) -> list[DecodedPicture]:
+    """The same with any repair, and lost HEVC slices left undecoded: what baselines are measured with.
+
+    Raises what `repair` raises, and RuntimeError without the hook.
     """
     failures: list[Exception] = []
 
-    def watched(picture: Picture, damage: DamageMap, references: Sequence[Picture], *outlook: Any) -> Any:
+    def watched(picture: Picture, damage: DamageMap, references: Sequence[Picture], *_: Outlook | None) -> None:
         assert repair is not None
         try:
-            return repair(picture, damage, references, *outlook)
+            repair(picture, damage, references)
         except Exception as error:
             failures.append(error)
             raise
@@ -77,25 +95,25 @@ def decode(
     decoder = ConcealingDecoder(
         stream.encoding.codec,
         repair=None if repair is None else watched,
-        motion=predicted_motion if stand_ins else None,
-        measure=measured_motion if stand_ins else None,
-        lookahead=lookahead,
-        stand_ins=stand_ins,
+        stand_ins=False,
         container_framed=damaged.framed,
-        track_taint=track_taint,
     )
+    pictures = _decode(decoder, damaged)
+    if failures:
+        raise failures[0]
+    return pictures
+
+
+def _decode(decoder: ConcealingDecoder, damaged: Damaged) -> list[DecodedPicture]:
     if not decoder.hooked:
         raise RuntimeError("the decoder hook is not available: in-loop methods cannot be measured")
     try:
         pictures = []
         for sample in damaged.samples:
             pictures += decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
-        pictures += decoder.flush()
+        return pictures + decoder.flush()
     finally:
         decoder.close()
-    if failures:
-        raise failures[0]
-    return pictures
 
 
 def by_position(pictures: Sequence[DecodedPicture], count: int) -> list[DecodedPicture | None]:
@@ -122,15 +140,23 @@ def by_position(pictures: Sequence[DecodedPicture], count: int) -> list[DecodedP
     return places
 
 
-def _in_loop(
-    make: Callable[[Stream], RepairFn | None], stand_ins: bool = False, lookahead: int = 0
-) -> Callable[[Stream, Damaged], Played]:
+def _product(lookahead: int = 0) -> Callable[[Stream, Damaged], Played]:
     def play(stream: Stream, damaged: Damaged) -> Played:
-        pictures = decode(stream, damaged, make(stream), stand_ins=stand_ins, lookahead=lookahead)
-        places = by_position(pictures, len(stream.units))
-        return Played([None if p is None else to_planes(p.frame)[0] for p in places], len(pictures))
+        return _played(stream, decode(stream, damaged, Repairer(), lookahead=lookahead))
 
     return play
+
+
+def _in_loop(make: Callable[[Stream], Repair | None]) -> Callable[[Stream, Damaged], Played]:
+    def play(stream: Stream, damaged: Damaged) -> Played:
+        return _played(stream, decode_in_loop(stream, damaged, make(stream)))
+
+    return play
+
+
+def _played(stream: Stream, pictures: Sequence[DecodedPicture]) -> Played:
+    places = by_position(pictures, len(stream.units))
+    return Played([None if p is None else to_planes(p.frame)[0] for p in places], len(pictures))
 
 
 def _ffmpeg(options: dict[str, str] | None = None) -> Callable[[Stream, Damaged], Played]:
@@ -154,18 +180,18 @@ def _freeze(stream: Stream, damaged: Damaged) -> Played:
     return played
 
 
-def _copy(_: Stream) -> RepairFn:
+def _copy(_: Stream) -> Repair:
     return Repairer("copy")
 
 
-def _auto(_: Stream) -> RepairFn:
+def _auto(_: Stream) -> Repair:
     return Repairer("auto")
 
 
-def _inpaint(kind: int) -> Callable[[Stream], RepairFn]:
+def _inpaint(kind: int) -> Callable[[Stream], Repair]:
     """OpenCV inpainting of every plane, radius 3, from the surroundings in the same picture."""
 
-    def repair(picture: Picture, damage: DamageMap, _: Sequence[Picture]) -> None:
+    def repair(picture: Picture, damage: DamageMap, _: Sequence[Picture], *__: Outlook | None) -> None:
         shift = picture.chroma_shift()
         for index, plane in enumerate(picture.planes):
             mask = damage.hole_pixels(*(shift if index else (0, 0)))[: plane.shape[0], : plane.shape[1]]
@@ -192,10 +218,10 @@ def _paint(picture: Picture, damage: DamageMap, planes: Sequence[Plane]) -> None
         np.copyto(target[:rows, :cols], source[:rows, :cols], where=mask)
 
 
-def _oracle_pixels(stream: Stream) -> RepairFn:
+def _oracle_pixels(stream: Stream) -> Repair:
     """Puts the clean picture's samples into the hole: the ceiling of any repair of pixels."""
 
-    def repair(picture: Picture, damage: DamageMap, _: Sequence[Picture]) -> None:
+    def repair(picture: Picture, damage: DamageMap, _: Sequence[Picture], *__: Outlook | None) -> None:
         clean = _clean_of(stream, picture)
         if clean is not None:
             _paint(picture, damage, clean)
@@ -203,11 +229,11 @@ def _oracle_pixels(stream: Stream) -> RepairFn:
     return repair
 
 
-def _oracle_motion(stream: Stream) -> RepairFn:
+def _oracle_motion(stream: Stream) -> Repair:
     """Warps the nearest reference by the flow from the clean picture to that reference's clean picture."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def repair(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> None:
+    def repair(picture: Picture, damage: DamageMap, references: Sequence[Picture], *_: Outlook | None) -> None:
         clean = _clean_of(stream, picture)
         near = sorted(references, key=lambda r: (abs(r.order - picture.order), r.order > picture.order))
         for reference in near:
@@ -247,11 +273,8 @@ METHODS = (
     Method("telea", "inpainting, Telea", _in_loop(_inpaint(cv2.INPAINT_TELEA)), _DECODING),
     Method("navier_stokes", "inpainting, Navier-Stokes", _in_loop(_inpaint(cv2.INPAINT_NS)), _DECODING),
     Method("pixels_only", "concealer without stand-in slices", _in_loop(_auto), _ALL, codecs=("hevc",)),
-    Method("concealer", "concealer", _in_loop(_auto, stand_ins=True), _ALL),
-    *(
-        Method(f"ahead_{n}", f"concealer, look-ahead {n}", _in_loop(_auto, stand_ins=True, lookahead=n), _ALL)
-        for n in (1, 2, 3)
-    ),
+    Method("concealer", "concealer", _product(), _ALL),
+    *(Method(f"ahead_{n}", f"concealer, look-ahead {n}", _product(lookahead=n), _ALL) for n in (1, 2, 3)),
     Method("oracle_motion", "oracle motion", _in_loop(_oracle_motion), _DECODING),
     Method("oracle_pixels", "oracle pixels", _in_loop(_oracle_pixels), _DECODING),
 )

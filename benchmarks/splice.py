@@ -24,8 +24,9 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rou
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded, plain_decode
 from benchmarks.workers import run_all
 from concealer.bitstream import join_annexb, split_annexb
-from concealer.decoder import ConcealingDecoder, Settled
-from concealer.repair import Repairer, predicted_motion
+from concealer.decoder import Settled
+from concealer.front_door import open_decoder
+from concealer.repair import Repairer
 from concealer.splice import SplicedUnit, Splicer
 from concealer.standins import UnsupportedStandInError
 
@@ -73,13 +74,7 @@ def spliced(stream: Stream, damaged: Damaged) -> list[SplicedUnit]:
     def observe(picture: Settled) -> None:
         units.extend(splicer.settled(picture))
 
-    decoder = ConcealingDecoder(
-        stream.encoding.codec,
-        repair=Repairer("auto"),
-        motion=predicted_motion,
-        container_framed=damaged.framed,
-        observe=observe,
-    )
+    decoder = open_decoder(stream.encoding.codec, repairer=Repairer(), container_framed=damaged.framed, observe=observe)
     for sample in damaged.samples:
         decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
     decoder.flush()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,27 +18,30 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import untouched_table
 from concealer.damage import DamageMap
-from concealer.decoder import RepairFn
+from concealer.outcome import RepairOutcome
+from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair import Repairer
 
 KEY = ("clip", "codec", "structure", "settings", "pictures", "model", "rate", "detail", "seed")
 
 
-class Watched:
+class Watched(Repairer):
     """A repairer whose every call is checked: all planes before and after, outside the hole."""
 
-    def __init__(self, repair: RepairFn) -> None:
-        self._repair = repair
+    def __init__(self) -> None:
+        super().__init__()
         self.pictures = 0
         self.samples = 0
         """Samples outside holes that were compared."""
         self.differing = 0
 
-    def __call__(self, picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> Any:
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
+    ) -> RepairOutcome:
         before = [plane.copy() for plane in picture.planes]
         others = [plane.copy() for reference in references for plane in reference.planes]
-        outcome = self._repair(picture, damage, references)
+        outcome = super().__call__(picture, damage, references, outlook)
         self.pictures += 1
         for index, (old, new) in enumerate(zip(before, picture.planes, strict=True)):
             shift = picture.chroma_shift() if index else (0, 0)
@@ -57,7 +59,7 @@ def first_hole(stream: Stream, damaged: Damaged) -> tuple[int, int]:
     Compared are the repaired picture as put out and the same picture decoded without repair. No damage lies
     before it, so they must be the same.
     """
-    repaired = {p.pts: p for p in decode(stream, damaged, Repairer("auto")) if p.damage.hooked}
+    repaired = {p.pts: p for p in decode(stream, damaged, Repairer("auto")) if p.in_loop}
     plain = {p.pts: p for p in decode(stream, damaged, None)}
     holes = [p for p in repaired.values() if p.damage.any_hole and p.pts in plain]
     if not holes:
@@ -76,7 +78,7 @@ def first_hole(stream: Stream, damaged: Damaged) -> tuple[int, int]:
 def measure(stream: Stream, loss: Loss, seed: int) -> Row:
     """Both checks on one damaged stream."""
     damaged = transmit(stream, loss, seed)
-    watched = Watched(Repairer("auto"))
+    watched = Watched()
     decode(stream, damaged, watched)
     samples, differing = first_hole(stream, damaged)
     return {

@@ -38,10 +38,6 @@ class DamageMap:
     """0..1: 1.0 where the extent is known exactly (sentinel, slice layout), less where it is guessed."""
     causes: tuple[str, ...] = ()
     """Short reasons in the order found, e.g. "slice lost", "picture lost", "bytes lost", "decode error"."""
-    decoder_filled: bool = False
-    """True if the hole already holds the decoder's own concealment (a repair candidate), False if it holds junk."""
-    hooked: bool = True
-    """False if this picture could not be repaired in the decoder's buffers (e.g. interlaced coding)."""
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:

@@ -28,6 +28,8 @@ class Picture:
     """"I", "P" or "B" by its received slices, "?" if none arrived."""
     scene: int = 0
     """Counts IRAP/IDR pictures seen so far; a reference of another scene number may show another scene."""
+    concealed: bool = False
+    """Its hole holds the decoder's own concealment (a repair candidate), not junk."""
 
     def __post_init__(self) -> None:
         if len(self.planes) not in (1, 3):

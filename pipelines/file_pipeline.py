@@ -229,6 +229,7 @@ class _Run:
                 self._settings.threads,
                 self._lookahead,
                 None if observers is None else observers[index],
+                _LIVE_DEADLINE_MS if self._source.live else None,
             )
             for index in sorted(encode)
         }
@@ -244,14 +245,13 @@ class _Run:
     def _make_repairers(self, encode: set[int]) -> dict[int, Repairer]:
         method, engine = self._settings.method, self._settings.engine
         if self._source.live and method == "auto":
-            repairers = {index: Repairer(method, _LIVE_DEADLINE_MS) for index in encode}
+            repairers = {index: Repairer(method) for index in encode}
             for repairer in repairers.values():
                 # What comes in meanwhile would be lost while a network compiles.
                 open_in_background(engine, partial(setattr, repairer, "generative"))
             return repairers
         network = generative_or_none(method, engine) if encode else None
-        deadline = _LIVE_DEADLINE_MS if self._source.live else None
-        return {index: Repairer(method, deadline, network() if network else None) for index in encode}
+        return {index: Repairer(method, generative=network() if network else None) for index in encode}
 
     @property
     def _lookahead(self) -> int:

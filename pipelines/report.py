@@ -122,7 +122,7 @@ class Report:
             }
             entry["causes"] = list(damage.causes)
             entry["confidence"] = round(damage.confidence, 3)
-            entry["in_loop"] = damage.hooked
+            entry["in_loop"] = picture.in_loop
         if picture.synthesised:
             entry["synthesised"] = True
         if outcome is not None and outcome.method != "none":

@@ -5,9 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from concealer.decoder import ConcealingDecoder, DecodedPicture, ObserveFn
-from concealer.repair import MOTION_METHODS, Repairer, measured_motion, predicted_motion
+from concealer.decoder import DecodedPicture, ObserveFn
+from concealer.front_door import open_decoder
+from concealer.repair import Repairer
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
@@ -29,15 +31,17 @@ class Track:
         self,
         source: Source,
         index: int,
-        repair: Repairer | None,
+        repairer: Repairer | None,
         track_taint: bool,
         threads: int,
         lookahead: int = 0,
         observe: ObserveFn | None = None,
+        deadline_ms: float | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
-        observe: the decoder's observer; its access units bear the number of their payload as DTS.
+        deadline_ms: time that decoding and repairing one payload may take; None: any time. observe: the decoder's
+        observer; its access units bear the number of their payload as DTS.
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -49,17 +53,19 @@ class Track:
         self.output_order = array("q")
         """Of an elementary stream: numbers of the payloads in the order in which their pictures come out."""
         self._source = source
-        moves = repair is not None and repair.method in MOTION_METHODS
-        self._options = {
-            "repair": repair,
-            "motion": predicted_motion if moves else None,
-            # Vectors are written into the decoder's memory; what is spliced is for decoders that have no such thing.
-            "measure": measured_motion if moves and observe is None else None,
-            "lookahead": lookahead if moves else 0,
-            "threads": threads,
-            "track_taint": track_taint,
-            "observe": observe,
-        }
+        self._open = partial(
+            open_decoder,
+            source.codec(index),
+            repairer=repairer,
+            lookahead=lookahead,
+            live=source.live,
+            container_framed=source.framed,
+            threads=threads,
+            track_taint=track_taint,
+            observe=observe,
+        )
+        self._repairer = repairer
+        self._deadline_ms = deadline_ms
         self._numbered = observe is not None
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))
@@ -67,15 +73,7 @@ class Track:
         """Ticks from one picture to the next at the nominal rate."""
         self._clock = PictureClock(self.interval, self._timed)
         self._hidden: set[int] = set()
-        self._decoder = self._make_decoder(source.video[index].codec_context.extradata)
-
-    def _make_decoder(self, extradata: bytes | None) -> ConcealingDecoder:
-        return ConcealingDecoder(
-            self._source.codec(self.index),
-            extradata,
-            container_framed=self._source.framed,
-            **self._options,  # type: ignore[arg-type]
-        )
+        self._decoder = self._open(source.video[index].codec_context.extradata)
 
     @property
     def hooked(self) -> bool:
@@ -86,13 +84,15 @@ class Track:
         """Decode one payload; yields the pictures that come out of it."""
         if payload.extradata is not None:
             yield from self.flush()
-            self._decoder = self._make_decoder(payload.extradata)
+            self._decoder = self._open(payload.extradata)
         self.damaged |= payload.truncated or bool(payload.gaps)
         pts = payload.pts if self._timed else self.payloads
         self.payloads += 1
         self._clock.arrived(payload.pts, payload.dts)
         if payload.hidden and pts is not None:
             self._hidden.add(pts)
+        if self._repairer is not None:
+            self._repairer.begin(self._deadline_ms)
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,

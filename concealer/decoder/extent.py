@@ -1,4 +1,4 @@
-"""Which blocks of a picture are damaged: what the parser knows and what the decoder showed, on one map."""
+"""Slices and coding units as blocks of a damage map, and the marks that follow from them alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from concealer.bitstream import AccessUnit, Slice
 from concealer.damage import BLOCK, Damage, DamageMap
-from concealer.decoder.hook import Decoded
-from concealer.decoder.prepare import Prepared
 
 Blocks = npt.NDArray[np.bool_]
 _EARLIER = 0.15
@@ -34,20 +32,6 @@ def range_blocks(first: int, end: int, au: AccessUnit, damage: DamageMap) -> Blo
     return to_blocks(units.reshape(au.rows, au.cols), au.unit, damage)
 
 
-def known_damage(damage: DamageMap, au: AccessUnit, prepared: Prepared, decoded: Decoded, all_arrived: bool) -> None:
-    """Mark all that the parser and the decoder tell of the picture of `au`.
-
-    all_arrived: the picture's slices start where those of the picture before did, so none is missing.
-    """
-    # Without its IDR picture the decoder may not have taken over a new size yet: the parser's map does not fit.
-    if (-(-au.width // BLOCK), -(-au.height // BLOCK)) != damage.state.shape[::-1]:
-        damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
-    elif prepared.nals is not au.nals or decoded.undecoded is not None or decoded.concealed is not None:
-        mark_known_losses(damage, au)
-        mark_slices(damage, au, prepared.orphans, "slice unusable")
-        mark_decoder_findings(damage, au, decoded, all_arrived)
-
-
 def mark_known_losses(damage: DamageMap, au: AccessUnit) -> None:
     """Mark what the parser saw missing: slices that never arrived, and those whose header is unreadable."""
     coverage = au.coverage
@@ -57,7 +41,7 @@ def mark_known_losses(damage: DamageMap, au: AccessUnit) -> None:
     if any(slice_.header is None for slice_ in au.slices):
         cut = [s.first for s in au.slices if s.nal.damaged_at is not None]
         for first, end in coverage.broken:
-            if first not in cut and not _tiled(au):
+            if first not in cut and not is_tiled(au):
                 damage.mark(range_blocks(first, end, au, damage), Damage.BROKEN, "slice header broken")
 
 
@@ -74,7 +58,7 @@ def mark_junk(damage: DamageMap, au: AccessUnit, differing: Blocks) -> None:
     HEVC precision .72-.88, recall .91-.96 by themselves; from the first differing block on the rest of the slice hangs
     on the same junk, so all of it is marked.
     """
-    if _tiled(au):
+    if is_tiled(au):
         inside = to_blocks(au.coverage.broken_blocks, au.unit, damage) & differing
         damage.mark(inside, Damage.BROKEN, "bytes lost")
         return
@@ -107,54 +91,14 @@ def slice_range(au: AccessUnit, first: int) -> tuple[int, int]:
     return first, end
 
 
-def _tiled(au: AccessUnit) -> bool:
+def is_tiled(au: AccessUnit) -> bool:
     """HEVC tiles: slices are not ranges of the raster scan, so only whole masks are used."""
     return bool(getattr(au.pps, "tiles_enabled", False))
 
 
-def mark_decoder_findings(damage: DamageMap, au: AccessUnit, decoded: Decoded, all_arrived: bool) -> None:
-    """Mark what the decoder left undecoded (HEVC) or concealed (H.264), and the slices that turn out to be broken.
-
-    all_arrived: the picture's slices start where those of the picture before did, so none is missing.
-    """
-    if decoded.concealed is not None:
-        missing, broken = decoded.concealed.missing, decoded.concealed.broken
-        inside = _arrived_slices(au, missing | broken, broken, damage)
-        damage.mark(broken | (missing & inside), Damage.BROKEN, "decode error")
-        damage.mark(missing & ~inside, Damage.LOST, "slice lost")
-    if decoded.undecoded is not None:
-        fresh = decoded.undecoded & ~damage.hole
-        if not fresh.any():
-            return
-        if all_arrived and not _tiled(au):
-            # The decoder gave up inside a slice. HEVC notices an error late or never: the whole slice is suspect.
-            for slice_ in au.slices:
-                if slice_.first is None:
-                    continue
-                suspect = range_blocks(*slice_range(au, slice_.first), au, damage)
-                if (suspect & fresh).any():
-                    damage.mark(suspect, Damage.BROKEN, "decode error")
-                    damage.confidence = min(damage.confidence, GUESSED)
-        damage.mark(fresh & ~damage.hole, Damage.LOST, "slice lost")
-
-
-def _arrived_slices(au: AccessUnit, errors: Blocks, broken: Blocks, damage: DamageMap) -> Blocks:
-    """Blocks of those arrived slices in which the decoder met an error: what follows there was not lost, but broken."""
-    inside = np.zeros_like(errors)
-    if au.unit != BLOCK:
-        return inside
-    for slice_ in au.slices:
-        if slice_.first is None:
-            continue
-        blocks = range_blocks(*slice_range(au, slice_.first), au, damage)
-        if (blocks & broken).any():
-            inside |= blocks
-    return inside
-
-
 def estimate_broken(damage: DamageMap, au: AccessUnit) -> None:
     """Mark slices with a known damaged byte from the block that its share of the slice's bytes suggests."""
-    if _tiled(au):
+    if is_tiled(au):
         damage.mark(to_blocks(au.coverage.broken_blocks, au.unit, damage), Damage.BROKEN, "bytes lost")
         return
     for slice_ in au.slices:

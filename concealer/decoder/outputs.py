@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import av
 
 from concealer.damage import DamageMap
+from concealer.outcome import RepairOutcome
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,9 @@ class Record:
     synthesised: bool = False
     """The stream held nothing of this picture."""
     damage: DamageMap | None = None
-    outcome: Any = None
+    outcome: RepairOutcome | None = None
+    in_loop: bool = False
+    """Its picture lies in the decoder's reference memory, and can be repaired there."""
     repairable: bool = False
     """The hole is still unpainted: repair it on the output frame."""
     scene: int = 0
@@ -43,8 +45,8 @@ class DecodedPicture:
     frame: av.VideoFrame
     """Its `pts` is `pts` below."""
     damage: DamageMap
-    outcome: Any
-    """What the repair function returned; None where it was not called."""
+    outcome: RepairOutcome | None
+    """What the repair returned; None where it was not called."""
     pts: int | None
     duration: int | None
     kind: str
@@ -53,28 +55,31 @@ class DecodedPicture:
     """Position in decode order, counted with synthesised pictures."""
     synthesised: bool
     """True if the stream held nothing of it, or the decoder could make no picture of what it held."""
+    in_loop: bool
+    """False if it could not be repaired in the decoder's reference memory (e.g. interlaced coding)."""
 
 
-Following = tuple[Record, av.VideoFrame]
-Complete = Callable[[Record, av.VideoFrame], DecodedPicture]
-"""Makes the final picture of a record and its frame."""
-Synthesise = Callable[[Record, DecodedPicture | None, Following | None], DecodedPicture | None]
-"""Makes a picture for a record without a frame from the last one put out and the next; None if there is neither."""
+@dataclass(frozen=True)
+class Due:
+    """One picture whose turn in output order has come."""
+
+    record: Record
+    frame: av.VideoFrame | None
+    """None if the decoder has none: it is to be made from its neighbours."""
+    following: tuple[Record, av.VideoFrame] | None = None
+    """The next picture with a frame, for one without."""
 
 
 class OutputQueue:
-    """Pairs the decoder's frames with their records and fills in for records without a frame.
+    """Pairs the decoder's frames with their records, in output order.
 
-    A record is *absent* once it is known that the decoder will not put out its frame. It is synthesised at its place in
+    A record is *absent* once it is known that the decoder will not put out its frame. Its turn comes at its place in
     output order, when the first frame behind it comes out.
     """
 
-    def __init__(self, complete: Complete, synthesise: Synthesise) -> None:
-        self._complete = complete
-        self._synthesise = synthesise
+    def __init__(self) -> None:
         self._waiting: dict[int, Record] = {}
         self._absent: list[Record] = []
-        self._last: DecodedPicture | None = None
 
     def expect(self, record: Record) -> None:
         """The decoder has begun this record's picture."""
@@ -89,20 +94,22 @@ class OutputQueue:
             self._absent.append(record)
             self._absent.sort(key=_place)
 
-    def put(self, frame: av.VideoFrame) -> list[DecodedPicture]:
+    def put(self, frame: av.VideoFrame) -> Iterator[Due]:
         """Pictures that are due now that the decoder put out `frame` (its pts is the record's index)."""
         record = self._waiting.pop(frame.pts, None) if frame.pts is not None else None
         if record is None:
             log.debug("frame without a record (tag %s) left out", frame.pts)
-            return []
-        out = []
+            return
         while self._absent and self._absent[0].order < record.order:
-            picture = self._synthesise(self._absent.pop(0), self._last, (record, frame))
-            if picture is not None:
-                out.append(picture)
+            yield Due(self._absent.pop(0), None, (record, frame))
         self._keep_times_in_order(record)
-        self._last = self._complete(record, frame)
-        return [*out, self._last]
+        yield Due(record, frame)
+
+    def flush(self) -> Iterator[Due]:
+        """All records that are still without a frame, after the decoder's last one."""
+        rest = sorted([*self._absent, *self._waiting.values()], key=_place)
+        self._absent, self._waiting = [], {}
+        return (Due(record, None) for record in rest)
 
     def _keep_times_in_order(self, record: Record) -> None:
         """Where the place of a lost picture was guessed wrong, let it and `record` change times."""
@@ -120,16 +127,6 @@ class OutputQueue:
         if earlier:
             first = min(earlier, key=lambda entry: entry[0])[1]
             record.pts, first.pts = first.pts, record.pts
-
-    def flush(self) -> list[DecodedPicture]:
-        """Pictures for all records that are still without a frame, after the decoder's last one."""
-        rest = sorted([*self._absent, *self._waiting.values()], key=_place)
-        self._absent, self._waiting = [], {}
-        pictures = [self._synthesise(record, self._last, None) for record in rest]
-        made = [picture for picture in pictures if picture is not None]
-        if len(made) < len(rest):
-            log.warning("nothing could be decoded: %d access units without a picture", len(rest) - len(made))
-        return made
 
 
 def _place(record: Record) -> tuple[int, int]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from concealer.bitstream import AccessUnit, NalUnit, Slice
-from concealer.decoder.lost_slices import FieldFn, stand_ins
-from concealer.standins import first_slice_standin, junk_tail
+from concealer.decoder.rules import FieldFn, Rules
 
 _MIN_SLICE_BYTES = 12
 """A slice cut shorter holds no decodable block."""
-_JUNK, _OTHER_JUNK = 1, 2
 
 
 @dataclass
@@ -19,7 +17,7 @@ class Prepared:
 
     nals: list[NalUnit] = field(default_factory=list)
     other_nals: list[NalUnit] | None = None
-    """The same with other junk behind damaged bytes (HEVC); None if no slice has a junk tail."""
+    """The same with other junk behind damaged bytes; None if no slice has a junk tail."""
     orphans: list[Slice] = field(default_factory=list)
     """Slices that arrived but can't be decoded: unreadable, cut to nothing, or dependent on one that is lost."""
     slices: int = 0
@@ -34,13 +32,10 @@ class _Entry:
     """Raster address of a slice's first unit; None for other NAL units."""
 
 
-def prepare(au: AccessUnit, motion: FieldFn | None = None, write_lost: bool = True) -> Prepared:
-    """Decide for every NAL unit of `au`. `motion`: that of lost HEVC slices; None = they repeat their reference.
+def prepare(au: AccessUnit, rules: Rules, motion: FieldFn | None = None, write_lost: bool = True) -> Prepared:
+    """Decide for every NAL unit of `au`. `motion`: that of lost slices; None = they repeat their reference.
 
     `write_lost` False leaves lost slices out but for a first one, without which the decoder would drop the picture.
-
-    H.264 slices are cut at the damaged byte: the decoder then notices within two bytes. HEVC would read on in whatever
-    memory follows, so it gets seeded junk there instead.
     """
     if au.coverage.is_intact and all(s.header is not None and s.nal.damaged_at is None for s in au.slices):
         return Prepared(au.nals, slices=len(au.slices))
@@ -63,19 +58,14 @@ def prepare(au: AccessUnit, motion: FieldFn | None = None, write_lost: bool = Tr
         out.slices += 1
         if cut is None:
             entries.append(_Entry(nal, nal, slice_.first))
-        elif au.codec == "h264":
-            short = replace(nal, data=nal.data[:cut])
-            entries.append(_Entry(short, short, slice_.first))
         else:
-            junk = True
-            entries.append(_Entry(junk_tail(nal, cut, _JUNK), junk_tail(nal, cut, _OTHER_JUNK), slice_.first))
-    if out.slices and au.codec == "hevc":
-        for first, stand_in in stand_ins(au, motion) if write_lost else ():
+            short, other = rules.cut(nal, cut)
+            junk |= other is not None
+            entries.append(_Entry(short, other or short, slice_.first))
+    if out.slices:
+        first_arrived = any(entry.first == 0 for entry in entries)
+        for first, stand_in in rules.stand_ins(au, motion, first_arrived, write_lost):
             _insert(entries, first, stand_in)
-        if not any(entry.first == 0 for entry in entries):
-            first_slice = first_slice_standin(au)
-            if first_slice is not None:
-                _insert(entries, 0, first_slice)
     out.nals = [entry.nal for entry in entries]
     out.other_nals = [entry.other for entry in entries] if junk else None
     return out

@@ -5,7 +5,6 @@ from concealer.repair.generative import GenerativeRepair, Locate
 from concealer.repair.landmarks import settle, visible
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.motion_field import predicted_motion
-from concealer.repair.outcome import RepairOutcome
 from concealer.repair.policy import METHODS, MOTION_METHODS, Method, Repairer
 from concealer.repair.site import Site
 from concealer.repair.squares import Square
@@ -23,7 +22,6 @@ __all__ = [
     "METHODS",
     "MOTION_METHODS",
     "Method",
-    "RepairOutcome",
     "Repairer",
     "measured_motion",
     "predicted_motion",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -24,6 +25,52 @@ SWING = 2.0
 
 DRIFT = 0.05
 """Part by which levels not used follow the one that was: a level found too slow gets another chance."""
+
+LEAST_MS = 1.0
+"""Shortest time given to a repair: the cheapest way is taken then."""
+
+MEASURING_MS = 6e-5
+"""Milliseconds per repaired luma sample that measuring its motion is expected to take before it was timed."""
+
+MEASURING_SHARE = 0.5
+"""Part of the deadline that measuring may take."""
+
+
+class Budget:
+    """Time there is for one access unit, counted from its arrival, or for one repair where nobody tells of arrivals.
+
+    Decoding takes its part of that time, and one access unit may bring several repairs: its own, and those of whole
+    pictures missing before it.
+    """
+
+    def __init__(self, deadline_ms: float | None) -> None:
+        """deadline_ms: None = any time."""
+        self.deadline_ms = deadline_ms
+        self._began: float | None = None
+        self._measuring_ms = MEASURING_MS
+
+    def begin(self, deadline_ms: float | None) -> None:
+        """An access unit arrives."""
+        self.deadline_ms = deadline_ms
+        self._began = time.perf_counter()
+
+    def left(self) -> float | None:
+        """Milliseconds, at least `LEAST_MS`; None: any time."""
+        if self.deadline_ms is None or self._began is None:
+            return self.deadline_ms
+        return max(self.deadline_ms - (time.perf_counter() - self._began) * 1e3, LEAST_MS)
+
+    def allows_measuring(self, samples: int) -> bool:
+        """Whether motion of `samples` repaired luma samples is expected to be measured in its share of the time."""
+        if self.deadline_ms is not None and samples * self._measuring_ms > MEASURING_SHARE * self.deadline_ms:
+            self._measuring_ms += DRIFT * (MEASURING_MS - self._measuring_ms)  # what was slow gets another chance
+            return False
+        return True
+
+    def measured(self, samples: int, milliseconds: float) -> None:
+        """Take in what measuring has taken."""
+        if samples:
+            self._measuring_ms += (1.0 - MEMORY) * (milliseconds / samples - self._measuring_ms)
 
 
 class CostModel:

@@ -12,17 +12,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.damage import DamageMap
+from concealer.damage import BLOCK, DamageMap
+from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.crop import regions
-from concealer.repair.deadline import CostModel, Level
+from concealer.repair.deadline import Budget, CostModel, Level
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
+from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
-from concealer.repair.outcome import RepairOutcome
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit
@@ -33,7 +34,7 @@ Array = npt.NDArray[Any]
 Method = Literal["auto", "motion", "generative", "spatial", "copy"]
 METHODS: tuple[Method, ...] = get_args(Method)
 MOTION_METHODS: tuple[Method, ...] = ("auto", "motion", "generative")
-"""Those that lost slices are written with predicted motion for."""
+"""Those that move what they take from other pictures."""
 
 THREADS = 1
 """OpenCV threads. Its own threading gains nothing on images this small, and dense inverse search cuts its work by the
@@ -56,9 +57,10 @@ class Repairer:
 
     method: "auto" decides by measured fit; "motion" never judges references unfit, "copy" takes the nearest
     reference as it is, "spatial" uses none, "generative" takes what the network makes wherever it can. Without any
-    reference all others fill spatially. deadline_ms: time one picture may take; the richest way expected to fit is
-    taken. None: always the richest, and results do not depend on the machine's speed. generative: the network that
-    "auto" uses where it fits better, within the time that is left; None: none.
+    reference all others fill spatially. deadline_ms: time one picture may take, or one access unit where `begin` tells
+    of its arrival; the richest way expected to fit is taken. None: always the richest, and results do not depend on
+    the machine's speed. generative: the network that "auto" uses where it fits better, within the time that is left;
+    None: none.
 
     Sets OpenCV's thread count to `THREADS` for the process, and has it keep freed memory. Raises ValueError for an
     unknown method or a deadline that is not positive.
@@ -76,14 +78,38 @@ class Repairer:
             raise ValueError("method generative needs a network")
         if deadline_ms is not None and not deadline_ms > 0:
             raise ValueError(f"deadline must be positive, got {deadline_ms} ms")
-        self.method = method
-        self.deadline_ms = deadline_ms
+        self.method: Method = method
+        """May be set between two pictures; "generative" is "auto" as long as there is no network."""
+        self._budget = Budget(deadline_ms)
         self._costs = CostModel()
         self.generative = generative
         """May be given later, between two pictures."""
         self._aside_ms = 0.0
         """Time that the network took in this picture: it has a cost model of its own."""
         keep_freed_memory()
+
+    def begin(self, deadline_ms: float | None) -> None:
+        """An access unit arrives; decoding it and all repairs it brings are to take `deadline_ms`; None: any time."""
+        self._budget.begin(deadline_ms)
+
+    def beside(self) -> Repairer:
+        """A repairer for a second decoder of the same stream: alike, but without the network, which remembers."""
+        return Repairer("auto" if self.method == "generative" else self.method, self._budget.deadline_ms)
+
+    def measure(
+        self, picture: Picture, hole: Blocks, reference: Picture, received: Vectors, known: Blocks
+    ) -> Vectors | None:
+        """Motion of the blocks just repaired (`measured_motion`); None for a method that does not move anything, and
+        where it would take too much of the time of the access unit that waits for it, the next one."""
+        if self.method not in MOTION_METHODS:
+            return None
+        samples = int(np.count_nonzero(hole)) * BLOCK * BLOCK
+        if not self._budget.allows_measuring(samples):
+            return None
+        began = time.perf_counter()
+        vectors = measured_motion(picture, hole, reference, received, known)
+        self._budget.measured(samples, (time.perf_counter() - began) * 1e3)
+        return vectors
 
     def __call__(
         self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
@@ -107,17 +133,18 @@ class Repairer:
         places = regions(damage.hole, picture.width, picture.height)
         areas = [region.area for region in places]
         two_sided = len({r.order > picture.order for r in usable}) == 2
-        level = self._costs.choose(areas, two_sided, self.deadline_ms)
+        left = self._budget.left()
+        level = self._costs.choose(areas, two_sided, left)
         painted: Counter[str] = Counter()
         detail: Counter[str] = Counter()
         self._aside_ms = 0.0
-        ends = None if self.deadline_ms is None else started + self.deadline_ms / 1e3
+        ends = None if left is None else started + left / 1e3
         for index, region in enumerate(places):
             site = Site(picture, damage, region, coarse=level == "light")
             share = float(np.count_nonzero(site.window_hole)) / samples
             later = self._costs.expected(level, areas[index + 1 :], two_sided) / 1e3
             until = None if ends is None else ends - later
-            method, notes = self._paint(site, damage.decoder_filled, usable, level, until, outlook)
+            method, notes = self._paint(site, usable, level, until, outlook)
             painted[method] += share  # type: ignore[assignment]
             for name, value in notes.items():
                 detail[name] += value * share  # type: ignore[assignment]
@@ -128,44 +155,53 @@ class Repairer:
         log.debug("repaired %d blocks by %s (%s) in %.1f ms", blocks, best, level, spent)
         return RepairOutcome(best, spent, blocks, notes)
 
+    @property
+    def _method(self) -> Method:
+        return "auto" if self.method == "generative" and self.generative is None else self.method
+
     def _paint(
         self,
         site: Site,
-        decoder_filled: bool,
         references: list[Picture],
         level: Level,
         until: float | None,
         outlook: Outlook | None,
     ) -> tuple[str, dict[str, float]]:
         """Repair one region; returns the method that was kept and its figures. until: clock time the network has."""
-        if not references and decoder_filled and self.method != "spatial" and site.picture.kind in ("P", "B"):
+        if not references and site.picture.concealed and self._method != "spatial" and site.picture.kind in ("P", "B"):
             # The decoder predicted this picture from references that were not handed to us.
             return "decoder", {}
-        if not references or self.method == "spatial":
+        if not references or self._method == "spatial":
             return self._paint_without_motion(site, references, until, {})
-        if self.method == "copy" or level == "copy":
+        if self._method == "copy" or level == "copy":
             nearest = min(references, key=lambda r: (abs(r.order - site.now.order), r.order))
             plain = warp(site, site.layer(nearest), None, "copy")
             site.write(plain.luma, plain.chroma)
             return "copy", {}
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
-        proposals = propose(site, references, light=level == "light", outlook=outlook)
+        proposals = self.propose(site, references, light=level == "light", outlook=outlook)
         errors, seen = expected_errors(site, proposals)
         weights = soft_weights(errors)
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
         notes["rim_error"] = float(seen.min())
-        if self.method in ("auto", "generative") and self._misfits(site, luma, references, notes):
+        if self._method in ("auto", "generative") and self._misfits(site, luma, references, notes):
             return self._paint_without_motion(site, references, until, notes)
         luma = close_seam(site, luma)
-        if decoder_filled and self.method == "auto":
+        if site.picture.concealed and self._method == "auto":
             luma, chroma = join_own(site, luma, chroma)
         method = "motion"
-        if self.method == "generative" or notes["rim_error"] > GOOD_FIT:
+        if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
         site.write(luma, chroma)
         return method, notes
+
+    def propose(
+        self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
+    ) -> list[Candidate]:
+        """Temporal candidates for one region; a place to look at them or to add others."""
+        return propose(site, references, light=light, outlook=outlook)
 
     def _paint_without_motion(
         self, site: Site, references: list[Picture], until: float | None, notes: dict[str, float]
@@ -189,11 +225,11 @@ class Repairer:
         method: str,
     ) -> tuple[Array, Array | None, str]:
         """Take in the network's proposal beside that of `method`; the method that painted most of the hole."""
-        if self.generative is None or self.method not in ("auto", "generative"):
+        if self.generative is None or self._method not in ("auto", "generative"):
             return luma, chroma, method
         began = time.perf_counter()
         allowed = None if until is None else (until - began) * 1e3
-        forced = self.method == "generative"
+        forced = self._method == "generative"
         made = self.generative.propose(site, luma, chroma, references, allowed, beside=None if forced else method)
         self._aside_ms += (time.perf_counter() - began) * 1e3
         notes.update(made.notes)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import av
-import av.error
-
 from concealer.bitstream import Codec, NalUnit, join_annexb
-from concealer.decoder.hook import Buffer, BufferHook, open_context
+from concealer.decoder.hook import BareCore, Buffer
 from concealer.picture import Plane
 from concealer.splice.job import Job
-
-log = logging.getLogger(__name__)
 
 _REFERENCES = 6
 """Pictures kept to look for motion in."""
@@ -48,11 +42,7 @@ class Mirror:
 
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit]) -> None:
         self._codec = codec
-        self._context = open_context(codec, 1)
-        if codec == "h264":
-            # What a probe leaves out is not to be concealed.
-            self._context.options = {**self._context.options, "ec": "0"}
-        self._hook = BufferHook(self._context, None)
+        self._core = BareCore(codec)  # what a probe leaves out is not to be concealed
         self._headers = list(parameter_sets)
         self._references: deque[tuple[int, Buffer]] = deque(maxlen=_REFERENCES)
         self._behind: list[_Passed] = []
@@ -114,7 +104,7 @@ class Mirror:
     def close(self) -> None:
         """Free the decoder."""
         self._references.clear()
-        self._hook.remove()
+        self._core.close()
 
     def _catch_up(self) -> None:
         behind, self._behind = self._behind, []
@@ -141,17 +131,8 @@ class Mirror:
         return self._type(nal) in _IDR[self._codec]
 
     def _decode(self, nals: Sequence[NalUnit]) -> Buffer | None:
-        packet = av.Packet(join_annexb([*self._headers, *nals]))
-        self._headers = []
-        try:
-            self._context.decode(packet)
-        except av.error.FFmpegError as error:
-            log.debug("mirror: %s", error)
-        buffers = self._hook.take()
-        if not buffers:
-            return None
-        # Gap pictures that H.264 inserts come before the picture; missing references that HEVC makes up, after it.
-        return buffers[-1] if self._codec == "h264" else buffers[0]
+        headers, self._headers = self._headers, []
+        return self._core.decode(join_annexb([*headers, *nals]))
 
 
 def _order(reference: tuple[int, Buffer]) -> int:

@@ -24,7 +24,7 @@ from pipelines.gst.intake import Damaged, Feed, Intake
 from pipelines.gst.loss_report import from_event
 from pipelines.gst.options import PROPERTIES, STATS, Options
 from pipelines.gst.overlay import draw_overlay
-from pipelines.gst.statistics import Statistics, is_repaired
+from pipelines.gst.statistics import Statistics, is_repaired, repair_of
 
 log = logging.getLogger(__name__)
 
@@ -265,7 +265,7 @@ class ConcealDec(Gst.Element):
         for feed in feeds:
             started = time.perf_counter()
             deadline = self._deadline()
-            decoder.repair.method = self._options.method  # type: ignore[assignment]
+            decoder.repairer.method = self._options.method  # type: ignore[assignment]
             pictures = list(decoder.decode(feed, deadline))
             milliseconds = (time.perf_counter() - started) * 1e3
             self._statistics.access_unit(milliseconds, deadline)
@@ -454,8 +454,9 @@ def _describe(picture: DecodedPicture) -> str:
             parts.append(f"{name} {blocks}")
     if picture.synthesised:
         parts.append("made up")
-    if is_repaired(picture):
-        parts.append(f"{picture.outcome.method} {picture.outcome.milliseconds:.0f} ms")
+    outcome = repair_of(picture)
+    if outcome is not None:
+        parts.append(f"{outcome.method} {outcome.milliseconds:.0f} ms")
     return "  ".join(parts)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from concealer.damage import Damage
 from concealer.decoder import DecodedPicture
+from concealer.outcome import RepairOutcome
 
 _WINDOW = 900
 """Pictures over which delays are counted."""
@@ -38,10 +39,11 @@ class Statistics:
         self.lost_blocks += damage.count(Damage.LOST)
         self.broken_blocks += damage.count(Damage.BROKEN)
         self.tainted_blocks += damage.count(Damage.TAINTED)
-        if is_repaired(picture):
+        outcome = repair_of(picture)
+        if outcome is not None:
             self.repaired += 1
-            self.methods[picture.outcome.method] += 1
-            self._repair.append(picture.outcome.milliseconds)
+            self.methods[outcome.method] += 1
+            self._repair.append(outcome.milliseconds)
 
     def access_unit(self, milliseconds: float, deadline_ms: float | None) -> None:
         """An access unit took so long, all its pictures included."""
@@ -77,9 +79,15 @@ class Statistics:
         }
 
 
+def repair_of(picture: DecodedPicture) -> RepairOutcome | None:
+    """What painted its hole, if that was something better than the decoder's own concealment."""
+    outcome = picture.outcome
+    return outcome if outcome is not None and outcome.method not in ("none", "decoder") else None
+
+
 def is_repaired(picture: DecodedPicture) -> bool:
     """Whether its hole was painted by something better than the decoder's own concealment."""
-    return picture.outcome is not None and picture.outcome.method not in ("none", "decoder")
+    return repair_of(picture) is not None
 
 
 def _percentile(values: deque[float], share: float) -> float:

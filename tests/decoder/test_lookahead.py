@@ -46,6 +46,7 @@ def decode(
         codec,
         repair=repair or Repairer(),
         measure=measured_motion,
+        scout_repair=Repairer(),
         container_framed=True,
         lookahead=lookahead,
     )
@@ -92,10 +93,9 @@ def outlooks(codec: Codec, bframes: int, lost: dict[int, int], lookahead: int) -
     def repair(
         picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
     ) -> Any:
-        if len(picture.planes) == 3:
-            seen.append((damage.hole.copy(), outlook))
-            if outlook is not None:
-                checks(picture, damage, outlook)
+        seen.append((damage.hole.copy(), outlook))
+        if outlook is not None:
+            checks(picture, damage, outlook)
         return Repairer("copy")(picture, damage, references)
 
     def checks(picture: Picture, damage: DamageMap, outlook: Outlook) -> None:
@@ -118,6 +118,12 @@ def test_received_vectors_point_to_the_hole(codec: Codec) -> None:
     assert used[0].mean() > 0.5 and not used[1].any()
     assert (received.toward[0][used[0]] <= hole_order).all()
     assert (received.toward[0] == hole_order).mean() > 0.5
+
+
+def test_one_repair_cannot_serve_both_decoders() -> None:
+    repairer = Repairer()
+    with pytest.raises(ValueError, match="scout_repair must be another"):
+        ConcealingDecoder("hevc", repair=repairer, scout_repair=repairer, lookahead=2)
 
 
 def test_no_repair_means_no_wait() -> None:

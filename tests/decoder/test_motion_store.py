@@ -9,7 +9,7 @@ import pytest
 
 from concealer.bitstream.hevc.sets import Sps
 from concealer.decoder.hook.core import DecoderCore
-from concealer.decoder.hook.motion_store import MotionStore, received_vectors, write_vectors
+from concealer.decoder.hook.motion_store import received_vectors, write_vectors
 from concealer.decoder.session import ConcealingDecoder
 from concealer.picture import Picture
 from concealer.repair import Repairer, measured_motion, predicted_motion
@@ -24,7 +24,8 @@ def test_what_is_written_is_read_back_and_changes_later_pictures_only() -> None:
 
     def lumas(disturb: bool) -> list[np.ndarray]:
         core, out = DecoderCore("hevc"), []
-        store = MotionStore(core)
+        store = core.motion_store
+        assert store is not None
         for index, (au, payload) in enumerate(zip(aus, payloads, strict=True)):
             buffer = core.decode(payload, index).buffer
             assert buffer is not None and isinstance(au.sps, Sps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from concealer.damage import Damage, DamageMap
 from concealer.face_map import LANDMARKS, MESH_POINTS
 from concealer.picture import Picture
-from concealer.repair.squares import Square
+from concealer.repair import Repairer, Square
 from engines.tensors import TensorSpec
 from pipelines import EncoderSettings, Settings, UsageError, conceal_file
 from pipelines.cli import main
@@ -122,13 +123,13 @@ def test_a_live_stream_gets_its_network_when_it_is_ready(
     assert got[0] is not got[1]  # states are each stream's own
 
 
-def test_paced_repair_goes_on_until_the_network_is_there(zoo: Path) -> None:
+def test_repair_goes_on_until_the_network_is_there(zoo: Path) -> None:
     from pipelines.generative import _shared
-    from pipelines.gst.decoding import PacedRepair
 
     _shared.cache_clear()
-    paced = PacedRepair("openvino")
-    paced.method = "generative"
+    repairer = Repairer()
+    repairer.method = "generative"
+    open_in_background("openvino", partial(setattr, repairer, "generative"))
     rng = np.random.default_rng(0)
     reference = Picture((rng.integers(60, 180, (96, 96), np.uint8),), order=0)
     methods = []
@@ -136,9 +137,9 @@ def test_paced_repair_goes_on_until_the_network_is_there(zoo: Path) -> None:
         picture = Picture((reference.planes[0].copy(),), order=order)
         damage = DamageMap(96, 96)
         damage.state[2:3] = Damage.LOST
-        paced.begin(None)
-        methods.append(paced(picture, damage, [reference]).method)
-        if paced.generative is not None and methods[-1] == "generative":
+        repairer.begin(None)
+        methods.append(repairer(picture, damage, [reference]).method)
+        if repairer.generative is not None and methods[-1] == "generative":
             break
     assert methods[-1] == "generative"
 

@@ -295,8 +295,7 @@ def test_decoders_own_concealment_helps_where_it_agrees() -> None:
     hole = blocks(clean, slice(3, 6))
     without, damage = damaged(clean, hole)
     Repairer()(without, damage, references)
-    perfect = Picture(tuple(p.copy() for p in clean.planes), 8, 2, None, "P")
-    damage.decoder_filled = True
+    perfect = Picture(tuple(p.copy() for p in clean.planes), 8, 2, None, "P", concealed=True)
     Repairer()(perfect, damage, references)
     assert hole_psnr(perfect, clean, damage) > hole_psnr(without, clean, damage)
     noise, _ = damaged(clean, hole)
@@ -306,8 +305,8 @@ def test_decoders_own_concealment_helps_where_it_agrees() -> None:
 
 def test_decoders_own_is_kept_where_only_it_had_references() -> None:
     clean = picture(2, kind="P")
-    fixed = Picture(tuple(p.copy() for p in clean.planes), 8, 2, None, "P")
-    damage = DamageMap(clean.width, clean.height, decoder_filled=True)
+    fixed = Picture(tuple(p.copy() for p in clean.planes), 8, 2, None, "P", concealed=True)
+    damage = DamageMap(clean.width, clean.height)
     damage.mark(blocks(clean, slice(3, 5)), Damage.LOST)
     assert Repairer()(fixed, damage, []).method == "decoder"
     assert np.array_equal(fixed.planes[0], clean.planes[0])

@@ -57,10 +57,6 @@ class Buffer:
     """Address behind the last luma byte."""
     _frame: int | None = field(repr=False)
 
-    @property
-    def alive(self) -> bool:
-        return self._frame is not None
-
     def release(self) -> None:
         """Give the memory back to libav. The views must not be used afterwards, so they are dropped here."""
         if self._frame is not None:

@@ -1,43 +1,21 @@
-"""One hooked libav decoder: payload in, output frames and the buffer of the picture just decoded out."""
+"""One libav decoder: payload in, output frames and the buffer of the picture just decoded out."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import av
-import av.error
-import numpy as np
-import numpy.typing as npt
 
 from concealer.bitstream import Codec
-from concealer.decoder.hook.buffers import Buffer, BufferHook
-from concealer.decoder.hook.error_status import ErrorStatus, MacroblockErrors
-from concealer.decoder.hook.libav import HookUnavailableError, libav
-from concealer.decoder.hook.sentinel import Sentinel
-
-log = logging.getLogger(__name__)
-
-
-def open_context(codec: Codec, threads: int) -> av.VideoCodecContext:
-    """A libav decoder context set so that no picture is held back: corrupt ones and those before a keyframe come out.
-
-    H.264 runs on one thread, because libav's error concealment is off under slice threads. Frame threads are never
-    used: decode order and the moment of repair would be lost.
-    """
-    context = av.CodecContext.create(codec, "r")
-    assert isinstance(context, av.VideoCodecContext)
-    options = {"flags": "+output_corrupt", "flags2": "+showall"}
-    if codec == "h264":
-        # Without reorder information in the VUI libav guesses the output delay and drops what comes too late;
-        # "strict" makes it take the level's bound instead.
-        options["strict"] = "strict"
-        threads = 1
-    context.options = options
-    context.thread_count = threads
-    context.thread_type = "SLICE"
-    return context
+from concealer.decoder.hook.buffers import Buffer
+from concealer.decoder.hook.codec_hook import CodecHook, VectorReader
+from concealer.decoder.hook.context import HookedContext, PlainContext, open_context
+from concealer.decoder.hook.errors import Errors
+from concealer.decoder.hook.h264 import H264Hook
+from concealer.decoder.hook.hevc import HevcHook
+from concealer.decoder.hook.motion_store import MotionStore
 
 
 @dataclass
@@ -48,97 +26,102 @@ class Decoded:
     """Frames whose turn in output order has come; `pts` is the tag their access unit was decoded with."""
     buffer: Buffer | None
     """Buffer of this access unit's picture, None if the decoder started none."""
-    undecoded: npt.NDArray[np.bool_] | None = None
-    """HEVC: blocks (16x16 grid) the decoder never wrote."""
-    concealed: MacroblockErrors | None = None
-    """H.264: macroblocks the decoder concealed on its own."""
-    failed: bool = False
-    """The decoder returned an error for this access unit."""
+    errors: Errors | None = None
+    """Blocks the decoder failed in; None if nothing is known of any."""
+    filled: bool = False
+    """Those blocks hold the decoder's own concealment."""
+
+
+def _hook_of(codec: Codec, seed: int) -> CodecHook:
+    return H264Hook() if codec == "h264" else HevcHook(seed)
 
 
 class DecoderCore:
     """A hooked decoder. Raises `HookUnavailableError` on construction where the hook does not hold."""
 
-    def __init__(self, codec: Codec, threads: int = 1, seed: int = 0) -> None:
-        self.codec = codec
-        self._context = open_context(codec, threads)
-        self._sentinel = Sentinel(seed) if codec == "hevc" else None
-        self._hook = BufferHook(self._context, self._sentinel.write if self._sentinel else None)
-        self._status = ErrorStatus(self.context_pointer) if codec == "h264" else None
+    hooked = True
 
-    @property
-    def context_pointer(self) -> int:
-        """Address of the AVCodecContext."""
-        return libav().context_pointer(self._context)
+    def __init__(self, codec: Codec, threads: int = 1, seed: int = 0) -> None:
+        self._codec_hook = _hook_of(codec, seed)
+        most = self._codec_hook.most_threads or threads
+        context = open_context(codec, min(threads, most), self._codec_hook.options)
+        self._context = HookedContext(context, self._codec_hook.prepare)
+        self._codec_hook.attach(self._context.pointer)
 
     @property
     def sample_aspect_ratio(self) -> Fraction | None:
         """As the active parameter set says; None if it does not."""
-        return self._context.sample_aspect_ratio or None
+        return self._context.sample_aspect_ratio
+
+    @cached_property
+    def motion_store(self) -> MotionStore | None:
+        """Motion fields that later pictures inherit from, where the codec has such and they can be reached."""
+        return self._codec_hook.open_motion_store()
+
+    def open_reader(self) -> VectorReader | None:
+        """A reader of the vectors that pictures were decoded with; None where they cannot be reached."""
+        return self._codec_hook.open_reader(self.motion_store)
 
     def decode(self, payload: bytes, tag: int) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data."""
-        frames, failed = _run(self._context, payload, tag)
-        buffers = self._hook.take()
-        if not buffers:
-            return Decoded(frames, None, failed=failed)
-        # Gap pictures that H.264 inserts come before the picture; missing references that HEVC makes up, after it.
-        buffer = buffers[-1] if self.codec == "h264" else buffers[0]
-        decoded = Decoded(frames, buffer, failed=failed)
-        if self._sentinel is not None and len(buffers) == 1:
-            decoded.undecoded = self._sentinel.undecoded(buffer)
-        elif self._sentinel is not None:
-            # The sentinel's last pattern lies in a made-up reference; nothing can be said about this picture.
-            log.debug("picture %d: references made up by the decoder", tag)
-        if self._status is not None:
-            rows, cols = buffer.planes[0].shape
-            try:
-                decoded.concealed = self._status.read(-(-cols // 16), -(-rows // 16))
-            except HookUnavailableError as error:
-                log.debug("error status: %s", error)
-        return decoded
+        step = self._context.decode(payload, tag)
+        if not step.buffers:
+            return Decoded(step.frames, None)
+        errors = self._codec_hook.errors(step.buffers)
+        filled = errors is not None and self._codec_hook.fills_holes
+        return Decoded(step.frames, self._codec_hook.own(step.buffers), errors, filled)
 
     def flush(self) -> list[av.VideoFrame]:
         """The frames still held back for reordering; the decoder can't be used afterwards."""
-        return _run(self._context, None)[0]
+        return self._context.flush()
 
     def close(self) -> None:
         """Take the hook out; the context itself goes with its last reference."""
-        self._hook.remove()
+        self._context.close()
+
+
+class BareCore:
+    """A hooked decoder that conceals nothing and looks for nothing: payload in, the picture's buffer out.
+
+    Raises `HookUnavailableError` on construction where the hook does not hold.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec_hook = _hook_of(codec, 0)
+        self._context = HookedContext(open_context(codec, 1, {**self._codec_hook.options, **self._codec_hook.bare}))
+
+    def decode(self, payload: bytes) -> Buffer | None:
+        """Decode one access unit in Annex B form; None if it gave no picture. Never raises on bad data."""
+        buffers = self._context.decode(payload, 0).buffers
+        return self._codec_hook.own(buffers) if buffers else None
+
+    def close(self) -> None:
+        """Take the hook out; the context itself goes with its last reference."""
+        self._context.close()
 
 
 class PlainCore:
     """The same without a hook: frames come out, nothing is known of their buffers."""
 
+    hooked = False
+    motion_store = None
+
     def __init__(self, codec: Codec, threads: int = 1) -> None:
-        self.codec = codec
-        self._context = open_context(codec, threads)
+        hook = _hook_of(codec, 0)
+        self._context = PlainContext(open_context(codec, min(threads, hook.most_threads or threads), hook.options))
 
     @property
     def sample_aspect_ratio(self) -> Fraction | None:
         """As the active parameter set says; None if it does not."""
-        return self._context.sample_aspect_ratio or None
+        return self._context.sample_aspect_ratio
 
     def decode(self, payload: bytes, tag: int) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data."""
-        frames, failed = _run(self._context, payload, tag)
-        return Decoded(frames, None, failed=failed)
+        return Decoded(self._context.decode(payload, tag).frames, None)
 
     def flush(self) -> list[av.VideoFrame]:
         """The frames still held back for reordering; the decoder can't be used afterwards."""
-        return _run(self._context, None)[0]
+        return self._context.flush()
 
     def close(self) -> None:
         """Nothing to undo."""
-
-
-def _run(context: av.VideoCodecContext, payload: bytes | None, tag: int = 0) -> tuple[list[av.VideoFrame], bool]:
-    packet = None
-    if payload is not None:
-        packet = av.Packet(payload)
-        packet.pts = packet.dts = tag
-    try:
-        return context.decode(packet), False
-    except av.error.FFmpegError as error:
-        log.debug("decoder: %s", error)
-        return [], True

@@ -9,26 +9,15 @@ followed by the counters and the pointer to the table. The place is searched ane
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.libav import HookUnavailableError, read_memory, read_private_data
 
 _SLICE_START = 0x01
 _ANY_ERROR = 0x0E
 """ER_AC_ERROR | ER_DC_ERROR | ER_MV_ERROR."""
-
-
-@dataclass(frozen=True)
-class MacroblockErrors:
-    """(mb_rows, mb_cols) bool arrays; disjoint."""
-
-    missing: npt.NDArray[np.bool_]
-    """Never touched by any slice."""
-    broken: npt.NDArray[np.bool_]
-    """Inside a received slice whose decoding failed, with the macroblocks before the failure that libav distrusts."""
 
 
 class ErrorStatus:
@@ -39,7 +28,7 @@ class ErrorStatus:
         self._size = (0, 0)
         self._place = 0
 
-    def read(self, mb_cols: int, mb_rows: int) -> MacroblockErrors | None:
+    def read(self, mb_cols: int, mb_rows: int) -> Errors | None:
         """What was concealed in the last picture, None if nothing.
 
         Call it right after the access unit was decoded. Raises `HookUnavailableError` if the table cannot be found.
@@ -64,7 +53,7 @@ class ErrorStatus:
             return None
         # Before decoding, every macroblock is set to all errors plus "slice start"; a slice that arrives clears both.
         missing = errors & ((status & _SLICE_START) != 0)
-        return MacroblockErrors(missing, errors & ~missing)
+        return Errors(missing, errors & ~missing)
 
     def _find(self, mb_cols: int, mb_rows: int) -> int:
         address, data = read_private_data(self._context)

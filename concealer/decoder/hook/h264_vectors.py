@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from concealer.bitstream import StreamParser, h264, join_annexb
 from concealer.decoder.hook.buffers import Buffer
-from concealer.decoder.hook.core import DecoderCore
+from concealer.decoder.hook.context import HookedContext, open_context
 from concealer.decoder.hook.libav import HookUnavailableError, private_data_pointer, read_memory, read_private_data
 from concealer.standins.h264 import inter_standin, lost_picture_header
 
@@ -54,9 +54,10 @@ class _Layout:
 class H264Vectors:
     """Reads the vectors of the picture just decoded. Raises `HookUnavailableError` on construction."""
 
-    def __init__(self, core: DecoderCore) -> None:
+    def __init__(self, pointer: int) -> None:
+        """pointer: address of the decoder's AVCodecContext."""
         self._layout = _layout()
-        self._context = core.context_pointer
+        self._context = pointer
 
     def read(self, buffer: Buffer) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]] | None:
         """((2, rows, cols, 2) in quarter samples, (2, rows, cols) frame_num of the reference) on a grid of 8x8 samples.
@@ -106,7 +107,7 @@ def _read(
 @functools.cache
 def _layout() -> _Layout:
     """Decode an intra picture and two of known vectors, and look where they lie."""
-    core = DecoderCore("h264")
+    context = HookedContext(open_context("h264", 1, {}))
     try:
         parser = StreamParser("h264", None, container_framed=True)
         (au,) = parser.push(_IDR_64X64, pts=0) + parser.flush()
@@ -121,17 +122,16 @@ def _layout() -> _Layout:
             header.num_ref_idx = (number, 0)
             standin = inter_standin(header, 0, _SIDE_MBS**2, motion, references=(number - 1, None))
             payloads.append(join_annexb([standin]))
-        buffers = [core.decode(payload, tag).buffer for tag, payload in enumerate(payloads)]
-        known = [buffer for buffer in buffers if buffer is not None]
-        if len(known) < len(buffers):
+        known = [b for tag, payload in enumerate(payloads) for b in context.decode(payload, tag).buffers]
+        if len(known) != len(payloads):
             raise HookUnavailableError("the H.264 vectors' test stream was not decoded")
-        return _search(core, known, motions)
+        return _search(context, known, motions)
     finally:
-        core.close()
+        context.close()
 
 
-def _search(core: DecoderCore, buffers: list[Buffer], motions: list[npt.NDArray[np.int16]]) -> _Layout:
-    _, data = read_private_data(core.context_pointer)
+def _search(context: HookedContext, buffers: list[Buffer], motions: list[npt.NDArray[np.int16]]) -> _Layout:
+    _, data = read_private_data(context.pointer)
     words = np.frombuffer(data[: min(len(data), _SEARCHED) // 8 * 8], np.uint64).tolist()
     places: list[list[int]] = [[], [], []]
     for at, word in enumerate(words):

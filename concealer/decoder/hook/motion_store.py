@@ -25,7 +25,7 @@ from concealer.bitstream import StreamParser, join_annexb
 from concealer.bitstream.hevc import Sps
 from concealer.bitstream.hevc import slice_header as hevc
 from concealer.decoder.hook.buffers import Buffer
-from concealer.decoder.hook.core import DecoderCore
+from concealer.decoder.hook.context import HookedContext, open_context
 from concealer.decoder.hook.libav import HookUnavailableError, private_data_pointer, read_memory, read_private_data
 from concealer.standins.hevc import inter_standin, lost_picture_header
 
@@ -66,9 +66,10 @@ class _Layout:
 class MotionStore:
     """Finds the motion field of pictures that a decoder just decoded. Raises `HookUnavailableError` on construction."""
 
-    def __init__(self, core: DecoderCore) -> None:
+    def __init__(self, pointer: int) -> None:
+        """pointer: address of the decoder's AVCodecContext."""
         self._layout = _layout()
-        self._context = core.context_pointer
+        self._context = pointer
 
     def field(self, buffer: Buffer, sps: Sps) -> Field | None:
         """Writable view of the field of `buffer`'s picture, valid until the next access unit is decoded.
@@ -95,12 +96,10 @@ class MotionStore:
         return None
 
 
-def open_store(core: DecoderCore) -> MotionStore | None:
-    """The store of a HEVC decoder; None for H.264, or where it cannot be had."""
-    if core.codec != "hevc":
-        return None
+def open_store(pointer: int) -> MotionStore | None:
+    """The store of the HEVC decoder whose AVCodecContext lies at `pointer`, None where it cannot be had."""
     try:
-        return MotionStore(core)
+        return MotionStore(pointer)
     except HookUnavailableError as error:
         log.debug("motion fields cannot be reached: %s", error)
         return None
@@ -151,7 +150,7 @@ def _view(table: int, sps: Sps) -> Field | None:
 @functools.cache
 def _layout() -> _Layout:
     """Decode an intra picture and one of known vectors, and look where they lie."""
-    core = DecoderCore("hevc")
+    context = HookedContext(open_context("hevc", 1, {}))
     try:
         parser = StreamParser("hevc", None, container_framed=True)
         (au,) = parser.push(_IDR_64X64, pts=0) + parser.flush()
@@ -162,18 +161,17 @@ def _layout() -> _Layout:
         assert header is not None
         blocks = np.random.default_rng(0).integers(-40, 40, (_PART, _PART, 2)).astype(np.int16)
         motion = blocks.repeat(2, 0).repeat(2, 1)[None]
-        standin = inter_standin(header, 0, _PART * _PART, motion)
-        first = core.decode(_IDR_64X64, 0).buffer
-        second = core.decode(join_annexb([standin]), 1).buffer
-        if first is None or second is None:
+        payloads = [_IDR_64X64, join_annexb([inter_standin(header, 0, _PART * _PART, motion)])]
+        buffers = [b for n, payload in enumerate(payloads) for b in context.decode(payload, n).buffers]
+        if len(buffers) != len(payloads):
             raise HookUnavailableError("the motion fields' test stream was not decoded")
-        return _search(core, first, second, blocks, sps)
+        return _search(context, buffers[0], buffers[1], blocks, sps)
     finally:
-        core.close()
+        context.close()
 
 
-def _search(core: DecoderCore, first: Buffer, second: Buffer, blocks: npt.NDArray[np.int16], sps: Sps) -> _Layout:
-    _, data = read_private_data(core.context_pointer)
+def _search(context: HookedContext, first: Buffer, second: Buffer, blocks: npt.NDArray[np.int16], sps: Sps) -> _Layout:
+    _, data = read_private_data(context.pointer)
     words = np.frombuffer(data[: min(len(data), _SEARCHED) // 8 * 8], np.uint64)
 
     def places(buffer: Buffer) -> list[int]:

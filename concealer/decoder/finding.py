@@ -1,0 +1,27 @@
+"""The damage of a picture just decoded: what the parser knows and what the decoder showed, on one map."""
+
+from __future__ import annotations
+
+from concealer.bitstream import AccessUnit
+from concealer.damage import BLOCK, Damage, DamageMap
+from concealer.decoder.extent import mark_known_losses, mark_slices
+from concealer.decoder.hook import Decoded
+from concealer.decoder.prepare import Prepared
+from concealer.decoder.rules import Rules
+
+
+def mark_known(
+    damage: DamageMap, au: AccessUnit, prepared: Prepared, decoded: Decoded, rules: Rules, all_arrived: bool
+) -> None:
+    """Mark all that the parser and the decoder tell of the picture of `au`.
+
+    all_arrived: the picture's slices start where those of the picture before did, so none is missing.
+    """
+    # Without its IDR picture the decoder may not have taken over a new size yet: the parser's map does not fit.
+    if (-(-au.width // BLOCK), -(-au.height // BLOCK)) != damage.state.shape[::-1]:
+        damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
+    elif prepared.nals is not au.nals or decoded.errors is not None:
+        mark_known_losses(damage, au)
+        mark_slices(damage, au, prepared.orphans, "slice unusable")
+        if decoded.errors is not None:
+            rules.mark_errors(damage, au, decoded.errors, all_arrived)

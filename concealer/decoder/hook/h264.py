@@ -1,0 +1,104 @@
+"""H.264 under libav: its error resilience fills holes and keeps a status of every macroblock."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import numpy as np
+
+from concealer.bitstream import AccessUnit, MissingPicture
+from concealer.decoder.hook.buffers import Buffer
+from concealer.decoder.hook.error_status import ErrorStatus
+from concealer.decoder.hook.errors import Errors
+from concealer.decoder.hook.h264_vectors import H264Vectors
+from concealer.decoder.hook.libav import HookUnavailableError
+from concealer.decoder.hook.motion_store import MotionStore
+from concealer.outlook import NOWHERE, ReceivedMotion
+
+log = logging.getLogger(__name__)
+
+_REMEMBERED = 64
+
+
+class H264Hook:
+    """A `CodecHook`."""
+
+    # Without reorder information in the VUI libav guesses the output delay and drops what comes too late; "strict"
+    # makes it take the level's bound instead.
+    options: Mapping[str, str] = {"strict": "strict"}
+    bare: Mapping[str, str] = {"ec": "0"}
+    most_threads: int | None = 1  # libav's error concealment is off under slice threads
+    fills_holes = True
+
+    def attach(self, pointer: int) -> None:
+        self._pointer = pointer
+        self._status = ErrorStatus(pointer)
+
+    def prepare(self, buffer: Buffer) -> None:
+        """Nothing to prepare: the status tells."""
+
+    def own(self, buffers: list[Buffer]) -> Buffer:
+        """Pictures that the decoder makes up for a gap in frame_num come before it."""
+        return buffers[-1]
+
+    def errors(self, buffers: list[Buffer]) -> Errors | None:
+        rows, cols = self.own(buffers).planes[0].shape
+        try:
+            return self._status.read(-(-cols // 16), -(-rows // 16))
+        except HookUnavailableError as error:
+            log.debug("error status: %s", error)
+            return None
+
+    def open_motion_store(self) -> MotionStore | None:
+        """None: vectors are only read here."""
+        return None
+
+    def open_reader(self, store: MotionStore | None) -> H264Reader | None:
+        try:
+            return H264Reader(H264Vectors(self._pointer))
+        except HookUnavailableError as error:
+            log.debug("vectors cannot be reached: %s", error)
+            return None
+
+
+class H264Reader:
+    """A `VectorReader`: libav tells references by frame_num."""
+
+    def __init__(self, vectors: H264Vectors) -> None:
+        self._vectors = vectors
+        self._orders: OrderedDict[int, int] = OrderedDict()
+
+    def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
+        if au.is_idr:
+            self._orders.clear()
+        found = self._vectors.read(buffer) if au.interlaced == "progressive" and au.kind in ("P", "B") else None
+        motion = None
+        if found is not None:
+            vectors, numbers = found
+            toward = np.full(numbers.shape, NOWHERE, np.int64)
+            for number, order in self._orders.items():
+                toward[numbers == number] = order
+            motion = ReceivedMotion(vectors, toward)
+        self.pass_over(au)
+        return motion
+
+    def pass_over(self, au: AccessUnit) -> None:
+        if au.is_idr:
+            self._orders.clear()
+        if au.is_reference:
+            self._remember(au.frame_num, au.order)
+
+    def stood_in(self, missing: MissingPicture) -> None:
+        if missing.is_idr:
+            self._orders.clear()
+        self._remember(missing.frame_num, missing.order)
+
+    def _remember(self, frame_num: int | None, order: int) -> None:
+        if frame_num is None:
+            return
+        self._orders[frame_num] = order
+        self._orders.move_to_end(frame_num)
+        while len(self._orders) > _REMEMBERED:
+            self._orders.popitem(last=False)

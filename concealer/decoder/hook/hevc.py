@@ -1,0 +1,102 @@
+"""HEVC under libav: it conceals nothing and says little, so a sentinel tells what it never wrote."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from concealer.bitstream import AccessUnit, MissingPicture, hevc
+from concealer.decoder.hook.buffers import Buffer
+from concealer.decoder.hook.errors import Errors
+from concealer.decoder.hook.motion_store import MotionStore, open_store
+from concealer.decoder.hook.sentinel import Sentinel
+from concealer.outlook import NOWHERE, ReceivedMotion
+
+log = logging.getLogger(__name__)
+
+_CELL = 8
+_MOST_REFERENCES = 16
+
+
+class HevcHook:
+    """A `CodecHook`."""
+
+    options: Mapping[str, str] = {}
+    bare: Mapping[str, str] = {}
+    most_threads: int | None = None
+    fills_holes = False
+
+    def __init__(self, seed: int) -> None:
+        """seed: of the sentinel."""
+        self._sentinel = Sentinel(seed)
+
+    def attach(self, pointer: int) -> None:
+        self._pointer = pointer
+
+    def prepare(self, buffer: Buffer) -> None:
+        self._sentinel.write(buffer)
+
+    def own(self, buffers: list[Buffer]) -> Buffer:
+        """References that the decoder makes up come after the picture that lacks them."""
+        return buffers[0]
+
+    def errors(self, buffers: list[Buffer]) -> Errors | None:
+        if len(buffers) > 1:
+            # The sentinel's last pattern lies in a made-up reference; nothing can be said about this picture.
+            log.debug("references made up by the decoder")
+            return None
+        undecoded = self._sentinel.undecoded(buffers[0])
+        return None if undecoded is None else Errors(undecoded, np.zeros_like(undecoded))
+
+    def open_motion_store(self) -> MotionStore | None:
+        return open_store(self._pointer)
+
+    def open_reader(self, store: MotionStore | None) -> HevcReader | None:
+        return None if store is None else HevcReader(store)
+
+
+class HevcReader:
+    """A `VectorReader`: references are told by POC."""
+
+    def __init__(self, store: MotionStore) -> None:
+        self._store = store
+
+    def stood_in(self, missing: MissingPicture) -> None:
+        """A POC is the same whatever stands there."""
+
+    def pass_over(self, au: AccessUnit) -> None:
+        """The same."""
+
+    def read(self, buffer: Buffer, au: AccessUnit) -> ReceivedMotion | None:
+        header = inter_header(au)
+        if header is None or not isinstance(au.sps, hevc.Sps):
+            return None
+        field = self._store.field(buffer, au.sps)
+        if field is None:
+            return None
+        step = max(1, _CELL >> (au.sps.log2_min_cb - 1))
+        blocks = field[::step, ::step]
+        toward = []
+        for which in range(2):
+            index = blocks["ref_idx"][:, :, which].astype(np.intp)
+            used = ((blocks["pred_flag"] >> which & 1) > 0) & (index >= 0) & (index < _MOST_REFERENCES)
+            toward.append(_orders(header, au.order, which)[np.where(used, index, _MOST_REFERENCES)])
+        return ReceivedMotion(np.moveaxis(blocks["mv"], 2, 0).copy(), np.stack(toward))
+
+
+def inter_header(au: AccessUnit) -> hevc.SliceHeader | None:
+    """Header of the picture's first P or B slice; None if none arrived."""
+    headers = (piece.header for piece in au.slices)
+    return next((h for h in headers if isinstance(h, hevc.SliceHeader) and h.slice_type != hevc.I), None)
+
+
+def _orders(header: hevc.SliceHeader, order: int, which: int) -> npt.NDArray[np.int64]:
+    """Output order of each entry of a reference list; `NOWHERE` behind its end."""
+    table = np.full(_MOST_REFERENCES + 1, NOWHERE, np.int64)
+    for index, delta in enumerate(hevc.reference_deltas(header, which)[:_MOST_REFERENCES]):
+        if delta is not None:
+            table[index] = order + delta
+    return table

@@ -1,0 +1,126 @@
+"""HEVC: the decoder conceals nothing, drops pictures without a first slice, and lets pictures inherit vectors.
+
+A lost slice leaves no motion behind, and later slices inherit vectors from it (temporal motion vector prediction):
+however well its samples are repaired, what follows is predicted with wrong vectors. A stand-in slice of skipped or
+moved blocks mends both at the speed of the decoder; repair then works on its samples.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from concealer.bitstream import AccessUnit, BitstreamError, MissingPicture, NalUnit, hevc
+from concealer.damage import Damage, DamageMap
+from concealer.decoder.extent import GUESSED, is_tiled, range_blocks, slice_range
+from concealer.decoder.hook import Errors, inter_header
+from concealer.decoder.rules.motion import FieldFn
+from concealer.decoder.turn import Key
+from concealer.outcome import Vectors
+from concealer.standins import first_slice_standin, junk_tail
+from concealer.standins.hevc import coding_order, inter_standin, lost_picture_reference
+
+log = logging.getLogger(__name__)
+
+_JUNK, _OTHER_JUNK = 1, 2
+
+
+class HevcRules:
+    """`Rules` of HEVC."""
+
+    fills_holes = False
+    inherits_vectors = True
+    counts_pictures = False
+
+    def cut(self, nal: NalUnit, damaged_at: int) -> tuple[NalUnit, NalUnit | None]:
+        """The decoder would read on in whatever memory follows, so it gets seeded junk there instead."""
+        return junk_tail(nal, damaged_at, _JUNK), junk_tail(nal, damaged_at, _OTHER_JUNK)
+
+    def stand_ins(
+        self, au: AccessUnit, motion: FieldFn | None, first_arrived: bool, write_lost: bool
+    ) -> list[tuple[int, NalUnit]]:
+        """Every range of CTBs that surely is lost, as far as it can be written, and in any case a first slice."""
+        written = _lost_slices(au, motion) if write_lost else []
+        if not first_arrived and not any(first == 0 for first, _ in written):
+            first_slice = first_slice_standin(au)
+            if first_slice is not None:
+                written.append((0, first_slice))
+        return written
+
+    def mark_errors(self, damage: DamageMap, au: AccessUnit, errors: Errors, all_arrived: bool) -> None:
+        fresh = errors.missing & ~damage.hole
+        if not fresh.any():
+            return
+        if all_arrived and not is_tiled(au):
+            # The decoder gave up inside a slice. HEVC notices an error late or never: the whole slice is suspect.
+            for slice_ in au.slices:
+                if slice_.first is None:
+                    continue
+                suspect = range_blocks(*slice_range(au, slice_.first), au, damage)
+                if (suspect & fresh).any():
+                    damage.mark(suspect, Damage.BROKEN, "decode error")
+                    damage.confidence = min(damage.confidence, GUESSED)
+        damage.mark(fresh & ~damage.hole, Damage.LOST, "slice lost")
+
+    def follows_its_reference(self, au: AccessUnit) -> bool:
+        """Whether a P picture's first reference is shown right before it.
+
+        Over that distance motion measured afterwards is close enough to the vectors that were sent to be worth its
+        time: +0.6 dB over motion predicted before decoding on the mean of eleven clips without B-pictures. With
+        B-pictures the references of P-pictures lie two to four pictures back, both gain alike, and single clips lose
+        0.7 dB by measuring.
+        """
+        header = inter_header(au)
+        return header is not None and header.slice_type == hevc.P and hevc.first_reference(header, 0) == -1
+
+    def first_references(self, key: Key, previous: AccessUnit | None) -> list[int]:
+        if isinstance(key, MissingPicture):
+            known = key.references or (() if previous is None or previous.poc is None else (previous.poc,))
+            nearest = lost_picture_reference(key.poc, known)
+            return [] if nearest is None else [key.order + nearest - key.poc]
+        header = inter_header(key)
+        if header is None or key.poc is None:
+            return []
+        deltas = [hevc.first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
+        return [key.order + delta for delta in deltas if delta is not None]
+
+
+def _lost_slices(au: AccessUnit, field: FieldFn | None) -> list[tuple[int, NalUnit]]:
+    """Empty for intra pictures, tiles, and where no slice of the picture arrived whose header could be taken over."""
+    if not au.coverage.reliable or not au.coverage.lost.any():
+        return []
+    header = inter_header(au)
+    if header is None or header.pps.tiles:
+        return []
+    order = coding_order(header.sps, header.pps)
+    lost = au.coverage.lost.ravel()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], lost, [False]])))
+    written = []
+    try:
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            for first, end in order.legal_ranges(start, stop):
+                top, bottom = order.rows(first, end)
+                motion = _motion(au, header, field, top * au.unit, bottom * au.unit)
+                references = (0, None if motion is not None and motion.shape[0] == 1 else 0)
+                written.append((first, inter_standin(header, first, end, motion, references=references)))
+    except BitstreamError as error:
+        log.debug("no stand-in slice: %s", error)
+        return []
+    return written
+
+
+def _motion(au: AccessUnit, header: hevc.SliceHeader, field: FieldFn | None, top: int, bottom: int) -> Vectors | None:
+    """(lists, rows8, cols8, 2) for the first reference of each list; None = skipped blocks."""
+    if field is None or au.poc is None:
+        return None
+    wanted = []
+    for which in range(2 if header.slice_type == hevc.B else 1):
+        delta = hevc.first_reference(header, which)
+        if delta is None:
+            return None
+        motion = field(au.order + delta, top, bottom)
+        if motion is None:
+            return None
+        wanted.append(motion)
+    return np.stack(wanted)

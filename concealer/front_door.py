@@ -1,0 +1,48 @@
+"""The one place where the product's decoder is put together."""
+
+from __future__ import annotations
+
+from concealer.bitstream import Codec
+from concealer.decoder import ConcealingDecoder, ObserveFn
+from concealer.repair import MOTION_METHODS, Repairer, predicted_motion
+
+
+def open_decoder(
+    codec: Codec,
+    extradata: bytes | None = None,
+    *,
+    repairer: Repairer | None = None,
+    lookahead: int = 0,
+    live: bool = False,
+    container_framed: bool = False,
+    threads: int = 1,
+    track_taint: bool = False,
+    observe: ObserveFn | None = None,
+) -> ConcealingDecoder:
+    """A decoder as `conceal`, the GStreamer elements and the benchmarks use it.
+
+    codec: "h264" or "hevc". extradata: the container's avcC/hvcC box or Annex B headers, if it has any.
+    repairer: repairs what is damaged; None only analyses. lookahead: access units that wait so that repair sees what
+    follows; 0 for methods that do not move anything. live: nothing is done that would delay a picture beyond its
+    decoding and repair. container_framed, threads, track_taint: see `ConcealingDecoder`. observe: told of every
+    repaired picture, for a splicer.
+
+    Raises ValueError for an impossible look-ahead.
+    """
+    moves = repairer is not None and repairer.method in MOTION_METHODS
+    # Vectors are written into the decoder's memory; what is spliced is for decoders that have no such thing.
+    measures = repairer is not None and observe is None and (moves or live)
+    return ConcealingDecoder(
+        codec,
+        extradata,
+        repair=repairer,
+        motion=predicted_motion if moves and not live else None,
+        measure=repairer.measure if repairer is not None and measures else None,
+        scout_repair=repairer.beside() if repairer is not None and moves and lookahead else None,
+        container_framed=container_framed,
+        threads=threads,
+        track_taint=track_taint,
+        probe_breaks=not live,  # a second decoder starts by decoding everything since the last IDR once more
+        lookahead=lookahead if moves else 0,
+        observe=observe,
+    )
