@@ -36,12 +36,18 @@ class Watched(Repairer):
         """Samples outside holes that were compared."""
         self.differing = 0
 
+    def paint(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None
+    ) -> RepairOutcome:
+        """What is watched."""
+        return super().__call__(picture, damage, references, outlook)
+
     def __call__(
         self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
     ) -> RepairOutcome:
         before = [plane.copy() for plane in picture.planes]
         others = [plane.copy() for reference in references for plane in reference.planes]
-        outcome = super().__call__(picture, damage, references, outlook)
+        outcome = self.paint(picture, damage, references, outlook)
         self.pictures += 1
         for index, (old, new) in enumerate(zip(before, picture.planes, strict=True)):
             shift = picture.chroma_shift() if index else (0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from benchmarks import clips
 from benchmarks.channel import FLIPS, GONE_BYTES, MODELS, SLICE, Loss, drop_one_slice, parse, transmit
 from benchmarks.clips import Clip, synthetic, to_frame, to_planes
 from benchmarks.detection import Counts, block_error, lost_blocks
-from benchmarks.methods import METHODS, by_position, decode, methods_for
+from benchmarks.methods import METHODS, by_position, decode, decode_in_loop, methods_for
 from benchmarks.metrics import CAP, score
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, encoded
 from benchmarks.untouched import Watched
 from benchmarks.untouched import measure as measure_untouched
 from concealer.damage import Damage, DamageMap
 from concealer.picture import Picture
+from concealer.repair import Repairer
 
 PICTURES = 10
 
@@ -129,11 +131,12 @@ def test_untouched_samples_stay(streams: dict[tuple[str, str], Stream]) -> None:
 
 
 def test_a_touched_sample_is_seen() -> None:
-    def careless(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> None:
-        for plane in (picture.planes[0], references[0].planes[1]):
-            plane[0, 0] ^= 1
+    class Careless(Watched):
+        def paint(self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Any) -> Any:
+            for plane in (picture.planes[0], references[0].planes[1]):
+                plane[0, 0] ^= 1
 
-    watched = Watched(careless)
+    watched = Careless()
     damage = DamageMap(64, 32)
     damage.state[1, 1] = Damage.LOST
     a, b = (Picture(tuple(np.zeros(shape, np.uint8) for shape in ((32, 64), (16, 32), (16, 32)))) for _ in range(2))
@@ -151,12 +154,18 @@ def test_pictures_find_their_places(streams: dict[tuple[str, str], Stream]) -> N
 
 
 def test_a_failing_repair_is_not_measured(streams: dict[tuple[str, str], Stream]) -> None:
-    def fails(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> None:
+    def fails(*_: Any) -> None:
         raise ZeroDivisionError("no such luck")
 
+    class Failing(Repairer):
+        __call__ = fails  # type: ignore[assignment]
+
     stream = streams["h264", "P"]
+    damaged = drop_one_slice(stream, every=3, first=2)
     with pytest.raises(ZeroDivisionError, match="no such luck"):
-        decode(stream, drop_one_slice(stream, every=3, first=2), fails)
+        decode_in_loop(stream, damaged, fails)
+    with pytest.raises(RuntimeError, match="a repair failed"):
+        decode(stream, damaged, Failing())
 
 
 def test_planes_survive_a_frame() -> None:
