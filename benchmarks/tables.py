@@ -318,3 +318,28 @@ def latency_tables(rows: Sequence[Row]) -> list[str]:
             lines = [[title, *cells(row)] for title, row in zip(first, part, strict=True)]
             tables += [f"### {measure.capitalize()}", markdown(["stream", *head], lines)]
     return tables
+
+
+def real_table(rows: Sequence[Row]) -> str:
+    """Gain over the better of FFmpeg's outputs by way of damage: mean, worst stream, share of streams below."""
+    ways = list(dict.fromkeys((row["way"], row["rate"]) for row in rows))
+    lines = []
+    for way, rate in ways:
+        for codec, structure, part in combinations(select(rows, way=way, rate=rate)):
+            gains = sorted((row["gain"], row["clip"], row["seed"]) for row in part)
+            worst, clip, seed = gains[0]
+            below = sum(gain < -0.05 for gain, _, _ in gains) / len(gains)
+            lines.append(
+                [
+                    f"{way} {100 * rate:g} %",
+                    combination_title(codec, structure),
+                    str(len(part)),
+                    number(mean([max(row["stock"], row["corrupt"]) for row in part]), 1),
+                    number(mean([row["ours"] for row in part]), 1),
+                    f"{mean([gain for gain, _, _ in gains]):+.2f}",
+                    f"{worst:+.2f} ({clip}, seed {seed})",
+                    f"{100 * below:.0f} %",
+                ]
+            )
+    head = ["way", "", "streams", "FFmpeg, dB", "conceal, dB", "gain", "worst stream", "below FFmpeg"]
+    return markdown(head, lines)
