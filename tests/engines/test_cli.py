@@ -39,6 +39,22 @@ def test_list_shows_damaged_files(zoo: Path, capsys: pytest.CaptureFixture[str])
     assert "damaged" in capsys.readouterr().out
 
 
+def test_what_is_not_installed_is_listed_and_otherwise_left_out(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_zoo(zoo, "fill", "step")
+    next(zoo.glob("step-*.onnx")).unlink()
+    assert main(["list", "--zoo", str(zoo)]) == 0
+    told = capsys.readouterr().out
+    assert "not installed: the repository" in told and "CONCEALER_ZOO=FOLDER" in told
+    assert main(["build", "--zoo", str(zoo), "--backend", "openvino", "--buckets", "1", "--json"]) == 0
+    assert [row["network"] for row in json.loads(capsys.readouterr().out)["built"]] == ["fill"]
+    assert main(["build", "step", "--zoo", str(zoo), "--backend", "openvino"]) == 1
+    assert "is not installed" in capsys.readouterr().err
+    for path in zoo.glob("fill-*.onnx"):
+        path.unlink()
+    assert main(["bench", "--zoo", str(zoo)]) == 1
+    assert "no network is installed" in capsys.readouterr().err
+
+
 def test_shipped_zoo_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     assert "backend" in capsys.readouterr().out
