@@ -10,11 +10,10 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from train.bench import DETAILED, SYSTEMS, slug
 from train.data.shards import licences
-from train.recipes import SIZES
+from train.evaluation.catalogue import DETAILED, LANDMARKS, SYSTEMS, Listed, slug
+from train.sizes import SIZES
 
-LANDMARKS = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
 _SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
 """Begin the recipes that draw on clips; the prior with structure does through the landmarks it is given."""
 
@@ -37,11 +36,11 @@ def main() -> int:
 
 def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     """Markdown: what it is, data and licences, training, measures, limits. Raises ValueError or OSError."""
-    title, parts = SYSTEMS.get(key, (f"landmark {key}", (LANDMARKS.get(key, ""),)))
-    lines = [f"# {title}, {size} px faces", ""]
-    lines += ["## Data and attribution", "", *_data(shards, size, parts), ""]
+    listed = SYSTEMS.get(key) or Listed(f"landmark {key}", (LANDMARKS.get(key, ""),))
+    lines = [f"# {listed.title}, {size} px faces", ""]
+    lines += ["## Data and attribution", "", *_data(shards, size, listed.weights), ""]
     lines += ["## Training", ""]
-    for part in parts:
+    for part in listed.weights:
         path = runs / f"{part.format(size)}.safetensors"
         with safe_open(path, framework="np") as file:
             note = (file.metadata() or {}).get("note", "")
