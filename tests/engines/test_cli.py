@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engines.cli import main
+from engines.differences import LIMITS
 from tests.conftest import require
 from tests.engines.zoos import make_zoo
 
@@ -87,7 +88,7 @@ def test_verify_fails_where_a_backend_differs(
     zoo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require("onnxruntime")
-    monkeypatch.setitem(__import__("engines.differences", fromlist=["LIMITS"]).LIMITS, "fp16", 1e-9)
+    monkeypatch.setitem(LIMITS, "fp16", 1e-9)
     assert main(["verify", "--zoo", str(zoo), "--precision", "fp16"]) == 1
     assert "TOO FAR" in capsys.readouterr().err
 
