@@ -248,11 +248,11 @@ def _all_of(zoo: Zoo, command: str) -> list[str]:
     if command == "list":
         return list(zoo.entries)
     here = [name for name, entry in zoo.entries.items() if zoo.has(entry.graphs.values())]
-    if not here:
-        raise NotInstalledError(
-            f"no network is installed: {WHERE}" if zoo.entries else "the zoo is empty: nothing to do"
-        )
-    return here
+    if here:
+        return here
+    if zoo.entries:
+        raise NotInstalledError(f"no network is installed: {WHERE}")
+    raise EngineError("the zoo is empty: nothing to do")
 
 
 _COMMANDS = {"list": _list, "build": _build, "verify": _verify, "bench": _bench}

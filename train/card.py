@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from train.data.shards import licences
-from train.evaluation.catalogue import DETAILED, LANDMARKS, SYSTEMS, Listed, slug
+from train.evaluation.catalogue import DETAILED, LANDMARK_WEIGHTS, SYSTEMS, Listed, slug
 from train.sizes import SIZES
 
 _SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
@@ -20,7 +20,7 @@ _SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m train.card", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("key", choices=[*SYSTEMS, *LANDMARKS])
+    parser.add_argument("key", choices=[*SYSTEMS, *LANDMARK_WEIGHTS])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--shards", type=Path, default=Path("shards"))
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -36,7 +36,7 @@ def main() -> int:
 
 def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     """Markdown: what it is, data and licences, training, measures, limits. Raises ValueError or OSError."""
-    listed = SYSTEMS.get(key) or Listed(f"landmark {key}", (LANDMARKS.get(key, ""),))
+    listed = SYSTEMS.get(key) or Listed(f"landmark {key}", (LANDMARK_WEIGHTS.get(key, ""),))
     lines = [f"# {listed.title}, {size} px faces", ""]
     lines += ["## Data and attribution", "", *_data(shards, size, listed.weights), ""]
     lines += ["## Training", ""]
@@ -73,7 +73,7 @@ def _data(shards: Path, size: int, parts: tuple[str, ...]) -> list[str]:
 def _measures(key: str, folder: Path) -> list[str]:
     rows = []
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    if key in LANDMARKS:
+    if key in LANDMARK_WEIGHTS:
         cell = json.loads((folder / "landmarks.json").read_text(encoding="utf-8"))
         rows = [
             f"- {name}: mean error {value['RLE'] * 100:.1f} % of the inter-ocular distance"

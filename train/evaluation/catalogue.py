@@ -48,8 +48,8 @@ SYSTEMS: dict[str, Listed] = {
     "sg-gan, conv-deconv": Listed("SG-GAN, its own generator", ("sg-gan-{}/generator", "sg-gan-{}/judge")),
 }
 """By key."""
-LANDMARKS: dict[str, str] = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
-"""Weights of what finds landmarks, likewise."""
+LANDMARK_WEIGHTS: dict[str, str] = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
+"""Of what finds landmarks, likewise."""
 ONE_PASS = {"iterative": "z", "sg-gan": "z+s"}
 """What does in one pass what a search does, with the same generator."""
 SEARCHING = ("iterative", "sg-gan")

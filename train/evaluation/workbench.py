@@ -21,7 +21,7 @@ from train.data.batches import Batch, Faces
 from train.data.codec_masks import CODEC_MASKS, codec_mask, load_holes
 from train.data.masks import MASKS, Maker
 from train.data.shards import read_shards
-from train.evaluation.catalogue import LANDMARKS, SEARCHING, STILL_MASKS, SYSTEMS
+from train.evaluation.catalogue import LANDMARK_WEIGHTS, SEARCHING, STILL_MASKS, SYSTEMS
 from train.evaluation.cells import Cells
 from train.inception import InceptionFeatures
 from train.iterative import SG_GAN, STEPS, YEH
@@ -64,7 +64,7 @@ class Workbench:
         self.clips = Faces(read_shards(shards, "clips-eval", size), device)
         self.masked = read_shards(shards, "masked-eval", size)
         self.codec = codec_mask(load_holes(shards / CODEC_MASKS))
-        detector, refiner = self._files(LANDMARKS.values())
+        detector, refiner = self._files(LANDMARK_WEIGHTS.values())
         self.structure: Structure = load_structure(detector, refiner, device)
         self.inception = None if settings.inception is None else InceptionFeatures(settings.inception)
         self.keys = [key for key in SYSTEMS if all(path.exists() for path in self._weights(key))]
@@ -142,7 +142,7 @@ class Workbench:
     def _stamp(self, key: str) -> str:
         """Changes with the weights that a cell depends on and with the length of the search."""
         digest = hashlib.sha256(str(self.settings.search_steps).encode())
-        for path in self._weights(key) + self._files(LANDMARKS.values()):
+        for path in self._weights(key) + self._files(LANDMARK_WEIGHTS.values()):
             digest.update(path.read_bytes())
         if self.settings.inception is not None:
             digest.update(self.settings.inception.read_bytes())
