@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trees[name] = Path(folder) / name
             subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(trees[name])], check=True)
             subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=trees[name], check=True)
-            rows[name] = {"state": name, "commit": commit, "wheel_bytes": _wheel_bytes(trees[name])}
+            rows[name] = {"state": name, "commit": _commit(trees[name]), "wheel_bytes": _wheel_bytes(trees[name])}
         for _ in range(options.rounds):
             for name, tree in trees.items():
                 for install, what in INSTALLS.items():
@@ -48,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         rows[name].setdefault(f"{install}_{kind}", []).append(value)
     store.add(rows.values())
     return 0
+
+
+def _commit(tree: Path) -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _wheel_bytes(tree: Path) -> int:
