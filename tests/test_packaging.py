@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from engines import open_zoo
+from tests.conftest import require
 from tests.media import clip, decode_luma, encode_file
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -29,6 +30,7 @@ _SETUPTOOLS = 77
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository without what earlier builds left in it, which would get into the wheel."""
+    require("setuptools")
     if int(metadata.version("setuptools").split(".")[0]) < _SETUPTOOLS:
         reason = f"setuptools is older than {_SETUPTOOLS}: pip install -e '.[dev]'"
         if os.environ.get("CI") == "true":
