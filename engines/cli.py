@@ -14,12 +14,13 @@ from typing import Any
 from concealer import __version__
 from engines.backends import BACKENDS
 from engines.cache import cache_folder, write_atomic
-from engines.errors import EngineError, one_line
+from engines.errors import EngineError, NotInstalledError, one_line
 from engines.measure import INCLUDES, compare, time_engine
 from engines.model import PRECISIONS
 from engines.opening import available, open_engine
 from engines.session import BUCKETS, DEVICES, MODES, Options
-from engines.zoo import Zoo, open_zoo
+from engines.zoo import Entry, Zoo, open_zoo
+from engines.zoo.table import WHERE
 
 _EPILOG = """\
 examples:
@@ -56,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     }
     for name, text in says.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        command.add_argument("networks", nargs="*", metavar="NETWORK", help="names of the zoo (default: all)")
+        command.add_argument("networks", nargs="*", metavar="NETWORK", help="names of the zoo (default: all here)")
         command.add_argument("--zoo", type=Path, metavar="FOLDER", help="another zoo than the shipped one")
         command.add_argument("--json", action="store_true", help="results as JSON on stdout")
         command.add_argument("-v", "--verbose", action="store_true", help="log details")
@@ -102,26 +103,41 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
+_NOT_INSTALLED = "not installed"
+
+
+def _state(zoo: Zoo, entry: Entry) -> str:
+    """Of a network's files: what is there is checked."""
+    if not zoo.has(entry.graphs.values()):
+        return _NOT_INSTALLED
+    whole = zoo.has(entry.weights.values())
+    files = [*entry.graphs.values(), *(entry.weights.values() if whole else ())]
+    try:
+        for file in files:
+            zoo.path(file)
+    except EngineError as error:
+        return str(error)
+    return "ok" if whole else "ok, not for torch"
+
+
 def _list(zoo: Zoo, names: list[str], args: argparse.Namespace) -> tuple[dict[str, Any], str, bool]:
     backends = available()
     rows, lines = [], []
     for name in names:
         entry = zoo.entry(name)
-        files = [*entry.weights.values(), *entry.graphs.values()]
-        try:
-            state = "ok" if all(zoo.path(file) for file in files) else ""
-        except EngineError as error:
-            state = str(error)
+        state = _state(zoo, entry)
         precisions = ", ".join(entry.graphs)
         rows.append({"name": name, "does": entry.does, "domain": entry.domain, "graphs": precisions, "state": state})
-        size = f"{sum(file.bytes for file in files) / 1e6:.1f} MB"
+        size = f"{sum(file.bytes for file in (*entry.weights.values(), *entry.graphs.values())) / 1e6:.1f} MB"
         lines.append((name, entry.domain, precisions, size, state, entry.does))
     text = (
         _table(("network", "pictures", "graphs", "size", "files", "what it is"), lines) if lines else "no network yet"
     )
+    if any(row["state"] == _NOT_INSTALLED for row in rows):
+        text += f"\n\n{_NOT_INSTALLED}: {WHERE}"
     text += "\n\n" + _table(("backend", "here"), [(name, reason or "can be used") for name, reason in backends.items()])
     out = {"zoo": str(zoo.folder), "networks": rows, "backends": backends, "cache": str(cache_folder())}
-    return out, text, all(row["state"] == "ok" for row in rows)
+    return out, text, all(row["state"].startswith(("ok", _NOT_INSTALLED)) for row in rows)
 
 
 def _usable(args: argparse.Namespace) -> list[str]:
@@ -227,6 +243,18 @@ def _bench(zoo: Zoo, names: list[str], args: argparse.Namespace) -> tuple[dict[s
     return out, f"{_table(head, lines)}\n\nTimed: {INCLUDES}.", good and bool(rows)
 
 
+def _all_of(zoo: Zoo, command: str) -> list[str]:
+    """The networks meant where none is named: all to be listed, those that are installed for anything else."""
+    if command == "list":
+        return list(zoo.entries)
+    here = [name for name, entry in zoo.entries.items() if zoo.has(entry.graphs.values())]
+    if here:
+        return here
+    if zoo.entries:
+        raise NotInstalledError(f"no network is installed: {WHERE}")
+    raise EngineError("the zoo is empty: nothing to do")
+
+
 _COMMANDS = {"list": _list, "build": _build, "verify": _verify, "bench": _bench}
 
 
@@ -237,11 +265,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=level, format="conceal-engines: %(message)s", stream=sys.stderr)
     try:
         zoo = open_zoo(args.zoo)
-        names = list(args.networks) or list(zoo.entries)
+        names = list(args.networks) or _all_of(zoo, args.command)
         for name in names:
             zoo.entry(name)
-        if not names and args.command != "list":
-            raise EngineError("the zoo is empty: nothing to do")
         out, text, good = _COMMANDS[args.command](zoo, names, args)
     except KeyboardInterrupt:
         _end_progress()

@@ -93,16 +93,9 @@ class Engine:
                 self._statistics[bucket].add(rows, time.perf_counter() - began)
         return out
 
-    def initial_state(self, count: int) -> dict[str, Array]:
-        """State before the first step, by input name."""
-        return {spec.name: spec.empty(count) for spec in self.inputs if spec.name in self.states}
-
     def statistics(self) -> list[dict[str, Any]]:
         """One entry per bucket; times include copying in and out of the session's buffers."""
         return [self._statistics[bucket].as_dict() for bucket in self.buckets]
-
-    def reset_statistics(self) -> None:
-        self._statistics = {bucket: BucketStatistics(bucket) for bucket in self.buckets}
 
     def close(self) -> None:
         """Give back the backend's memory; the engine cannot be used afterwards."""

@@ -8,7 +8,14 @@ class EngineError(Exception):
 
 
 class ModelError(EngineError):
-    """A file is missing, damaged, or not what its table entry says."""
+    """A file is damaged, or not what its table entry says; or it is no table, or the network is not in it."""
+
+
+class NotInstalledError(EngineError):
+    """A file of the table is not there: the wheel carries only the networks that `conceal` opens by itself.
+
+    No `ModelError`: a backend that needs the file is out of the question here, another may do without it.
+    """
 
 
 class BackendError(EngineError):

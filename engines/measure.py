@@ -88,8 +88,8 @@ def batch_of(inputs: Sequence[TensorSpec], count: int, crops: Path | None, seed:
 def run_steps(engine: Engine, batch: Batch, steps: int) -> dict[str, Array]:
     """The outputs of the last of `steps` steps with the same pictures, a recurrent state handed on."""
     given = {name: array for name, array in batch.items() if name not in engine.states}
-    state = engine.initial_state(len(next(iter(batch.values()))))
-    for _ in range(steps if state else 1):
+    state: dict[str, Array] = {}  # left out: zero
+    for _ in range(steps if engine.states else 1):
         made = engine.run(given | state)
         state = {name: made[after] for name, after in engine.states.items()}
     return made
@@ -158,18 +158,6 @@ def time_engine(engine: Engine, name: str, mode: str = "", *, rounds: int = 100,
             engine.run(batch)
             times.append((time.perf_counter() - started) * 1e3)
         p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
-        row = (
-            name,
-            engine.backend,
-            mode,
-            engine.device,
-            engine.precision,
-            bucket,
-            len(times),
-            min(times),
-            p50,
-            p95,
-            p99,
-        )
-        found.append(Timing(*row, bucket / p50 * 1e3))
+        what = (name, engine.backend, mode, engine.device, engine.precision)
+        found.append(Timing(*what, bucket, len(times), min(times), p50, p95, p99, bucket / p50 * 1e3))
     return found

@@ -33,7 +33,8 @@ def main() -> int:
 
     import torch
 
-    from train.recipes import RECIPES, Context, smoke
+    from train.context import Context
+    from train.recipes import RECIPES, smoke
     from train.run import train
 
     if arguments.list:

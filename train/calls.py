@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 
@@ -25,3 +27,16 @@ def judged(judge: nn.Module, images: Tensor, structure: Tensor | None, label: Te
 def freeze(network: nn.Module) -> nn.Module:
     """The network in evaluation mode, its weights without gradients."""
     return network.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenGan:
+    """What priors train against: generator, discriminator, and the GAN's encoder of whole pictures."""
+
+    generator: nn.Module
+    judge: nn.Module
+    encoder: nn.Module
+
+    def __post_init__(self) -> None:
+        for network in (self.generator, self.judge, self.encoder):
+            freeze(network)

@@ -10,18 +10,17 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from train.bench import DETAILED, SYSTEMS, slug
 from train.data.shards import licences
-from train.recipes import SIZES
+from train.evaluation.catalogue import DETAILED, LANDMARK_WEIGHTS, SYSTEMS, Listed, slug
+from train.sizes import SIZES
 
-LANDMARKS = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
 _SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
 """Begin the recipes that draw on clips; the prior with structure does through the landmarks it is given."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m train.card", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("key", choices=[*SYSTEMS, *LANDMARKS])
+    parser.add_argument("key", choices=[*SYSTEMS, *LANDMARK_WEIGHTS])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--shards", type=Path, default=Path("shards"))
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -37,11 +36,11 @@ def main() -> int:
 
 def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     """Markdown: what it is, data and licences, training, measures, limits. Raises ValueError or OSError."""
-    title, parts = SYSTEMS.get(key, (f"landmark {key}", (LANDMARKS.get(key, ""),)))
-    lines = [f"# {title}, {size} px faces", ""]
-    lines += ["## Data and attribution", "", *_data(shards, size, parts), ""]
+    listed = SYSTEMS.get(key) or Listed(f"landmark {key}", (LANDMARK_WEIGHTS.get(key, ""),))
+    lines = [f"# {listed.title}, {size} px faces", ""]
+    lines += ["## Data and attribution", "", *_data(shards, size, listed.weights), ""]
     lines += ["## Training", ""]
-    for part in parts:
+    for part in listed.weights:
         path = runs / f"{part.format(size)}.safetensors"
         with safe_open(path, framework="np") as file:
             note = (file.metadata() or {}).get("note", "")
@@ -74,7 +73,7 @@ def _data(shards: Path, size: int, parts: tuple[str, ...]) -> list[str]:
 def _measures(key: str, folder: Path) -> list[str]:
     rows = []
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    if key in LANDMARKS:
+    if key in LANDMARK_WEIGHTS:
         cell = json.loads((folder / "landmarks.json").read_text(encoding="utf-8"))
         rows = [
             f"- {name}: mean error {value['RLE'] * 100:.1f} % of the inter-ocular distance"

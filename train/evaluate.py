@@ -12,13 +12,12 @@ import platform
 import sys
 from pathlib import Path
 
+from train.evaluation.catalogue import GROUPS
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-GROUPS = ("landmarks", "sheets", "stills", "video", "speed", "consistency")
 
-
-def main() -> int:
-    """Exit codes: 0 measured, 1 failed, 2 bad usage."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m train.evaluate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--all", action="store_true", help="every group, then the tables")
@@ -35,6 +34,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="measure nothing new after this time; the next call goes on")
     parser.add_argument("--device", default="", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, default=0)
+    return parser
+
+
+def main() -> int:
+    """Exit codes: 0 measured, 1 failed, 2 bad usage."""
+    parser = _parser()
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     groups = list(GROUPS) if arguments.all else arguments.groups
@@ -44,7 +49,8 @@ def main() -> int:
     import torch
 
     from engines import EngineError
-    from train.bench import Bench
+    from train.evaluation.groups import measure
+    from train.evaluation.workbench import EvaluationSettings, Workbench
     from train.tables import write_papers
 
     if arguments.threads > 0:
@@ -52,22 +58,23 @@ def main() -> int:
     try:
         if groups:
             device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            bench = Bench(
-                arguments.shards,
-                arguments.runs,
-                arguments.results,
-                arguments.size,
-                device,
-                arguments.search_count,
+            settings = EvaluationSettings(
+                shards=arguments.shards,
+                runs=arguments.runs,
+                results=arguments.results,
+                size=arguments.size,
+                device=device,
+                search_count=arguments.search_count,
                 minutes=arguments.minutes,
                 inception=arguments.inception,
             )
+            bench = Workbench(settings)
             bench.describe(_hardware(torch, device))
             for searches in (False, True):
                 for group in groups:
-                    bench.measure(group, searches)
-            if bench.left_out:
-                print(f"time is up: {bench.left_out} measurements are left for the next call")
+                    measure(bench, group, searches)
+            if bench.cells.left_out:
+                print(f"time is up: {bench.cells.left_out} measurements are left for the next call")
         write_papers(arguments.results, arguments.docs)
     except (ValueError, OSError, RuntimeError, EngineError) as error:
         print(f"train.evaluate: {str(error).splitlines()[0]}", file=sys.stderr)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from concealer.networks.generator import Generator
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
-from concealer.networks.weights import build
 from train.augment import augment
 from train.calls import generate, judged, one_hot
 from train.data.batches import Faces, damage, draw_masks
@@ -23,9 +22,9 @@ from train.data.masks import Maker
 from train.eigenfaces import start_from_eigenfaces
 from train.losses import fool_loss, gradient_penalty, judge_loss, uniform_distance
 from train.rates import parameter_groups
-from train.recipe_types import Spec
 from train.run import LIVE, Part, Trainer
 from train.sheet import write_sheet
+from train.spec import GanSpecs
 from train.take_over import follow, grow
 
 
@@ -33,10 +32,7 @@ from train.take_over import follow, grow
 class GanSettings:
     """What tells one GAN recipe from another."""
 
-    generator: Spec
-    judge: Spec
-    encoder: Spec | None = None
-    """A `NoisePrior` trained beside the GAN to invert it, for recipes that reconstruct."""
+    networks: GanSpecs
     batch: int = 32
     rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
@@ -89,30 +85,30 @@ class GanTrainer(Trainer):
         torch.manual_seed(seed)
         self.makers = list(makers)
         self.settings, self.faces, self.held_out, self.seed = settings, faces, held_out, seed
-        device = faces.device
-        generator = build(*settings.generator)
+        device, specs = faces.device, settings.networks
+        generator = specs.generator.build()
         if not isinstance(generator, Generator):
-            raise ValueError(f"{settings.generator[0]} is no generator")
+            raise ValueError(f"{specs.generator.network} is no generator")
         self.generator = generator.to(device)
-        self.judge = build(*settings.judge).to(device)
-        self.encoder = build(*settings.encoder).to(device) if settings.encoder else None
-        networks: dict[str, tuple[nn.Module, Spec]] = {
-            "generator" + LIVE: (self.generator, settings.generator),
-            "judge": (self.judge, settings.judge),
-        }
-        if self.encoder is not None and settings.encoder is not None:
-            networks["encoder" + LIVE] = (self.encoder, settings.encoder)
+        self.judge = specs.judge.build().to(device)
+        self.encoder = None if specs.encoder is None else specs.encoder.build().to(device)
+        live: dict[str, nn.Module] = {"generator": self.generator, "judge": self.judge}
+        if self.encoder is not None:
+            live["encoder"] = self.encoder
         if start is None and isinstance(self.generator, StyleGenerator):
             start_from_eigenfaces(self.generator, cast(NoisePrior | None, self.encoder), faces)
         for name, network in (start or {}).items():
-            grow(networks[name if name == "judge" else name + LIVE][0], network)
-        self.classes: int = settings.generator[1].get("classes", 0)
-        self.parts = {name: Part(n, spec[1], not name.endswith(LIVE)) for name, (n, spec) in networks.items()}
+            grow(live[name], network)
+        self.classes: int = specs.generator.arguments.get("classes", 0)
         self.kept = copy.deepcopy(self.generator)
         self.kept_encoder = copy.deepcopy(self.encoder)
-        self.parts["generator"] = Part(self.kept, settings.generator[1])
-        if self.kept_encoder is not None and settings.encoder is not None:
-            self.parts["encoder"] = Part(self.kept_encoder, settings.encoder[1])
+        kept = {"generator": self.kept, "encoder": self.kept_encoder}
+        self.parts = {}
+        for name, spec in specs.by_part().items():
+            average = kept.get(name)
+            self.parts[name if average is None else name + LIVE] = Part(live[name], spec.arguments, average is None)
+            if average is not None:
+                self.parts[name] = Part(average, spec.arguments)
         makes = [self.generator, *([] if self.encoder is None else [self.encoder])]
         self.optimizers = {
             "generator": torch.optim.Adam(parameter_groups(makes, settings.rate), settings.rate, settings.betas),
@@ -129,10 +125,10 @@ class GanTrainer(Trainer):
         z = self.generator.sample_z(len(real), chance).to(real.device)
         losses: dict[str, float] = {}
         fools = number >= self.settings.warm_up
-        heed = self._heed(number)
+        heed = self.heed(number)
         again = len(real) // (2 if fools else 1) if self.encoder is not None else 0
         if self.encoder is not None:
-            masks = self._masks(again, rng)
+            masks = self.encoder_masks(again, rng)
             z = torch.cat([self.encoder(damage(real[:again], masks), masks), z[again:]])
         fake = generate(self.generator, z, structure, label)
         if fools:
@@ -161,12 +157,12 @@ class GanTrainer(Trainer):
         self._average()
         return losses
 
-    def _heed(self, number: int) -> float:
+    def heed(self, number: int) -> float:
         """Share of its full weight that the discriminator has."""
         since = number - self.settings.warm_up - self.settings.alone
         return float(np.clip((since + 1) / (self.settings.ramp + 1), 0, 1))
 
-    def _masks(self, count: int, rng: np.random.Generator) -> Tensor:
+    def encoder_masks(self, count: int, rng: np.random.Generator) -> Tensor:
         """What the encoder is not shown of `count` pictures: with makers, half of them are damaged."""
         masks = torch.zeros(count, 1, self.faces.size, self.faces.size, device=self.faces.device)
         if self.makers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -11,18 +12,16 @@ from torch import Tensor, nn
 
 from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
-from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.style_gan import StyleGenerator
-from concealer.networks.weights import build
-from train.calls import freeze
+from train.calls import FrozenGan
 from train.data.batches import Faces, damage, draw_masks
 from train.data.masks import Maker, random_rectangle
 from train.data.pseudo import draw_motion, move_pictures
 from train.measures import temporal_error, to_bytes
 from train.prior import coarse_error, hole_psnr, prior_loss, taught_error
 from train.rates import parameter_groups
-from train.recipe_types import Spec
 from train.run import LIVE, Part, Trainer
+from train.spec import NetworkSpec
 from train.structure import Structure
 from train.take_over import AVERAGE, follow, take_over
 
@@ -30,6 +29,20 @@ CHANGE = 1.0
 """Weight of the mean squared change of the error from picture to picture, which eq. 10 does not have."""
 _HELD_OUT = 12
 """Held-out stills made sequences of."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedSettings:
+    """What tells one recipe of a grouped prior from another."""
+
+    prior: NetworkSpec
+    batch: int
+    """Sequences."""
+    window: int
+    """W: pictures in a group."""
+    rate: float
+    taught: int = 0
+    """As in `PriorSettings`."""
 
 
 class GroupedTrainer(Trainer):
@@ -41,39 +54,31 @@ class GroupedTrainer(Trainer):
 
     def __init__(
         self,
-        spec: Spec,
-        generator: nn.Module,
-        judge: nn.Module,
-        encoder: nn.Module,
+        settings: GroupedSettings,
+        gan: FrozenGan,
         start: nn.Module,
         stills: Faces,
         held_out: Faces,
         clips: Faces,
         makers: list[Maker],
-        batch: int,
-        window: int,
-        rate: float,
         seed: int,
-        *,
-        taught: int = 0,
         finder: Structure | None = None,
     ) -> None:
-        """`start`: the image prior that the CNN starts from, or a grouped one; `window`: W, pictures in a group.
-
-        `encoder`, `taught`, `finder`: as in `PriorTrainer`; the finder is given whole sequences.
+        """`start`: the image prior that the CNN starts from, or a grouped one; `finder`: as in `PriorTrainer`, given
+        whole sequences.
         """
         torch.manual_seed(seed)
-        self.stills, self.held_out, self.clips, self.makers, self.seed = stills, held_out, clips, makers, seed
-        self.batch, self.window, self.taught, self.finder = batch, window, taught, finder
-        self.device = stills.device
-        self.generator, self.judge = freeze(generator), freeze(judge)
-        self.encoder = cast(NoisePrior, freeze(encoder))
-        self.structured = cast(Generator, generator).structure_channels > 0
-        self.prior = cast(GroupedPrior, build(*spec).to(self.device))
+        self.settings, self.gan, self.makers, self.seed = settings, gan, makers, seed
+        self.stills, self.held_out, self.clips, self.finder = stills, held_out, clips, finder
+        self.window, self.device = settings.window, stills.device
+        self.structured = cast(Generator, gan.generator).structure_channels > 0
+        self.prior = cast(GroupedPrior, settings.prior.build().to(self.device))
         take_over(self.prior, start, "" if isinstance(start, GroupedPrior) else "prior.")
         self.kept = copy.deepcopy(self.prior).eval().requires_grad_(False)
-        self.parts = {"prior" + LIVE: Part(self.prior, spec[1], False), "prior": Part(self.kept, spec[1])}
-        self.optimizers = {"prior": torch.optim.Adam(parameter_groups([self.prior], rate), rate)}
+        arguments = settings.prior.arguments
+        self.parts = {"prior" + LIVE: Part(self.prior, arguments, False), "prior": Part(self.kept, arguments)}
+        groups = parameter_groups([self.prior], settings.rate)
+        self.optimizers = {"prior": torch.optim.Adam(groups, settings.rate)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
@@ -109,15 +114,15 @@ class GroupedTrainer(Trainer):
     def _loss(
         self, number: int, z: Tensor, images: Tensor, damaged: Tensor, masks: Tensor, maps: Tensor | None
     ) -> tuple[Tensor, dict[str, float]]:
-        if number < self.taught:
+        if number < self.settings.taught:
             with torch.no_grad():
-                wanted = self.encoder(images, masks * 0)
-            error = coarse_error(cast(StyleGenerator, self.generator), z, wanted, images)
+                wanted = self.gan.encoder(images, masks * 0)
+            error = coarse_error(cast(StyleGenerator, self.gan.generator), z, wanted, images)
             loss = taught_error(error, masks).mean()
             parts = {"taught": loss.item()}
         else:
-            generated = self.generator(z, maps)
-            loss, parts = prior_loss(generated, damaged, masks, self.judge(generated, maps), images)
+            generated = self.gan.generator(z, maps)
+            loss, parts = prior_loss(generated, damaged, masks, self.gan.judge(generated, maps), images)
             error = generated - images
         # What errs alike in all pictures does not flicker.
         change = error.unflatten(0, (-1, self.window)).diff(dim=1).square().mean()
@@ -134,11 +139,11 @@ class GroupedTrainer(Trainer):
     def _sequences(self, length: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Pictures and structure maps, (batch, length, 3, S, S) each."""
         if self.clips.clips and rng.random() < 0.5:
-            places = self.clips.draw_sequences(self.batch, length, rng)
-            flips = torch.from_numpy(rng.random(self.batch) < 0.5).repeat_interleave(length)
+            places = self.clips.draw_sequences(self.settings.batch, length, rng)
+            flips = torch.from_numpy(rng.random(self.settings.batch) < 0.5).repeat_interleave(length)
             batch = self.clips.take(places.reshape(-1), flips)
             return batch.images.unflatten(0, places.shape), batch.structure.unflatten(0, places.shape)
-        return _moved(self.stills, rng.integers(len(self.stills), size=self.batch), length, rng)
+        return _moved(self.stills, rng.integers(len(self.stills), size=self.settings.batch), length, rng)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -154,7 +159,7 @@ class GroupedTrainer(Trainer):
             pairs = zip(damaged, masks, strict=True)
             maps = torch.stack([self.finder.sequence_maps(*pair) for pair in pairs])
         z = self.kept(damaged, masks, maps)[0].flatten(0, 1)
-        made = self.generator(z, None if maps is None else maps.flatten(0, 1)).unflatten(0, (count, length))
+        made = self.gan.generator(z, None if maps is None else maps.flatten(0, 1)).unflatten(0, (count, length))
         repaired = damaged + masks * made
         planes = masks[:, :, 0].cpu().numpy() > 0.5
         flicker = [temporal_error(to_bytes(repaired[n]), to_bytes(images[n]), planes[n]) for n in range(count)]

@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from concealer import face_map
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
-from concealer.networks.weights import build
 from train.data.batches import Faces, damage, draw_masks
 from train.data.masks import MASKS, freehand
 from train.data.pseudo import draw_motion, move_landmarks, move_pictures
 from train.rates import parameter_groups
-from train.recipe_types import Spec
 from train.run import LIVE, Part, Trainer
+from train.spec import FitSettings
 from train.take_over import AVERAGE, follow, take_over
 
 DROPPED = 0.7
@@ -32,24 +31,24 @@ class DetectorTrainer(Trainer):
 
     def __init__(
         self,
-        spec: Spec,
+        settings: FitSettings,
         faces: list[Faces],
         held_out: Faces,
-        batch: int,
-        rate: float,
         seed: int,
         start: nn.Module | None = None,
     ) -> None:
         """`start`: a detector of a lower resolution to start from."""
         torch.manual_seed(seed)
-        self.faces, self.held_out, self.batch, self.seed = faces, held_out, batch, seed
+        self.faces, self.held_out, self.batch, self.seed = faces, held_out, settings.batch, seed
         self.device = held_out.device
-        self.detector = cast(LandmarkDetector, build(*spec).to(self.device))
+        self.detector = cast(LandmarkDetector, settings.network.build().to(self.device))
         if start is not None:
             take_over(self.detector, start)
         self.kept = copy.deepcopy(self.detector).eval().requires_grad_(False)
-        self.parts = {"detector" + LIVE: Part(self.detector, spec[1], False), "detector": Part(self.kept, spec[1])}
-        self.optimizers = {"detector": torch.optim.Adam(parameter_groups([self.detector], rate), rate)}
+        arguments = settings.network.arguments
+        self.parts = {"detector" + LIVE: Part(self.detector, arguments, False), "detector": Part(self.kept, arguments)}
+        groups = parameter_groups([self.detector], settings.rate)
+        self.optimizers = {"detector": torch.optim.Adam(groups, settings.rate)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
@@ -91,24 +90,22 @@ class RefinerTrainer(Trainer):
 
     def __init__(
         self,
-        spec: Spec,
+        settings: FitSettings,
         faces: list[Faces],
         held_out: Faces,
-        batch: int,
-        rate: float,
         seed: int,
         start: nn.Module | None = None,
     ) -> None:
         """`start`: a refiner to start from; keypoints have no resolution."""
         torch.manual_seed(seed)
         self.landmarks = torch.cat([f.landmarks for f in faces])
-        self.held_out, self.batch, self.seed = held_out, batch, seed
+        self.held_out, self.batch, self.seed = held_out, settings.batch, seed
         self.device = held_out.device
-        self.refiner = cast(LandmarkRefiner, build(*spec).to(self.device))
+        self.refiner = cast(LandmarkRefiner, settings.network.build().to(self.device))
         if start is not None:
             take_over(self.refiner, start)
-        self.parts = {"refiner": Part(self.refiner, spec[1])}
-        self.optimizers = {"refiner": torch.optim.Adam(self.refiner.parameters(), rate)}
+        self.parts = {"refiner": Part(self.refiner, settings.network.arguments)}
+        self.optimizers = {"refiner": torch.optim.Adam(self.refiner.parameters(), settings.rate)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))

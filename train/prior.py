@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -15,15 +16,14 @@ from concealer.networks.generator import Generator
 from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.style_gan import StyleGenerator
-from concealer.networks.weights import build
-from train.calls import freeze, generate, judged, one_hot
+from train.calls import FrozenGan, generate, judged, one_hot
 from train.data.batches import Batch, Faces, damage, draw_masks
 from train.data.masks import MASKS, Maker, central
 from train.losses import adaptive_weights, gradient_difference, log_fake, weighted_l1
 from train.rates import parameter_groups
-from train.recipe_types import Spec
 from train.run import LIVE, Part, Trainer
 from train.sheet import write_sheet
+from train.spec import FitSettings, NetworkSpec
 from train.structure import Structure
 from train.take_over import AVERAGE, follow, take_over
 
@@ -70,70 +70,73 @@ def taught_error(error: Tensor, masks: Tensor) -> Tensor:
     return (error.square() * (RECEIVED + (1 - RECEIVED) * hole)).mean((1, 2, 3))
 
 
+@dataclass(frozen=True, slots=True)
+class PriorSettings:
+    """What tells one recipe of an image prior from another."""
+
+    prior: NetworkSpec
+    batch: int
+    rate: float
+    taught: int = 0
+    """Steps at the start in which the prior learns to say of the damaged picture what the encoder says of the whole
+    one, which needs no pass of the generator and so costs little; then follows eq. 7, with the hole."""
+    classes: int = 0
+    """Number of labels a class-conditional generator takes; it is given the true ones."""
+
+
 class PriorTrainer(Trainer):
     """M_z, or M_z+S where the generator takes structure: single pictures under random masks."""
 
     def __init__(
         self,
-        spec: Spec,
-        generator: nn.Module,
-        judge: nn.Module,
-        encoder: nn.Module,
+        settings: PriorSettings,
+        gan: FrozenGan,
         start: nn.Module,
         faces: Faces,
         held_out: Faces,
         makers: list[Maker],
-        batch: int,
-        rate: float,
         seed: int,
-        *,
-        taught: int = 0,
-        classes: int = 0,
         finder: Structure | None = None,
     ) -> None:
-        """`encoder`: the GAN's encoder of whole pictures; `start`: what the prior starts from (the encoder, or a
-        prior of a lower resolution); `makers`: masks to draw from.
-
-        `taught`: steps at the start in which the prior learns to say of the damaged picture what the encoder says of
-        the whole one, which needs no pass of the generator and so costs little; then follows eq. 7, with the hole.
-        `classes`: number of labels a class-conditional generator takes; it is given the true ones. `finder`: finds
-        the structure of half of the damaged pictures, as it will later; the other half is given the true one.
+        """`start`: what the prior starts from (the GAN's encoder, or a prior of a lower resolution); `makers`: masks
+        to draw from; `finder`: finds the structure of half of the damaged pictures, as it will later; the other half
+        is given the true one.
         """
         torch.manual_seed(seed)
-        self.faces, self.held_out, self.makers, self.batch, self.seed = faces, held_out, makers, batch, seed
+        self.settings, self.gan, self.seed = settings, gan, seed
+        self.faces, self.held_out, self.makers, self.finder = faces, held_out, makers, finder
         self.device = faces.device
-        self.generator, self.judge = freeze(generator), freeze(judge)
-        self.structured, self.classes = cast(Generator, generator).structure_channels > 0, classes
-        self.finder = finder
-        self.prior = cast(NoisePrior, build(*spec).to(self.device))
-        self.encoder, self.taught = cast(NoisePrior, freeze(encoder)), taught
+        self.structured = cast(Generator, gan.generator).structure_channels > 0
+        self.prior = cast(NoisePrior, settings.prior.build().to(self.device))
         take_over(self.prior, start)
         self.kept = copy.deepcopy(self.prior).eval().requires_grad_(False)
-        self.parts = {"prior" + LIVE: Part(self.prior, spec[1], False), "prior": Part(self.kept, spec[1])}
-        self.optimizers = {"prior": torch.optim.Adam(parameter_groups([self.prior], rate), rate)}
+        arguments = settings.prior.arguments
+        self.parts = {"prior" + LIVE: Part(self.prior, arguments, False), "prior": Part(self.kept, arguments)}
+        groups = parameter_groups([self.prior], settings.rate)
+        self.optimizers = {"prior": torch.optim.Adam(groups, settings.rate)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
-        batch = self.faces.draw(self.batch, rng)
-        masks = draw_masks(self.makers, self.batch, self.faces.size, rng, self.device)
+        batch = self.faces.draw(self.settings.batch, rng)
+        masks = draw_masks(self.makers, self.settings.batch, self.faces.size, rng, self.device)
         damaged = damage(batch.images, masks)
-        structure = self._maps(batch, damaged, masks, self.batch // 2)
+        structure = self.structure_maps(batch, damaged, masks, self.settings.batch // 2)
         z = self.prior(damaged, masks, structure)
-        if number < self.taught:
+        if number < self.settings.taught:
             with torch.no_grad():
-                wanted = self.encoder(batch.images, masks * 0)
-            error = coarse_error(cast(StyleGenerator, self.generator), z, wanted, batch.images)
+                wanted = self.gan.encoder(batch.images, masks * 0)
+            error = coarse_error(cast(StyleGenerator, self.gan.generator), z, wanted, batch.images)
             taught = taught_error(error, masks).mean()
             self._update(taught)
             return {"taught": taught.item()}
-        label = one_hot(batch.labels, self.classes)
-        generated = generate(self.generator, z, structure, label)
-        logit = judged(self.judge, generated, structure, label)
+        label = one_hot(batch.labels, self.settings.classes)
+        generated = generate(self.gan.generator, z, structure, label)
+        logit = judged(self.gan.judge, generated, structure, label)
         loss, parts = prior_loss(generated, damaged, masks, logit, batch.images)
         self._update(loss)
         return parts
 
-    def _maps(self, batch: Batch, damaged: Tensor, masks: Tensor, found: int) -> Tensor | None:
+    def structure_maps(self, batch: Batch, damaged: Tensor, masks: Tensor, found: int) -> Tensor | None:
         """Structure maps; those of the first `found` pictures from what can be seen of them."""
         if not self.structured or self.finder is None or not found:
             return batch.structure if self.structured else None
@@ -151,9 +154,9 @@ class PriorTrainer(Trainer):
         batch = self.held_out.take(np.arange(min(count, len(self.held_out))))
         masks = draw_masks([central], len(batch.images), self.faces.size, np.random.default_rng(0), self.device)
         damaged = damage(batch.images, masks)
-        structure = self._maps(batch, damaged, masks, len(damaged))
+        structure = self.structure_maps(batch, damaged, masks, len(damaged))
         z = self.kept(damaged, masks, structure)
-        made = generate(self.generator, z, structure, one_hot(batch.labels, self.classes))
+        made = generate(self.gan.generator, z, structure, one_hot(batch.labels, self.settings.classes))
         return batch.images, masks, damaged + masks * made
 
     def validate(self) -> dict[str, float]:
@@ -168,15 +171,14 @@ class PriorTrainer(Trainer):
 class LabelTrainer(Trainer):
     """The class of damaged pictures by cross entropy (Lahiri et al. 2020, section 6.3.3)."""
 
-    def __init__(
-        self, spec: Spec, faces: Faces, held_out: Faces, makers: list[Maker], batch: int, rate: float, seed: int
-    ) -> None:
+    def __init__(self, settings: FitSettings, faces: Faces, held_out: Faces, makers: list[Maker], seed: int) -> None:
         torch.manual_seed(seed)
-        self.faces, self.held_out, self.makers, self.batch, self.seed = faces, held_out, makers, batch, seed
+        self.faces, self.held_out, self.makers, self.seed = faces, held_out, makers, seed
+        self.batch = settings.batch
         self.device = faces.device
-        self.predictor = cast(LabelPredictor, build(*spec).to(self.device))
-        self.parts = {"predictor": Part(self.predictor, spec[1])}
-        self.optimizers = {"predictor": torch.optim.Adam(self.predictor.parameters(), rate)}
+        self.predictor = cast(LabelPredictor, settings.network.build().to(self.device))
+        self.parts = {"predictor": Part(self.predictor, settings.network.arguments)}
+        self.optimizers = {"predictor": torch.optim.Adam(self.predictor.parameters(), settings.rate)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))

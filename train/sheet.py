@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 from torch import Tensor
 
+from train.measures import to_bytes
+
 _LEAST = 96
 """Smaller pictures are enlarged by a whole number, so that one sees something."""
 
 
 def write_sheet(path: Path, rows: Sequence[Tensor]) -> None:
     """One row of pictures (N, 3, S, S) in [-1, 1] per tensor, as PNG. Raises OSError if it cannot be written."""
-    lines = [np.concatenate(list(_bytes(row)), 1) for row in rows]
+    lines = [np.concatenate(list(to_bytes(row.detach().float())), 1) for row in rows]
     width = max(line.shape[1] for line in lines)
     sheet = np.concatenate([np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0))) for line in lines])
     side = rows[0].shape[-1]
@@ -24,8 +26,3 @@ def write_sheet(path: Path, rows: Sequence[Tensor]) -> None:
         sheet = sheet.repeat(times, 0).repeat(times, 1)
     if not cv2.imwrite(str(path), np.ascontiguousarray(sheet[:, :, ::-1])):
         raise OSError(f"cannot write {path}")
-
-
-def _bytes(row: Tensor) -> np.ndarray:
-    pixels = ((row.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().numpy().astype(np.uint8)
-    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))

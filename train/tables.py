@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from train.bench import CONSISTENCY_MASKS, DETAILED, ONE_PASS, SEARCHING, SHEETS, STILL_MASKS, SYSTEMS, slug
+from train.evaluation.catalogue import (
+    CONSISTENCY_MASKS,
+    DETAILED,
+    ONE_PASS,
+    SEARCHING,
+    SHEETS,
+    STILL_MASKS,
+    SYSTEMS,
+    slug,
+)
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The latent-search systems, measured
@@ -77,7 +86,7 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
         if sheet.exists():
             place = sheet.relative_to(docs.parent) if sheet.is_relative_to(docs.parent) else sheet
             title = "central holes, systems that search" if name == "search" else f"{name} holes"
-            rows = "original, damaged, " + ", ".join(SYSTEMS[key][0] for key in shown)
+            rows = "original, damaged, " + ", ".join(SYSTEMS[key].title for key in shown)
             lines += [f"![{title} at {size} px](../{place.as_posix()})", "", f"*{title}; rows: {rows}*", ""]
     return "\n".join(lines)
 
@@ -91,7 +100,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _training(about: dict[str, Any]) -> str:
     notes: list[str] = []
     for key, parts in about.get("training", {}).items():
-        notes.append(f"- {SYSTEMS[key][0]}: " + " + ".join(f"`{part}`" for part in parts))
+        notes.append(f"- {SYSTEMS[key].title}: " + " + ".join(f"`{part}`" for part in parts))
     return "Weights:\n\n" + "\n".join(notes) + "\n"
 
 
@@ -101,7 +110,7 @@ def _variants(cells: Results, kind: str) -> list[tuple[str, str, str]]:
     for key in (*SYSTEMS, "navier-stokes"):
         for maps in ("none", "damaged", "clean"):
             if any(slug(f"{kind}-{key}-{maps}-{mask}") in cells for mask in STILL_MASKS):
-                title = SYSTEMS[key][0] if key in SYSTEMS else "Navier-Stokes (OpenCV)"
+                title = SYSTEMS[key].title if key in SYSTEMS else "Navier-Stokes (OpenCV)"
                 variants.append((key, maps, title + ("" if maps == "none" else f", {maps} map")))
     return variants
 
@@ -141,7 +150,7 @@ def _paired(cells: Results) -> str:
             if fast and slow and fast["pictures"] == slow["pictures"]:
                 pairs = [(name, cell) for name in ("hole PSNR", "blended hole PSNR") for cell in (slow, fast)]
                 values = [f"{cell[name]:.2f}" if name in cell else "" for name, cell in pairs]
-                rows.append([mask, SYSTEMS[key][0], SYSTEMS[pair][0], str(fast["pictures"]), *values])
+                rows.append([mask, SYSTEMS[key].title, SYSTEMS[pair].title, str(fast["pictures"]), *values])
     if not rows:
         return ""
     head = [
@@ -176,11 +185,11 @@ def _one_measure(cells: Results) -> str:
 
 def _consistency(cells: Results) -> str:
     rows = []
-    for key, (title, _) in SYSTEMS.items():
+    for key, listed in SYSTEMS.items():
         found = [cells.get(slug(f"consistency-{key}-{mask}"), {}) for mask in CONSISTENCY_MASKS]
         if any(found):
             pictures = str(next(cell["pictures"] for cell in found if cell))
-            rows.append([title, pictures, *(f"{c['consistency']:.2f}" if c else "" for c in found)])
+            rows.append([listed.title, pictures, *(f"{c['consistency']:.2f}" if c else "" for c in found)])
     if not rows:
         return ""
     rows.append(["papers (2017)", "2000", *(_PAPERS_CONSISTENCY[mask] for mask in CONSISTENCY_MASKS)])
@@ -193,13 +202,13 @@ def _consistency(cells: Results) -> str:
 
 def _video(cells: Results) -> str:
     rows = []
-    for key, (title, _) in SYSTEMS.items():
+    for key, listed in SYSTEMS.items():
         for kind in ("moving", "codec"):
             cell = cells.get(slug(f"video-{key}-{kind}"))
             if cell:
                 names = ("hole PSNR", "hole SSIM", "temporal error", "landmark error")
                 holes = "rectangle" if kind == "moving" else "codec"
-                rows.append([holes, title, str(cell["pictures"]), *(f"{cell[name]:.3f}" for name in names)])
+                rows.append([holes, listed.title, str(cell["pictures"]), *(f"{cell[name]:.3f}" for name in names)])
     rows.sort(key=lambda row: (row[0] != "rectangle", -int(row[2])))
     text = (
         "Every picture has a hole of its own: a rectangle of 0.35 to 0.5 of the side, or a codec's. Maps from the "
@@ -222,7 +231,7 @@ def _video(cells: Results) -> str:
 def _speed(cells: Results) -> str:
     times = {key: cells[slug(f"speed-{key}")]["ms"] for key in SYSTEMS if slug(f"speed-{key}") in cells}
     slow = times.get("iterative")
-    rows = [[SYSTEMS[key][0], f"{ms:.2f}", f"{slow / ms:.0f}" if slow else ""] for key, ms in times.items()]
+    rows = [[SYSTEMS[key].title, f"{ms:.2f}", f"{slow / ms:.0f}" if slow else ""] for key, ms in times.items()]
     text = (
         "One picture at a time, map from the damaged picture included where one is used "
         "(papers: 2175 ms against 2.7, 780 times)."

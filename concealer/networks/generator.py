@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-RESOLUTIONS = (64, 128, 256)
-
 
 class Generator(nn.Module):
     """Base of the generators. Subclasses define `forward(z, structure=None) -> image`.

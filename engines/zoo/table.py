@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engines.cache import file_sha256
-from engines.errors import ModelError
+from engines.errors import ModelError, NotInstalledError
 from engines.model import Model
 from engines.zoo.half import halved
 
 SCHEMA = "concealer-zoo/1"
 TABLE = "zoo.json"
 VARIABLE = "CONCEALER_ZOO"
+SHIPPED = Path(__file__).resolve().parent
+"""The zoo that comes with the package. A wheel holds the whole table, but only the files that `conceal` opens."""
+WHERE = f"the repository and the source distribution have all networks in engines/zoo; {VARIABLE}=FOLDER uses them"
 SHOWN = 8
 """Hexadecimal digits of a file's SHA-256 in its name."""
 
@@ -66,39 +70,54 @@ class Zoo:
         return self.entries[name]
 
     def path(self, file: ZooFile) -> Path:
-        """A file whose size and hash are what the table says. Raises ModelError if not."""
+        """A file whose size and hash are what the table says. Raises NotInstalledError if it is not there, ModelError
+        if it is another file."""
         path = self.folder / file.file
         try:
             size = path.stat().st_size
             if size != file.bytes or file_sha256(path) != file.sha256:
                 raise ModelError(f"{path} is damaged: it is not the file of the table ({size} of {file.bytes} bytes)")
+        except FileNotFoundError as error:
+            where = f": {WHERE}" if self.folder == SHIPPED else f" in {self.folder}"
+            raise NotInstalledError(f"{file.file} is not installed{where}") from error
         except OSError as error:
             raise ModelError(f"{path}: {error.strerror}") from error
         return path
+
+    def has(self, files: Iterable[ZooFile]) -> bool:
+        """Whether all these files are installed; they may still be damaged."""
+        return all((self.folder / file.file).exists() for file in files)
 
     def model(self, name: str, precision: str = "fp32", cache: Path | None = None) -> Model:
         """The network for any backend, its graphs checked.
 
         precision: a half precision has its graph exported for this machine if the zoo has none, which needs torch.
-        Raises ModelError for damaged files, EngineError if the graph cannot be exported.
+        Raises NotInstalledError for missing files, ModelError for damaged ones, EngineError if the graph cannot be
+        exported.
         """
         entry = self.entry(name)
         graphs = {kind: self.path(file) for kind, file in entry.graphs.items()}
         if precision in ("fp16", "bf16") and precision not in graphs:
-            graphs[precision] = halved(self, entry, precision, cache)
+            digests = {part: file.sha256 for part, file in entry.weights.items()}
+            graphs[precision] = halved(name, digests, precision, lambda: self._network(entry), cache)
         return Model(name, graphs, lambda: self.definition(entry))
 
     def definition(self, entry: Entry) -> Any:
-        """PyTorch's form, an `engines.definitions.Definition`. Raises ModelError, ImportError without torch."""
+        """PyTorch's form, an `engines.definitions.Definition`. Raises NotInstalledError, ModelError, ImportError
+        without torch."""
         from engines.definitions import define
+
+        return define(self._network(entry))
+
+    def _network(self, entry: Entry) -> Any:
         from engines.zoo.torch_form import load
 
-        return define(load(self, entry))
+        return load(entry.name, {part: self.path(file) for part, file in entry.weights.items()})
 
 
 def open_zoo(folder: Path | str | None = None) -> Zoo:
     """The zoo of `folder`, else of `$CONCEALER_ZOO`, else the shipped one. Raises ModelError."""
-    return Zoo(Path(folder or os.environ.get(VARIABLE) or Path(__file__).resolve().parent))
+    return Zoo(Path(folder or os.environ.get(VARIABLE) or SHIPPED))
 
 
 def _read(path: Path) -> dict[str, Entry]:

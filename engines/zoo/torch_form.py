@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -11,16 +13,13 @@ from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
 from concealer.networks.weights import load_weights
 from engines.errors import ModelError
 
-if TYPE_CHECKING:
-    from engines.zoo.table import Entry, Zoo
 
-
-def load(zoo: Zoo, entry: Entry) -> nn.Module:
-    """The network with its weights, in float32 and evaluation mode. Raises ModelError."""
+def load(name: str, weights: Mapping[str, Path]) -> nn.Module:
+    """The network with its weights, files by part, in float32 and evaluation mode. Raises ModelError, naming it."""
     try:
-        return assemble({part: load_weights(zoo.path(file)) for part, file in entry.weights.items()})
+        return assemble({part: load_weights(path) for part, path in weights.items()})
     except ValueError as error:
-        raise ModelError(f"{entry.name}: {error}") from error
+        raise ModelError(f"{name}: {error}") from error
 
 
 def assemble(parts: dict[str, nn.Module]) -> nn.Module:

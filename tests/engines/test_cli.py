@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engines.cli import main
+from engines.differences import LIMITS
 from tests.conftest import require
 from tests.engines.zoos import make_zoo
 
@@ -37,6 +38,22 @@ def test_list_shows_damaged_files(zoo: Path, capsys: pytest.CaptureFixture[str])
     next(zoo.glob("fill-*.onnx")).write_bytes(b"")
     assert main(["list", "--zoo", str(zoo)]) == 1
     assert "damaged" in capsys.readouterr().out
+
+
+def test_what_is_not_installed_is_listed_and_otherwise_left_out(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_zoo(zoo, "fill", "step")
+    next(zoo.glob("step-*.onnx")).unlink()
+    assert main(["list", "--zoo", str(zoo)]) == 0
+    told = capsys.readouterr().out
+    assert "not installed: the repository" in told and "CONCEALER_ZOO=FOLDER" in told
+    assert main(["build", "--zoo", str(zoo), "--backend", "openvino", "--buckets", "1", "--json"]) == 0
+    assert [row["network"] for row in json.loads(capsys.readouterr().out)["built"]] == ["fill"]
+    assert main(["build", "step", "--zoo", str(zoo), "--backend", "openvino"]) == 1
+    assert "is not installed" in capsys.readouterr().err
+    for path in zoo.glob("fill-*.onnx"):
+        path.unlink()
+    assert main(["bench", "--zoo", str(zoo)]) == 1
+    assert "no network is installed" in capsys.readouterr().err
 
 
 def test_shipped_zoo_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +88,7 @@ def test_verify_fails_where_a_backend_differs(
     zoo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require("onnxruntime")
-    monkeypatch.setitem(__import__("engines.differences", fromlist=["LIMITS"]).LIMITS, "fp16", 1e-9)
+    monkeypatch.setitem(LIMITS, "fp16", 1e-9)
     assert main(["verify", "--zoo", str(zoo), "--precision", "fp16"]) == 1
     assert "TOO FAR" in capsys.readouterr().err
 

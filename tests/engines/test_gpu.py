@@ -38,7 +38,7 @@ def test_tensorrt_agrees_with_openvino(precision: str, tmp_path: Path) -> None:
 def test_states_are_carried_on(tmp_path: Path) -> None:
     model = Model("step", {"fp32": GRAPHS / "step.onnx"})
     with open_engine(model, "tensorrt", Options("fp32", (2,), cache=tmp_path), strict=True) as engine:
-        state = engine.initial_state(2)
+        state: dict[str, np.ndarray] = {}
         batch = made_up_batch([spec for spec in engine.inputs if spec.name not in engine.states], 2)
         for _ in range(3):
             out = engine.run(batch | state)

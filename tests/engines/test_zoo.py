@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engines import EngineError, ModelError, Options, open_engine
+from engines import EngineError, ModelError, NotInstalledError, Options, open_engine
 from engines.differences import made_up_batch
 from engines.zoo import Zoo, open_zoo
 from engines.zoo.table import TABLE
@@ -35,7 +35,7 @@ def test_environment_names_another_zoo(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(open_zoo().entries) == ["fill"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
 def test_damaged_files_are_refused(tmp_path: Path, damage: str) -> None:
     zoo = make_zoo(tmp_path, "fill")
     path = tmp_path / zoo.entry("fill").graphs["fp32"].file
@@ -45,10 +45,30 @@ def test_damaged_files_are_refused(tmp_path: Path, damage: str) -> None:
             path.write_bytes(data[:-1])
         case "flipped":
             path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        case "gone":
-            path.unlink()
-    with pytest.raises(ModelError, match="No such file" if damage == "gone" else "damaged"):
+    with pytest.raises(ModelError, match="damaged"):
         zoo.model("fill")
+
+
+def test_files_that_are_not_installed_are_named_and_no_damage(tmp_path: Path) -> None:
+    zoo = make_zoo(tmp_path, "fill")
+    file = zoo.entry("fill").graphs["fp32"]
+    assert zoo.has([file])
+    (tmp_path / file.file).unlink()
+    assert not zoo.has([file])
+    with pytest.raises(NotInstalledError, match=f"{file.file} is not installed") as caught:
+        zoo.model("fill")
+    assert not isinstance(caught.value, ModelError) and "\n" not in str(caught.value)
+
+
+def test_without_weights_torch_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As in a wheel, which has graphs alone."""
+    gone = {"network": {"file": "gone-12345678.safetensors", "bytes": 1, "sha256": "12345678" + 56 * "0"}}
+    zoo = make_zoo(tmp_path, "fill", weights=gone)
+    with open_engine(zoo.model("fill"), "torch", Options("fp32", (1,))) as engine:
+        assert engine.backend != "torch"
+    assert "is used instead" in caplog.text
+    if importlib.util.find_spec("torch"):
+        assert "gone-12345678.safetensors is not installed" in caplog.text
 
 
 @pytest.mark.parametrize(

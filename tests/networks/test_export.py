@@ -126,7 +126,7 @@ def test_steps_of_the_exported_network_are_the_sequence(
         z, _ = network.prior(*whole)
         last = network.generator(z[:, -1], whole[2][:, -1]).numpy()
     with open_engine(model, "openvino", Options("fp32", (2,))) as engine:
-        state = engine.initial_state(2)
+        state: dict[str, np.ndarray] = {}
         for picture in pictures:
             out = engine.run({n: picture[n] for n in ("damaged", "mask", "structure")} | state)
             state = {name: out[after] for name, after in engine.states.items()}

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-import train.data.pack as packing
 from concealer import face_map
 from tests.media import encode_file
 from train.data.codec_masks import load_holes
+from train.data.pack import EVAL_CLIPS, PackSettings, pack
 from train.data.shards import read_shards
 from train.data.stills import held_out, identity_of, read_stills
 from train.data.synthetic import synthetic_faces
@@ -75,7 +75,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "video_train").mkdir()
     pictures = [image.transpose(1, 2, 0) for image in faces.images[12:]]
     large = [cv2.resize(picture, (128, 128), interpolation=cv2.INTER_CUBIC) for picture in pictures]
-    for name in ("video_train/head.mp4", f"eval_video/{packing.EVAL_CLIPS[0]}"):
+    for name in ("video_train/head.mp4", f"eval_video/{EVAL_CLIPS[0]}"):
         encode_file(folder / name, large)
     encode_file(folder / "video_train/wall.mp4", [np.full((128, 128, 3), 90, np.uint8)] * PICTURES)
     (folder / "video_train/broken.mp4").write_bytes(b"no clip")
@@ -83,13 +83,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_set_is_packed_once(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(packing, "FaceMesh", DrawnFaces)
-    monkeypatch.setattr(packing, "EVAL_CLIPS", packing.EVAL_CLIPS[:1])
-    monkeypatch.setattr(packing, "_CODED_PICTURES", 8)
-    packing.pack(data, tmp_path, 64)
+def test_every_set_is_packed_once(data: Path, tmp_path: Path) -> None:
+    settings = PackSettings(data, tmp_path, 64, EVAL_CLIPS[:1], coded_pictures=8, open_finder=DrawnFaces)
+    pack(settings)
     train, val, ev = (read_shards(tmp_path, f"stills-{part}", 64) for part in ("train", "val", "eval"))
     assert (len(train), len(val), len(ev)) == (8, 1, 3)
     assert val.names[0].endswith(identity_of("drawn", f"{HELD_OUT}.png"))
@@ -103,8 +99,9 @@ def test_every_set_is_packed_once(
     masked = read_shards(tmp_path, "masked-eval", 64)
     assert 0.4 < (masked.images.max(1) == 0).mean() < 0.6
     assert load_holes(tmp_path / "codec-masks.safetensors").any()
-    monkeypatch.setattr(packing, "write_shards", None)  # nothing is left to write
-    packing.pack(data, tmp_path, 64)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    pack(settings)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
 
 
 def test_an_index_that_names_what_is_not_there(data: Path, tmp_path: Path) -> None:

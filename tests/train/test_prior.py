@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from concealer.networks.style_gan import StyleGenerator
+from train.context import Context
 from train.prior import HOLE, PriorTrainer, coarse_error, prior_loss, taught_error
-from train.recipes import RECIPES, Context
+from train.recipes import RECIPES
 
 
 def test_taught_error_is_that_of_the_coarse_picture() -> None:
@@ -57,7 +58,7 @@ def test_half_of_the_structure_is_what_can_be_found(tmp_path: Path) -> None:
 
     trainer.finder.maps = maps  # type: ignore[method-assign]
     batch = trainer.held_out.take(torch.arange(4))
-    found = trainer._maps(batch, batch.images, batch.images[:, :1] * 0, 2)
+    found = trainer.structure_maps(batch, batch.images, batch.images[:, :1] * 0, 2)
     assert found is not None and len(asked[0]) == 2
     assert (found[:2] == 0.25).all() and torch.equal(found[2:], batch.structure[2:])
     trainer.step(0)

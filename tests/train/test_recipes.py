@@ -13,8 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from concealer.networks.weights import load_weights
-from train.recipes import RECIPES, SIZES, Context, smoke
+from train.context import Context
+from train.recipes import RECIPES, smoke
 from train.run import train
+from train.sizes import SIZES
 
 NAMES = [name for name in RECIPES if name.endswith("-64")]
 

@@ -17,6 +17,8 @@ from concealer.loss import Channel, DamageRecord, RtpLoss, SliceLoss, transmit
 from train.data.masks import Maker, Mask
 
 Holes = npt.NDArray[np.bool_]
+CODEC_MASKS = "codec-masks.safetensors"
+"""The file of holes among the shards."""
 WIDTH, HEIGHT = 640, 384
 _LEAST_BLOCKS, _MOST_BLOCKS = 5, 14
 """Side of the face crop in blocks of 16: faces of 80 to 224 pixels in the coded picture."""

@@ -15,6 +15,8 @@ import logging
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -23,7 +25,7 @@ import numpy.typing as npt
 
 from concealer.face_map import LANDMARKS
 from train.data.clips import Finder, cut_face, read_pictures
-from train.data.codec_masks import holes_from_channel, save_holes
+from train.data.codec_masks import CODEC_MASKS, holes_from_channel, save_holes
 from train.data.face_mesh import FaceMesh
 from train.data.masks import freehand
 from train.data.shards import Source, shard_path, write_shards
@@ -34,7 +36,6 @@ log = logging.getLogger("train.data.pack")
 MOST_PICTURES = 300
 """Pictures taken of one clip."""
 _LEAST_SIZE = {64: 64, 128: 96, 256: 192}
-"""Stills smaller than this are not enlarged to the size."""
 EVAL_CLIPS = (
     "asl_book.mkv",
     "carphone_qcif.mp4",
@@ -47,8 +48,25 @@ EVAL_CLIPS = (
 )
 """Clips of `eval_video` that show one talking head."""
 MASKED_SHARE = 0.5
-_CODED_PICTURES = 100
-"""Pictures of the clip that is sent through the lossy channel for holes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackSettings:
+    """What is packed, and with what faces are found."""
+
+    data: Path
+    shards: Path
+    size: int
+    eval_clips: tuple[str, ...] = EVAL_CLIPS
+    coded_pictures: int = 100
+    """Pictures of the clip that is sent through the lossy channel for holes."""
+    open_finder: Callable[[bool], AbstractContextManager[Finder]] = FaceMesh
+    """Takes whether pictures come in order."""
+
+    @property
+    def least(self) -> int:
+        """Stills smaller than this are not enlarged to the size."""
+        return _LEAST_SIZE[self.size]
 
 
 def main() -> int:
@@ -59,35 +77,34 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        pack(arguments.data, arguments.shards, arguments.size)
+        pack(PackSettings(arguments.data, arguments.shards, arguments.size))
     except (OSError, ValueError, tarfile.TarError, ImportError) as error:
         print(f"train.data.pack: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def pack(data: Path, shards: Path, size: int) -> None:
+def pack(settings: PackSettings) -> None:
     """Write every set that is not there yet. Raises ValueError, OSError for bad data, ImportError without MediaPipe."""
-    least = _LEAST_SIZE[size]
-    sets: dict[str, Callable[[], Iterator[Source]]] = {
-        "stills-train": lambda: _stills(data / "faces_train", size, least, lambda s: not held_out(s.identity)),
-        "stills-val": lambda: _stills(data / "faces_train", size, least, lambda s: held_out(s.identity)),
-        "stills-eval": lambda: _stills(data / "eval_video", size, least, lambda s: True),
-        "masked-eval": lambda: _masked(data / "eval_video", size, least),
-        "clips-train": lambda: _clips(
-            data, sorted(p.name for p in (data / "video_train").iterdir()), "video_train", size
-        ),
-        "clips-eval": lambda: _clips(data, EVAL_CLIPS, "eval_video", size),
+    train, evaluation = settings.data / "faces_train", settings.data / "eval_video"
+    # Nothing is read before a set is written.
+    sets: dict[str, Iterator[Source]] = {
+        "stills-train": _stills(settings, train, lambda still: not held_out(still.identity)),
+        "stills-val": _stills(settings, train, lambda still: held_out(still.identity)),
+        "stills-eval": _stills(settings, evaluation, lambda still: True),
+        "masked-eval": _masked(settings, evaluation),
+        "clips-train": _clips(settings, settings.data / "video_train"),
+        "clips-eval": _clips(settings, evaluation, settings.eval_clips),
     }
     for name, sources in sets.items():
-        if shard_path(shards, name, size, 0).exists():
-            log.info("%s-%d: there already", name, size)
+        if shard_path(settings.shards, name, settings.size, 0).exists():
+            log.info("%s-%d: there already", name, settings.size)
             continue
-        for path in write_shards(shards, name, size, sources()):
+        for path in write_shards(settings.shards, name, settings.size, sources):
             log.info("%s: %.1f MiB", path, path.stat().st_size / 2**20)
-    masks = shards / "codec-masks.safetensors"
+    masks = settings.shards / CODEC_MASKS
     if not masks.exists():
-        save_holes(holes_from_channel(_CODED_PICTURES, seed=0), masks)
+        save_holes(holes_from_channel(settings.coded_pictures, seed=0), masks)
         log.info("%s", masks)
 
 
@@ -106,38 +123,39 @@ def _landmarks(find: Finder, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.flo
     return _nowhere() if found is None else found
 
 
-def _stills(folder: Path, size: int, least: int, wanted: Callable[[Still], bool]) -> Iterator[Source]:
-    with FaceMesh() as find:
-        for count, still in enumerate(read_stills(folder, least)):
+def _stills(settings: PackSettings, folder: Path, wanted: Callable[[Still], bool]) -> Iterator[Source]:
+    with settings.open_finder(False) as find:
+        for count, still in enumerate(read_stills(folder, settings.least)):
             if count % 500 == 0:
                 log.info("%s: %d stills", folder.name, count)
             if wanted(still):
-                landmarks = _landmarks(find, still.image)
-                yield f"{still.key} {still.identity}", still.licence, _fit(still.image, size)[None], landmarks[None]
+                name, image = f"{still.key} {still.identity}", _fit(still.image, settings.size)
+                yield name, still.licence, image[None], _landmarks(find, still.image)[None]
 
 
-def _masked(folder: Path, size: int, least: int) -> Iterator[Source]:
-    with FaceMesh() as find:
-        for count, still in enumerate(read_stills(folder, least)):
+def _masked(settings: PackSettings, folder: Path) -> Iterator[Source]:
+    with settings.open_finder(False) as find:
+        for count, still in enumerate(read_stills(folder, settings.least)):
             mask = freehand(still.image.shape[0], np.random.default_rng(count), MASKED_SHARE)
             image = np.where(mask[:, :, None], np.uint8(0), still.image)
-            yield still.key, still.licence, _fit(image, size)[None], _landmarks(find, image)[None]
+            yield still.key, still.licence, _fit(image, settings.size)[None], _landmarks(find, image)[None]
 
 
-def _clips(data: Path, names: tuple[str, ...] | list[str], folder: str, size: int) -> Iterator[Source]:
-    with open(data / "MANIFEST.csv", newline="", encoding="utf-8") as file:
+def _clips(settings: PackSettings, folder: Path, names: tuple[str, ...] | None = None) -> Iterator[Source]:
+    """Of these names, or all in the folder."""
+    with open(settings.data / "MANIFEST.csv", newline="", encoding="utf-8") as file:
         licences = {row["file"]: row["licence"] for row in csv.DictReader(file)}
-    for name in names:
+    for name in names or sorted(path.name for path in folder.iterdir()):
         try:
-            pictures = read_pictures(data / folder / name, MOST_PICTURES)
+            pictures = read_pictures(folder / name, MOST_PICTURES)
         except ValueError as error:
             log.warning("%s", error)
             continue
-        with FaceMesh(video=True) as find:
-            clip = cut_face(name, pictures, find, size) if pictures else None
+        with settings.open_finder(True) as find:
+            clip = cut_face(name, pictures, find, settings.size) if pictures else None
         log.info("%s: %s", name, "no face throughout" if clip is None else f"{len(clip.images)} pictures")
         if clip is not None:
-            yield name, licences.get(f"{folder}/{name}", "not stated"), clip.images, clip.landmarks
+            yield name, licences.get(f"{folder.name}/{name}", "not stated"), clip.images, clip.landmarks
 
 
 if __name__ == "__main__":

@@ -65,14 +65,15 @@ def write_shards(
     name: str,
     size: int,
     sources: Iterable[Source],
+    most_bytes: int = MOST_BYTES,
 ) -> list[Path]:
-    """Write stills or clips to shards under 60 MiB. Returns their paths."""
+    """Write stills or clips to shards whose pictures take `most_bytes`. Returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     pending: list[Source] = []
     held = 0
     for source in sources:
-        if pending and held + source[2].nbytes > MOST_BYTES:
+        if pending and held + source[2].nbytes > most_bytes:
             written.append(_write(shard_path(folder, name, size, len(written)), pending))
             pending, held = [], 0
         pending.append(source)

@@ -64,7 +64,7 @@ def build_plan(
     cache = config.create_timing_cache(timings.load(timing_key) or b"")
     config.set_timing_cache(cache, ignore_mismatch=False)
     if progress is not None and hasattr(config, "progress_monitor"):
-        config.progress_monitor = _monitor(trt, progress)
+        config.progress_monitor = make_monitor(trt, progress)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise BackendError(f"TensorRT cannot compile {graph.name}: {logger.last_error or 'no reason given'}")
@@ -72,7 +72,9 @@ def build_plan(
     return bytes(plan)
 
 
-def _monitor(trt: Any, progress: Progress) -> Any:
+def make_monitor(trt: Any, progress: Progress) -> Any:
+    """TensorRT's own kind of observer, which tells `progress`."""
+
     class Monitor(trt.IProgressMonitor):
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)

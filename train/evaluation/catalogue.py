@@ -1,0 +1,61 @@
+"""What is measured: the systems and the masks, and how their cells are named. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GROUPS = ("landmarks", "sheets", "stills", "video", "speed", "consistency")
+"""Of measurements, each in `train.evaluation.groups`."""
+STILL_MASKS = (
+    "central",
+    "random block",
+    "checkerboard",
+    "left",
+    "half",
+    "freehand",
+    "pattern",
+    "random pixels",
+    "10 %",
+    "40 %",
+    "codec",
+)
+DETAILED = ("central", "40 %", "codec")
+"""Masks after which repairs are measured with Poisson blending too."""
+CONSISTENCY_MASKS = ("random central", "freehand", "left")
+SHEETS = ("central", "freehand", "codec")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A system that can be measured."""
+
+    title: str
+    weights: tuple[str, ...]
+    """Files under the folder of runs, without suffix; `{}` is the resolution."""
+
+
+SYSTEMS: dict[str, Listed] = {
+    "iterative": Listed("iterative inference", ("style-{}/generator", "style-{}/judge")),
+    "sg-gan": Listed("SG-GAN", ("style-structure-{}/generator", "style-structure-{}/judge")),
+    "z": Listed("M_z", ("prior-{}/prior", "style-{}/generator")),
+    "z+s": Listed("M_z+S", ("prior-structure-{}/prior", "style-structure-{}/generator")),
+    "z+l": Listed("M_z+L", ("grouped-{}/prior", "style-{}/generator")),
+    "z+s+l": Listed("M_z+S+L", ("grouped-structure-{}/prior", "style-structure-{}/generator")),
+    "z, class": Listed(
+        "M_z, predicted class", ("prior-labels-{}/prior", "style-labels-{}/generator", "labels-{}/predictor")
+    ),
+    "iterative, dcgan": Listed("iterative inference, DCGAN", ("dcgan-{}/generator", "dcgan-{}/judge")),
+    "sg-gan, conv-deconv": Listed("SG-GAN, its own generator", ("sg-gan-{}/generator", "sg-gan-{}/judge")),
+}
+"""By key."""
+LANDMARK_WEIGHTS: dict[str, str] = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
+"""Of what finds landmarks, likewise."""
+ONE_PASS = {"iterative": "z", "sg-gan": "z+s"}
+"""What does in one pass what a search does, with the same generator."""
+SEARCHING = ("iterative", "sg-gan")
+"""Keys of the systems that search start with one of these."""
+
+
+def slug(text: str) -> str:
+    """A cell's name as a file name."""
+    return text.replace(",", "").replace(" ", "_").replace("%", "percent")

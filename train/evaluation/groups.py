@@ -1,0 +1,26 @@
+"""The groups of measurements, by the names that `python -m train.evaluate` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from train.evaluation.landmarks import measure_landmarks
+from train.evaluation.sheets import write_sheets
+from train.evaluation.speed import measure_speed
+from train.evaluation.stills import measure_consistency, measure_stills
+from train.evaluation.video import measure_video
+from train.evaluation.workbench import Workbench
+
+_MEASURES: dict[str, Callable[[Workbench, bool], None]] = {
+    "landmarks": measure_landmarks,
+    "sheets": write_sheets,
+    "stills": measure_stills,
+    "video": measure_video,
+    "speed": measure_speed,
+    "consistency": measure_consistency,
+}
+
+
+def measure(bench: Workbench, group: str, searches: bool) -> None:
+    """One group of measurements, of the systems that search or of those that do not."""
+    _MEASURES[group](bench, searches)
