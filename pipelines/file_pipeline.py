@@ -27,9 +27,7 @@ from pipelines import splicing
 from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
 from pipelines.generative import check_engine, generative_or_none, open_in_background
 from pipelines.progress import Meter, OnProgress
-from pipelines.reading import addresses
-from pipelines.reading.live import LiveSource
-from pipelines.reading.source import Source, VideoPayload
+from pipelines.reading import Source, VideoPayload
 from pipelines.report import Report, Totals
 from pipelines.spliced_stream import SpliceTotals
 from pipelines.track import ShownPicture, Track
@@ -154,11 +152,7 @@ class _Run:
         self._began = time.monotonic()
         self._target_format = ""
         self._check(source)
-        self._source: Source
-        if addresses.is_live(source):
-            self._source = LiveSource(source, settings.input_format, stopped, reconnect=settings.reconnect)
-        else:
-            self._source = Source(source, settings.input_format, stopped)
+        self._source = Source(source, settings.input_format, stopped, reconnect=settings.reconnect)
         # Stopping is how receiving ends.
         self._keep = settings.keep_partial or self._source.live
         self._report: Report | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from concealer.damage import Damage
 from pipelines.errors import OutputError, one_line
-from pipelines.writing import output_file
+from pipelines.writing import Draft
 
 if TYPE_CHECKING:
     from concealer.decoder import DecodedPicture
@@ -91,8 +90,8 @@ class Report:
     def __init__(self, target: str, head: dict[str, Any]) -> None:
         """Raises OutputError if the file cannot be created."""
         self._target = target
-        self._temporary: str | None = output_file.make_temporary(target)
-        self._file: TextIO = open(self._temporary, "w", encoding="utf-8")  # noqa: SIM115
+        self._draft = Draft(target)
+        self._file: TextIO = open(self._draft.path, "w", encoding="utf-8")  # noqa: SIM115
         self._first = True
         opening = json.dumps({"schema": SCHEMA, **head}, indent=1)
         self._write(opening.removesuffix("\n}") + ',\n "pictures": [')
@@ -138,15 +137,13 @@ class Report:
 
         `spliced`: what was done to the access units that splicing changed.
         """
-        assert self._temporary is not None
         body = json.dumps({"totals": totals}, indent=1)[1:]
         changes = ",\n  ".join(map(json.dumps, spliced))
         middle = f'\n ],\n "spliced": [\n  {changes}\n ],' if changes else "\n ],"
         try:
             self._write(middle + body + "\n")
             self._file.close()
-            output_file.commit(self._temporary, self._target)
-            self._temporary = None
+            self._draft.commit()
         except OSError as error:
             self.abort()
             raise OutputError(f"{self._target}: {one_line(error)}") from error
@@ -155,7 +152,4 @@ class Report:
         """Forget the report."""
         with contextlib.suppress(OSError):
             self._file.close()
-        if self._temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
-            self._temporary = None
+        self._draft.discard()

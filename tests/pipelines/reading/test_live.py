@@ -82,7 +82,7 @@ def test_transport_stream_over_udp_until_it_falls_silent(tmp_path: Path, transpo
 def test_stopping_completes_the_output(tmp_path: Path, transport_stream: bytes) -> None:
     port, target = _free_port(), tmp_path / "out.mp4"
     command = [sys.executable, "-m", "pipelines.cli", "-q", f"udp://127.0.0.1:{port}", str(target)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         time.sleep(1.0)
