@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from concealer.damage import Damage
 from pipelines.errors import OutputError, one_line
@@ -87,7 +87,7 @@ def is_damaged(picture: DecodedPicture) -> bool:
 class Report:
     """Writes the report beside its name and renames it when it is complete. Schema: docs/report.md."""
 
-    def __init__(self, target: str, head: dict[str, Any]) -> None:
+    def __init__(self, target: str, head: Mapping[str, object]) -> None:
         """Raises OutputError if the file cannot be created."""
         self._target = target
         self._draft = Draft(target)
@@ -105,7 +105,7 @@ class Report:
     def add(self, stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> None:
         """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
         damage, outcome = picture.damage, picture.outcome
-        entry: dict[str, Any] = {
+        entry: dict[str, object] = {
             "stream": stream,
             "pts": pts,
             "time": None if pts is None else round(float(pts * time_base), 6),
@@ -132,7 +132,7 @@ class Report:
         self._write(("\n  " if self._first else ",\n  ") + json.dumps(entry))
         self._first = False
 
-    def finish(self, totals: dict[str, Any], spliced: Iterable[dict[str, Any]] = ()) -> None:
+    def finish(self, totals: Mapping[str, object], spliced: Iterable[Mapping[str, object]] = ()) -> None:
         """Write the totals and give the report its name. Raises OutputError.
 
         `spliced`: what was done to the access units that splicing changed.

@@ -15,11 +15,9 @@ import av
 import pytest
 
 from benchmarks.rtp import send_lossy, send_udp
-from concealer.bitstream.stream import StreamParser
-from pipelines.errors import InputError, UsageError
-from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
-from pipelines.reading.addresses import is_live, scheme
-from pipelines.writing.encoder import EncoderSettings
+from concealer.bitstream import StreamParser
+from pipelines import ConcealResult, EncoderSettings, InputError, Settings, UsageError, conceal_file
+from pipelines.reading import is_live, scheme
 from tests.media import clip, encode_bytes, encode_file
 
 PICTURES = 50
