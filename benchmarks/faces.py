@@ -39,7 +39,7 @@ KEY = ("clip", "damage", "seed", "network", "method")
 METHODS: tuple[Method, ...] = ("motion", "auto")
 SEEDS = (1, 2)
 IDR_EVERY = 20
-_SOURCES = ("concealer", "engines/zoo/zoo.json", "pipelines/generative.py", "pipelines/faces.py", "benchmarks/faces.py")
+_SOURCES = ("concealer", "engines/zoo/zoo.json", "pipelines/generative", "benchmarks/faces.py")
 
 Open = Callable[[], GenerativeRepair]
 

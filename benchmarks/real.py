@@ -30,7 +30,7 @@ from benchmarks.tables import real_table
 from benchmarks.workers import run_all
 from concealer.bitstream import StreamParser
 from concealer.front_door import open_decoder
-from concealer.loss import Channel, RtpLoss, TransportStreamLoss, transmit
+from concealer.loss import Channel, RtpLoss, transmit
 from concealer.repair import Repairer
 from pipelines import EncoderSettings, Settings, conceal_file
 from pipelines.damage_cli import main as damage

@@ -59,6 +59,10 @@ MESH_POINTS = tuple(index for region in REGIONS for index in region.mesh)
 """Face Mesh index of every landmark."""
 LANDMARKS = len(MESH_POINTS)
 CHANNELS = 3
+EYE_LINE = 0.42
+"""Height of the eyes in the square crop of a face that networks are trained on, as a share of its side."""
+EYE_SHARE = 3.6
+"""Side of that crop in inter-ocular distances."""
 _FRACTION_BITS = 8
 
 

@@ -6,6 +6,9 @@ from concealer.bitstream import Codec
 from concealer.decoder import ConcealingDecoder, ObserveFn
 from concealer.repair import MOTION_METHODS, Repairer, predicted_motion
 
+LIVE_DEADLINE_MS = 28.0
+"""From a live access unit's arrival to the end of its repair: less than a picture lasts at 30 a second."""
+
 
 def open_decoder(
     codec: Codec,

@@ -1,10 +1,10 @@
-"""Wiring of the rooms into programs: the file pipeline and the command lines."""
+"""Wiring of the rooms into programs: whole files, live streams, the command lines."""
 
 from pipelines.errors import ConcealError, InputError, Interrupted, OutputError, UsageError
-from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
+from pipelines.jobs import ConcealResult, Settings, SpliceTotals, conceal_file
 from pipelines.progress import Progress
 from pipelines.report import Totals
-from pipelines.writing.encoder import EncoderSettings
+from pipelines.writing import EncoderSettings
 
 __all__ = [
     "ConcealError",
@@ -15,6 +15,7 @@ __all__ = [
     "OutputError",
     "Progress",
     "Settings",
+    "SpliceTotals",
     "Totals",
     "UsageError",
     "conceal_file",

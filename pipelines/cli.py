@@ -16,13 +16,11 @@ from types import FrameType
 from concealer import __version__
 from concealer.repair import METHODS
 from pipelines.errors import ConcealError, Interrupted, OutputError, UsageError, one_line
-from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
 from pipelines.generative import ENGINES
+from pipelines.jobs import ConcealResult, Settings, SpliceTotals, conceal_file
 from pipelines.progress import Bar, JsonLines
-from pipelines.reading.addresses import is_live
-from pipelines.spliced_stream import SpliceTotals
-from pipelines.writing.encoder import EncoderSettings
-from pipelines.writing.output_file import STDOUT
+from pipelines.reading import is_live
+from pipelines.writing import STDOUT, EncoderSettings
 
 log = logging.getLogger("conceal")
 

@@ -6,18 +6,15 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import av
-from av.container import OutputContainer
 
 from concealer.bitstream import AccessUnit, StreamParser, join_length_prefixed
 from concealer.loss import Channel, DamageRecord, Received
 from pipelines.errors import InputError, OutputError, UsageError, one_line
-from pipelines.reading.source import Source
-from pipelines.writing import output_file
-from pipelines.writing.byte_stream import ByteStream
-from pipelines.writing.sink import Sink, with_data
+from pipelines.reading import Source
+from pipelines.writing import ByteStream, Draft, Sink, output_file, with_data
 
 _MP4_FAMILY = {"ipod", "psp", "f4v", "ismv"}
 """Muxers whose files the demuxer knows as mp4."""
@@ -50,49 +47,38 @@ def damage_bytes(source_name: str, target: str, channel: FileChannel) -> DamageR
     """Send the bytes of a file through `channel`. As `damage_stream`; its ValueError is InputError."""
     if not os.access(source_name, os.R_OK):
         raise InputError(f"{source_name}: cannot be read")
-    temporary = output_file.make_temporary(target)
+    draft = Draft(target)
     try:
-        with open(source_name, "rb") as source, open(temporary, "wb") as damaged:
+        with open(source_name, "rb") as source, open(draft.path, "wb") as damaged:
             record = channel(source, damaged)
-        output_file.commit(temporary, target)
+        draft.commit()
     except ValueError as error:
         raise InputError(f"{source_name}: {one_line(error)}") from error
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {one_line(error)}") from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        draft.discard()
     return record
 
 
 def write_record(record: DamageRecord, path: str) -> None:
     """Write the record's JSON; it appears when it is complete. Raises OutputError."""
-    temporary = output_file.make_temporary(path)
+    draft = Draft(path)
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(draft.path, "w", encoding="utf-8") as file:
             file.write(record.to_json())
-        output_file.commit(temporary, path)
+        draft.commit()
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {one_line(error)}") from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-class _ReproducibleSink(Sink):
-    """Without what muxers write at random, such as Matroska's segment UID: same seed, same bytes."""
-
-    def _open(self) -> OutputContainer:
-        container = super()._open()
-        container.flags |= cast(int, av.container.Flags.bitexact.value)
-        return container
+        draft.discard()
 
 
 def _open_sink(source: Source, target: str) -> Sink | ByteStream:
     name = _same_container(source, target)
     if source.elementary:
         return ByteStream(target)
-    return _ReproducibleSink(target, name, source, encoded=())
+    return Sink(target, name, source, encoded=(), reproducible=True)  # same seed, same bytes
 
 
 def _same_container(source: Source, target: str) -> str:

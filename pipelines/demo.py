@@ -20,8 +20,8 @@ from concealer.bitstream import Codec, StreamParser
 from concealer.damage import BLOCK
 from concealer.loss import Received, SliceLoss
 from pipelines.demo_clip import talking_head
-from pipelines.file_pipeline import Settings, conceal_file
-from pipelines.writing.encoder import EncoderSettings
+from pipelines.jobs import Settings, conceal_file
+from pipelines.writing import EncoderSettings
 
 Rgb = npt.NDArray[np.uint8]
 Luma = npt.NDArray[np.uint8]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from concealer.damage import Damage
 from pipelines.errors import OutputError, one_line
-from pipelines.writing import output_file
+from pipelines.writing import Draft
 
 if TYPE_CHECKING:
     from concealer.decoder import DecodedPicture
@@ -88,11 +87,11 @@ def is_damaged(picture: DecodedPicture) -> bool:
 class Report:
     """Writes the report beside its name and renames it when it is complete. Schema: docs/report.md."""
 
-    def __init__(self, target: str, head: dict[str, Any]) -> None:
+    def __init__(self, target: str, head: Mapping[str, object]) -> None:
         """Raises OutputError if the file cannot be created."""
         self._target = target
-        self._temporary: str | None = output_file.make_temporary(target)
-        self._file: TextIO = open(self._temporary, "w", encoding="utf-8")  # noqa: SIM115
+        self._draft = Draft(target)
+        self._file: TextIO = open(self._draft.path, "w", encoding="utf-8")  # noqa: SIM115
         self._first = True
         opening = json.dumps({"schema": SCHEMA, **head}, indent=1)
         self._write(opening.removesuffix("\n}") + ',\n "pictures": [')
@@ -106,7 +105,7 @@ class Report:
     def add(self, stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> None:
         """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
         damage, outcome = picture.damage, picture.outcome
-        entry: dict[str, Any] = {
+        entry: dict[str, object] = {
             "stream": stream,
             "pts": pts,
             "time": None if pts is None else round(float(pts * time_base), 6),
@@ -133,20 +132,18 @@ class Report:
         self._write(("\n  " if self._first else ",\n  ") + json.dumps(entry))
         self._first = False
 
-    def finish(self, totals: dict[str, Any], spliced: Iterable[dict[str, Any]] = ()) -> None:
+    def finish(self, totals: Mapping[str, object], spliced: Iterable[Mapping[str, object]] = ()) -> None:
         """Write the totals and give the report its name. Raises OutputError.
 
         `spliced`: what was done to the access units that splicing changed.
         """
-        assert self._temporary is not None
         body = json.dumps({"totals": totals}, indent=1)[1:]
         changes = ",\n  ".join(map(json.dumps, spliced))
         middle = f'\n ],\n "spliced": [\n  {changes}\n ],' if changes else "\n ],"
         try:
             self._write(middle + body + "\n")
             self._file.close()
-            output_file.commit(self._temporary, self._target)
-            self._temporary = None
+            self._draft.commit()
         except OSError as error:
             self.abort()
             raise OutputError(f"{self._target}: {one_line(error)}") from error
@@ -155,7 +152,4 @@ class Report:
         """Forget the report."""
         with contextlib.suppress(OSError):
             self._file.close()
-        if self._temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
-            self._temporary = None
+        self._draft.discard()

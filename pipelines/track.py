@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from concealer.decoder import DecodedPicture, ObserveFn
-from concealer.front_door import open_decoder
+from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
 from concealer.repair import Repairer
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
@@ -36,12 +36,10 @@ class Track:
         threads: int,
         lookahead: int = 0,
         observe: ObserveFn | None = None,
-        deadline_ms: float | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
-        deadline_ms: time that decoding and repairing one payload may take; None: any time. observe: the decoder's
-        observer; its access units bear the number of their payload as DTS.
+        observe: the decoder's observer; its access units bear the number of their payload as DTS.
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -65,7 +63,7 @@ class Track:
             observe=observe,
         )
         self._repairer = repairer
-        self._deadline_ms = deadline_ms
+        self._deadline_ms = LIVE_DEADLINE_MS if source.live else None
         self._numbered = observe is not None
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from concealer import face_map
+from concealer import repair
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.weights import load_weights
-from concealer.repair import settle
 from train.calls import freeze
 
 
@@ -43,13 +41,7 @@ class Structure:
         """`landmarks` of the consecutive pictures of one sequence: where one is hidden, that of the previous picture
         is fallen back on."""
         found = self.landmarks(damaged, masks)
-        seen = visible(found, masks).cpu().numpy() > 0.5
-        points, variance = np.zeros(found.shape[1:], np.float32), np.zeros(found.shape[1], np.float32)
-        settled = []
-        for here, switch in zip(found.cpu().numpy(), seen, strict=True):
-            points, variance = settle(here, switch, points, variance)
-            settled.append(points)
-        return torch.from_numpy(np.stack(settled)).float().to(damaged.device)
+        return torch.from_numpy(repair.follow(found.cpu().numpy(), masks.cpu().numpy())).float().to(damaged.device)
 
     def sequence_maps(self, damaged: Tensor, masks: Tensor) -> Tensor:
         """`maps` of the consecutive pictures of one sequence, with the same fallback."""
@@ -58,18 +50,12 @@ class Structure:
 
 def visible(landmarks: Tensor, masks: Tensor) -> Tensor:
     """Switch vector (N, K) of keypoints in [0, 1]: 0 under the mask and outside the picture."""
-    side = masks.shape[-1]
-    place = (landmarks * side).floor().long()
-    inside = ((place >= 0) & (place < side)).all(2)
-    x, y = place.clamp(0, side - 1).unbind(2)
-    rows = torch.arange(len(masks), device=masks.device)[:, None]
-    return (inside & (masks[rows, 0, y, x] < 0.5)).float()
+    return torch.from_numpy(repair.visible(landmarks.cpu().numpy(), masks.cpu().numpy())).float().to(landmarks.device)
 
 
 def draw_maps(landmarks: Tensor, size: int) -> Tensor:
     """Structure maps (N, 3, size, size) in [-1, 1], on the CPU, of landmarks (N, LANDMARKS, 2)."""
-    drawn = np.stack([face_map.draw(points, size) for points in landmarks.cpu().numpy()])
-    return torch.from_numpy(np.ascontiguousarray(drawn.transpose(0, 3, 1, 2))).float() / 127.5 - 1
+    return torch.from_numpy(repair.draw_maps(landmarks.cpu().numpy(), size))
 
 
 def load(path: Path, device: torch.device) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from concealer.repair.candidates import Candidate
 from concealer.repair.generative import GenerativeRepair, Locate
-from concealer.repair.landmarks import settle, visible
+from concealer.repair.landmarks import LandmarkStructure, draw_maps, follow, settle, visible
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.motion_field import predicted_motion
 from concealer.repair.policy import METHODS, MOTION_METHODS, Method, Repairer
@@ -16,6 +16,9 @@ __all__ = [
     "Site",
     "settle",
     "visible",
+    "draw_maps",
+    "follow",
+    "LandmarkStructure",
     "GenerativeRepair",
     "Locate",
     "Candidate",

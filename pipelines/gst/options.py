@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from concealer.front_door import LIVE_DEADLINE_MS
 from concealer.repair import METHODS
 from pipelines.generative import ENGINES
 from pipelines.gst.bindings import GObject, Gst
@@ -18,7 +19,7 @@ class Options:
 
     method: str = "auto"
     engine: str = "auto"
-    deadline_ms: float = 28.0
+    deadline_ms: float = LIVE_DEADLINE_MS
     max_threads: int = 0
     mark_corrupted: str = "unrepaired"
     keyframe_request_share: float = 0.5

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import select
 import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import av
@@ -17,15 +16,11 @@ from av.container import InputContainer
 
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.addresses import scheme
-from pipelines.reading.source import Source
-from pipelines.reading.timing import Timeline
+from pipelines.reading.connection import Connection, Wanted
 from pipelines.reading.transport import TransportTap
-
-log = logging.getLogger(__name__)
 
 _OPEN_SECONDS, _SILENT_SECONDS = 5.0, 5.0
 """How long an address may take to answer, and how long nothing may come, before it counts as gone."""
-_PAUSE_SECONDS = 1.0
 _OPTIONS = {
     "protocol_whitelist": "file,crypto,data,udp,rtp,tcp,tls,srt,rtmp,rtmps,rtsp",
     "analyzeduration": "1500000",  # microseconds: FFmpeg's default of 5 s is a long time to see nothing
@@ -83,81 +78,34 @@ class UdpReader:
         self._socket.close()
 
 
-class LiveSource(Source):
-    """A received input. With `reconnect` it is opened again, on the same timeline, when it ends or falls silent."""
-
-    live = True
-
-    def __init__(
-        self,
-        name: str,
-        input_format: str | None = None,
-        stopped: Callable[[], bool] = lambda: False,
-        *,
-        reconnect: bool = False,
-    ) -> None:
-        self._reconnect = reconnect
-        self._udp: UdpReader | None = None
-        super().__init__(name, input_format, stopped)
-        self.seekable = False
-
-    def _open(self) -> InputContainer:
-        if scheme(self.name) == "udp" and self._input_format in (None, "mpegts"):
-            self._udp = UdpReader(self.name, self._stopped, endless=self._reconnect)
-            self._tap = TransportTap(self._udp.read)
-            return self._open_as(self._tap, "mpegts")
-        return self._open_as(self.name, self._input_format)
-
-    def _open_as(self, file: object, input_format: str | None) -> InputContainer:
-        timeout = (_OPEN_SECONDS, _SILENT_SECONDS) if isinstance(file, str) else None
-        try:
-            return av.open(file, "r", format=input_format, options=_OPTIONS, timeout=timeout, metadata_errors="replace")
-        except av.ProtocolNotFoundError as error:
-            raise InputError(f"{self.label}: this FFmpeg lacks the protocol; the GStreamer elements have it") from error
-        except (av.FFmpegError, ValueError, OSError) as error:
-            if self._stopped():
-                raise Interrupted("interrupted") from error
-            raise InputError(f"{self.label}: cannot receive: {one_line(error)}") from error
-
-    def _demux(self) -> Iterator[av.Packet]:
-        # Every connection may start its clock anew.
-        self._timeline = self._timeline or Timeline()
-        while True:
-            yield from super()._demux()
-            if self._stopped() or not self._reconnect or not self._again():
-                return
-
-    def _again(self) -> bool:
-        """Open the input once more; True once that worked, False if stopped before."""
-        codecs = {index: self.codec(index) for index in self.video}
-        self.close()
-        while not self._stopped():
-            log.warning("%s: opened again", self.label)
-            try:
-                self.container = self._open()
-                self.video = self._repairable()
-            except InputError as error:
-                log.warning("%s", error)
-            except Interrupted:
-                return False
-            else:
-                if {index: self.codec(index) for index in self.video} == codecs:
-                    self.ended_early = None
-                    if self._timeline is not None:
-                        self._timeline.cut()
-                    return True
-                log.warning("%s: other streams than before", self.label)
-                self.close()
-            _rest(_PAUSE_SECONDS, self._stopped)
-        return False
-
-    def close(self) -> None:
-        super().close()
-        if self._udp is not None:
-            self._udp.close()
+def is_udp(wanted: Wanted) -> bool:
+    """A transport stream in datagrams, which are received here and not by FFmpeg: their losses are seen then."""
+    return scheme(wanted.name) == "udp" and wanted.input_format in (None, "mpegts")
 
 
-def _rest(seconds: float, stopped: Callable[[], bool]) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not stopped():
-        time.sleep(0.05)
+def open_udp(wanted: Wanted) -> Connection:
+    """Receive a transport stream at a UDP port. Raises InputError, Interrupted."""
+    reader = UdpReader(wanted.name, wanted.stopped, endless=wanted.reconnect)
+    tap = TransportTap(reader.read)
+    try:
+        return Connection(_open_as(wanted, tap, "mpegts"), tap, reader)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def open_address(wanted: Wanted) -> Connection:
+    """Receive by whatever protocol FFmpeg has for the address. Raises InputError, Interrupted."""
+    return Connection(_open_as(wanted, wanted.name, wanted.input_format))
+
+
+def _open_as(wanted: Wanted, file: object, input_format: str | None) -> InputContainer:
+    timeout = (_OPEN_SECONDS, _SILENT_SECONDS) if isinstance(file, str) else None
+    try:
+        return av.open(file, "r", format=input_format, options=_OPTIONS, timeout=timeout, metadata_errors="replace")
+    except av.ProtocolNotFoundError as error:
+        raise InputError(f"{wanted.label}: this FFmpeg lacks the protocol; the GStreamer elements have it") from error
+    except (av.FFmpegError, ValueError, OSError) as error:
+        if wanted.stopped():
+            raise Interrupted("interrupted") from error
+        raise InputError(f"{wanted.label}: cannot receive: {one_line(error)}") from error

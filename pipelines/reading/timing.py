@@ -14,7 +14,7 @@ _SAME_JUMP_SECONDS = 2
 """Streams that jump within this of each other took the same cut and must keep their distance."""
 
 
-class Timeline:
+class JoinedTimeline:
     """Joins the timelines of a stream that restarts its clock (spliced MPEG-TS), all streams alike.
 
     Every stream crosses a cut at a packet of its own; the first one to cross fixes the shift and the others

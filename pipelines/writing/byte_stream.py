@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import BinaryIO
 
 import av
 
 from pipelines.errors import OutputError, one_line
 from pipelines.writing import output_file
+from pipelines.writing.draft import Draft
 
 
 class ByteStream:
@@ -19,7 +19,7 @@ class ByteStream:
         """`target`: a file, device, or "-". Raises OutputError if it cannot be written."""
         self.dropped: list[str] = []
         self._target = target
-        self._temporary: str | None = None
+        self._draft: Draft | None = None
         self._file: BinaryIO | output_file.PipeWriter
         try:
             if target == output_file.STDOUT:
@@ -27,8 +27,8 @@ class ByteStream:
             elif output_file.is_special(target):
                 self._file = open(target, "wb")  # noqa: SIM115 - closed by finish or abort
             else:
-                self._temporary = output_file.make_temporary(target)
-                self._file = open(self._temporary, "wb")  # noqa: SIM115
+                self._draft = Draft(target)
+                self._file = open(self._draft.path, "wb")  # noqa: SIM115
         except OSError as error:
             raise self._failed(error) from error
 
@@ -43,8 +43,8 @@ class ByteStream:
         """Give the complete file its name. Raises OutputError."""
         try:
             self._close()
-            if self._temporary is not None:
-                output_file.commit(self._temporary, self._target)
+            if self._draft is not None:
+                self._draft.commit()
         except OSError as error:
             raise self._failed(error) from error
 
@@ -52,9 +52,8 @@ class ByteStream:
         """Leave nothing behind."""
         with contextlib.suppress(OSError):
             self._close()
-        if self._temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
+        if self._draft is not None:
+            self._draft.discard()
 
     def _close(self) -> None:
         if not isinstance(self._file, output_file.PipeWriter):

@@ -1,18 +1,16 @@
-"""The file behind an output: checked early, written beside its name, renamed when complete."""
+"""The file behind an output: what is written there, and whether it can be, found out early."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import sys
 
 import av
 
-from pipelines.errors import OutputError, UsageError, one_line
-from pipelines.reading import addresses
-from pipelines.reading.source import ELEMENTARY, STDIN
+from pipelines.errors import OutputError, UsageError
+from pipelines.reading import ELEMENTARY, STDIN, addresses
+from pipelines.writing.draft import Draft
 
 STDOUT = "-"
 MOV_FAMILY = {"mp4", "mov", "ipod", "ismv", "3gp", "3g2", "psp", "f4v"}
@@ -76,7 +74,7 @@ def check(target: str, source: str, overwrite: bool) -> None:
     if os.path.isfile(path) and not overwrite:
         raise UsageError(f"{target}: exists; -y overwrites it")
     if not os.path.exists(path) or os.path.isfile(path):
-        os.unlink(make_temporary(target))
+        Draft(target).discard()
     elif not os.access(path, os.W_OK):
         raise OutputError(f"{target}: cannot be written")
 
@@ -85,28 +83,3 @@ def is_special(target: str) -> bool:
     """A device or named pipe: written to directly."""
     path = os.path.realpath(target)
     return os.path.exists(path) and not os.path.isfile(path)
-
-
-def make_temporary(target: str) -> str:
-    """Create an empty file beside the target, with its suffix. Raises OutputError."""
-    folder, name = os.path.split(os.path.realpath(target))
-    stem, suffix = os.path.splitext(name)
-    path = os.path.join(folder, f".{stem}.{secrets.token_hex(4)}{suffix}")
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {one_line(error)}") from error
-    return path
-
-
-def commit(temporary: str, target: str) -> None:
-    """Put the complete file on the disk, then under its name. Raises OSError."""
-    path = os.path.realpath(target)
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if os.path.exists(path):
-        shutil.copymode(path, temporary)
-    os.replace(temporary, path)

@@ -7,10 +7,10 @@ import errno
 import io
 import logging
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from typing import cast
 
 import av
 from av.container import OutputContainer
@@ -18,9 +18,9 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from pipelines.errors import OutputError, one_line
-from pipelines.reading import addresses
-from pipelines.reading.source import Source, codec_name
+from pipelines.reading import Source, addresses, codec_name
 from pipelines.writing import output_file
+from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, cannot_hold, has_flag, output_tag
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,18 @@ _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBI
 class Sink:
     """An output being written. `finish` makes it appear under its name, `abort` leaves nothing behind."""
 
-    def __init__(self, target: str, output_format: str | None, source: Source, encoded: Iterable[int]) -> None:
+    def __init__(
+        self,
+        target: str,
+        output_format: str | None,
+        source: Source,
+        encoded: Iterable[int],
+        *,
+        reproducible: bool = False,
+    ) -> None:
         """`encoded` are the input streams that will come through an encoder; all others are copied.
 
+        reproducible: without what muxers write at random, such as Matroska's segment UID.
         Raises UsageError for an unknown format, OutputError if the target cannot be written.
         """
         self.target = target
@@ -61,8 +70,10 @@ class Sink:
         self._least_dts: dict[int, int] = {}
         self._refusals = 0
         self._told = False
-        self._temporary: str | None = None
+        self._draft: Draft | None = None
         self.container = self._open()
+        if reproducible:
+            self.container.flags |= cast(int, av.container.Flags.bitexact.value)
         self.container.metadata.update(_kept(source.container.metadata))
         if not self._encoded:
             try:
@@ -82,8 +93,8 @@ class Sink:
         elif output_file.is_special(self.target):
             file = "file:" + self.target
         else:
-            self._temporary = output_file.make_temporary(self.target)
-            file = "file:" + self._temporary
+            self._draft = Draft(self.target)
+            file = "file:" + self._draft.path
         try:
             return av.open(file, "w", format=self._format, container_options=options)
         except (av.FFmpegError, ValueError, OSError) as error:
@@ -225,9 +236,8 @@ class Sink:
             raise OutputError(f"{self.target}: no picture could be decoded, nothing to write")
         try:
             self._close()
-            if self._temporary is not None:
-                output_file.commit(self._temporary, self.target)
-                self._temporary = None
+            if self._draft is not None:
+                self._draft.commit()
         except (av.FFmpegError, ValueError, OSError) as error:
             self._remove()
             raise self._failed(error) from error
@@ -245,10 +255,8 @@ class Sink:
         self._remove()
 
     def _remove(self) -> None:
-        if self._temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
-            self._temporary = None
+        if self._draft is not None:
+            self._draft.discard()
 
 
 def can_hold(container_format: str, stream: Stream) -> bool:

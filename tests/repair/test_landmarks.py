@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from concealer.repair.landmarks import HIDDEN, SEEN, settle, visible
+from concealer.face_map import LANDMARKS
+from concealer.repair import LandmarkStructure, Square
+from concealer.repair.landmarks import HIDDEN, SEEN, Array, follow, settle, visible
 
 POINTS = 40
 NOTHING = np.zeros((POINTS, 2)), np.zeros(POINTS)
@@ -54,3 +59,57 @@ def test_what_is_visible() -> None:
     masks[..., :32] = 1
     points = np.array([[[0.25, 0.5], [0.75, 0.5], [1.2, 0.5], [0.49, 0.1], [0.51, 0.1]]])
     assert visible(points, masks).tolist() == [[False, True, False, False, True]]
+
+
+def test_a_sequence_is_followed_as_its_pictures_are() -> None:
+    rng = np.random.default_rng(5)
+    found = rng.uniform(0.1, 0.9, (6, POINTS, 2)).astype(np.float32)
+    masks = (rng.random((6, 1, 16, 16)) < 0.5).astype(np.float32)
+    state = NOTHING
+    for here, seen, together in zip(found, visible(found, masks), follow(found, masks), strict=True):
+        state = settle(here, seen, *state)
+        assert np.allclose(state[0], together, atol=1e-6)
+
+
+@dataclass(frozen=True)
+class Port:
+    name: str
+    shape: tuple[int, ...]
+
+
+class Finder:
+    """Finds a circle of landmarks, `at` to the right of the middle."""
+
+    inputs = (Port("damaged", (3, 32, 32)), Port("mask", (1, 32, 32)))
+    at = 0.0
+
+    def run(self, batch: Mapping[str, Array], /) -> Mapping[str, Array]:
+        count = len(batch["mask"])
+        assert batch["damaged"].shape == (count, 3, 32, 32)
+        assert not (batch["damaged"] * batch["mask"]).any()
+        angle = np.linspace(0, 6.2, LANDMARKS)
+        points = [0.5 + self.at, 0.5] + 0.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
+        return {"landmarks": np.stack(count * [points]).astype(np.float32)}
+
+
+def test_structure_is_drawn_from_landmarks() -> None:
+    pictures = np.full((2, 3, 64, 64), 0.5, np.float32)
+    masks = np.zeros((2, 1, 64, 64), np.float32)
+    masks[:, :, 10:21] = 1
+    squares = [Square(0, 0, 64), Square(0, 200, 64)]
+    maps, usable = LandmarkStructure(Finder())(pictures, masks, squares, 0)
+    assert maps.shape == (2, 3, 64, 64) and usable.all()
+    assert maps.min() == -1.0 and maps.max() > 0
+
+
+def test_hidden_structure_is_that_of_the_picture_before_until_the_scene_ends() -> None:
+    finder, square = Finder(), [Square(0, 0, 64)]
+    structure = LandmarkStructure(finder)
+    picture, whole = np.full((1, 3, 64, 64), 0.5, np.float32), np.zeros((1, 1, 64, 64), np.float32)
+    before = structure(picture, whole, square, 0)[0]
+    finder.at = 0.2  # what is guessed of a face that cannot be seen
+    hidden = structure(picture * 0, whole + 1, square, 1)[0]
+    elsewhere = structure(picture * 0, whole + 1, [Square(0, 200, 64)], 1)[0]
+    assert np.abs(hidden - before).mean() < 0.5 * np.abs(elsewhere - before).mean()
+    structure.forget()
+    assert (structure(picture * 0, whole + 1, square, 2)[0] == elsewhere).all()

@@ -11,16 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.face_map import eye_centres
+from concealer.face_map import EYE_LINE, EYE_SHARE, eye_centres
 
 Rgb = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float32]
 Finder = Callable[[Rgb], Landmarks | None]
 
-EYE_LINE = 0.42
-"""Height of the eyes in a crop, as a share of its side: as in the stills."""
-EYE_SHARE = 3.6
-"""Side of a crop in inter-ocular distances."""
 LEAST_SIDE = 44.0
 """Crops that are smaller than this in the clip are not worth keeping, pixels."""
 _SETTLE = 8.0

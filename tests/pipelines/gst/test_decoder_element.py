@@ -354,17 +354,17 @@ def test_two_elements_in_one_process() -> None:
 
 
 def test_a_network_repairs_where_the_method_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from pipelines.generative import _shared
+    from pipelines.generative import open_shared
     from tests.engines.zoos import make_zoo
 
     make_zoo(tmp_path / "zoo", "fill")
     monkeypatch.setenv("CONCEALER_ZOO", str(tmp_path / "zoo"))
-    _shared.cache_clear()
-    _shared("openvino")  # compiled: else the few pictures of this stream may be over before it is
+    open_shared.cache_clear()
+    open_shared("openvino")  # compiled: else the few pictures of this stream may be over before it is
     packets = [(packet, sending.position) for sending in lossy("h264", 2) for packet in sending.packets]
     decoder = "conceallossprobe ! rtph264depay ! concealdec name=dec method=generative engine=openvino deadline-ms=0"
     result = run(f"{rtp_source('h264')} ! {decoder} ! appsink name=out", push_all(packets))
-    _shared.cache_clear()
+    open_shared.cache_clear()
     assert not result.errors
     assert result.positions == list(range(len(lossy("h264", 2))))
     assert "generative:" in result.stats["methods"]

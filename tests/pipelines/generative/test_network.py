@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from concealer.damage import Damage, DamageMap
-from concealer.face_map import LANDMARKS, MESH_POINTS
 from concealer.picture import Picture
-from concealer.repair import Repairer, Square
-from engines.tensors import TensorSpec
+from concealer.repair import Repairer
 from pipelines import EncoderSettings, Settings, UsageError, conceal_file
 from pipelines.cli import main
 from pipelines.generative import (
-    LandmarkStructure,
     NoNetworkError,
     generative_or_none,
     open_generative,
     open_in_background,
+    open_shared,
 )
 from tests.engines.zoos import make_zoo
 
@@ -124,9 +120,7 @@ def test_a_live_stream_gets_its_network_when_it_is_ready(
 
 
 def test_repair_goes_on_until_the_network_is_there(zoo: Path) -> None:
-    from pipelines.generative import _shared
-
-    _shared.cache_clear()
+    open_shared.cache_clear()
     repairer = Repairer()
     repairer.method = "generative"
     open_in_background("openvino", partial(setattr, repairer, "generative"))
@@ -142,74 +136,3 @@ def test_repair_goes_on_until_the_network_is_there(zoo: Path) -> None:
         if repairer.generative is not None and methods[-1] == "generative":
             break
     assert methods[-1] == "generative"
-
-
-class Finder:
-    """Finds a circle of landmarks, `at` to the right of the middle."""
-
-    inputs = (TensorSpec("damaged", (3, 32, 32)), TensorSpec("mask", (1, 32, 32)))
-    at = 0.0
-
-    def run(self, batch: Any) -> Any:
-        count = len(batch["mask"])
-        assert batch["damaged"].shape == (count, 3, 32, 32)
-        assert not (batch["damaged"] * batch["mask"]).any()
-        angle = np.linspace(0, 6.2, LANDMARKS)
-        points = [0.5 + self.at, 0.5] + 0.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
-        return {"landmarks": np.stack(count * [points]).astype(np.float32)}
-
-
-def test_structure_is_drawn_from_landmarks() -> None:
-    pictures = np.full((2, 3, 64, 64), 0.5, np.float32)
-    masks = np.zeros((2, 1, 64, 64), np.float32)
-    masks[:, :, 10:21] = 1
-    squares = [Square(0, 0, 64), Square(0, 200, 64)]
-    maps, usable = LandmarkStructure(Finder())(pictures, masks, squares, 0)  # type: ignore[arg-type]
-    assert maps.shape == (2, 3, 64, 64) and usable.all()
-    assert maps.min() == -1.0 and maps.max() > 0
-
-
-def test_hidden_structure_is_that_of_the_picture_before_until_the_scene_ends() -> None:
-    finder, square = Finder(), [Square(0, 0, 64)]
-    structure = LandmarkStructure(finder)  # type: ignore[arg-type]
-    picture, whole = np.full((1, 3, 64, 64), 0.5, np.float32), np.zeros((1, 1, 64, 64), np.float32)
-    before = structure(picture, whole, square, 0)[0]
-    finder.at = 0.2  # what is guessed of a face that cannot be seen
-    hidden = structure(picture * 0, whole + 1, square, 1)[0]
-    elsewhere = structure(picture * 0, whole + 1, [Square(0, 200, 64)], 1)[0]
-    assert np.abs(hidden - before).mean() < 0.5 * np.abs(elsewhere - before).mean()
-    structure.forget()
-    assert (structure(picture * 0, whole + 1, square, 2)[0] == elsewhere).all()
-
-
-def test_the_square_of_a_face_is_that_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MediaPipe itself is not asked: what is made of its points is checked."""
-
-    class Mesh:
-        def __init__(self, **_: Any) -> None:
-            pass
-
-        def process(self, image: Any) -> Any:
-            assert image.shape == (200, 300, 3)
-            # Both eyes' outlines shrunk to points at (120, 100) and (180, 100).
-            half = len(MESH_POINTS)
-            points = {index: SimpleNamespace(x=0.5, y=0.5) for index in range(478)}
-            from concealer.face_map import LEFT_EYE, RIGHT_EYE
-
-            for part, x in ((RIGHT_EYE, 0.4), (LEFT_EYE, 0.6)):
-                for index in MESH_POINTS[part]:
-                    points[index] = SimpleNamespace(x=x, y=0.5)
-            assert half == LANDMARKS
-            return SimpleNamespace(multi_face_landmarks=[SimpleNamespace(landmark=points)])
-
-    module = ModuleType("mediapipe.python.solutions.face_mesh")
-    module.FaceMesh = Mesh  # type: ignore[attr-defined]
-    for name in ("mediapipe", "mediapipe.python", "mediapipe.python.solutions"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    from pipelines.faces import FaceLocator
-
-    planes = (np.full((200, 300), 90, np.uint8), *(np.full((100, 150), 120, np.uint8) for _ in range(2)))
-    found = FaceLocator()(Picture(planes, order=3), [Picture(planes, order=2)])
-    side = round(60 * 3.6)
-    assert found == [Square(round(100 - 0.42 * 216), 150 - side // 2, side)]

@@ -2,78 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import av
 from av.video.stream import VideoStream
 
-from concealer.bitstream import NalUnit, join_length_prefixed, parse_extradata
+from concealer.bitstream import START_CODE, Codec, NalUnit, join_annexb, join_length_prefixed, parse_extradata
 from concealer.decoder import Settled
 from concealer.splice import SplicedUnit, Splicer
-from pipelines.reading.source import Codec, VideoPayload
-from pipelines.writing.sink import with_data
+from pipelines.jobs.splice_totals import SpliceTotals, describe
+from pipelines.reading import VideoPayload
+from pipelines.writing import with_data
 
-_START_CODE = b"\x00\x00\x00\x01"
 _MOST_UNTIMED = 16
 """Packets in a row without DTS; where there are more, the container has none."""
-
-
-@dataclass
-class SpliceTotals:
-    """Counts over one or all spliced streams."""
-
-    access_units: int = 0
-    """That left, inserted ones among them."""
-    inserted_access_units: int = 0
-    """Of pictures of which nothing arrived."""
-    kept: int = 0
-    """Received NAL units that left as they came."""
-    replaced: int = 0
-    """Received slices that were corrupt and made way for ours."""
-    inserted: int = 0
-    """NAL units of ours."""
-    forms: dict[str, int] = field(default_factory=dict)
-    """NAL units of ours by the way they carry their samples: "pcm", "intra", "inter", "skip"."""
-    bytes_in: int = 0
-    """Of the NAL units received."""
-    bytes_out: int = 0
-    """Of the NAL units that left."""
-
-    def add(self, unit: SplicedUnit) -> None:
-        ours = sum(len(one.nal.data) for one in unit.written)
-        sent = sum(len(nal.data) for nal in unit.nals)
-        gone = sum(len(nal.data) for nal in unit.removed)
-        self.access_units += 1
-        self.inserted_access_units += unit.au is None
-        self.kept += len(unit.nals) - len(unit.written)
-        self.replaced += len(unit.removed)
-        self.inserted += len(unit.written)
-        for one in unit.written:
-            self.forms[one.form] = self.forms.get(one.form, 0) + 1
-        self.bytes_in += sent - ours + gone
-        self.bytes_out += sent
-
-    def merge(self, other: SpliceTotals) -> None:
-        """Add the counts of another stream."""
-        for key, value in asdict(other).items():
-            if isinstance(value, dict):
-                for form, count in value.items():
-                    self.forms[form] = self.forms.get(form, 0) + count
-            else:
-                setattr(self, key, getattr(self, key) + value)
-
-
-def describe(unit: SplicedUnit) -> dict[str, Any]:
-    """What the report says of one changed access unit."""
-    return {
-        "pts": unit.pts,
-        "kept": len(unit.nals) - len(unit.written),
-        "replaced": [len(nal.data) for nal in unit.removed],
-        "inserted": [
-            {"first": one.first, "end": one.end, "form": one.form, "bytes": len(one.nal.data)} for one in unit.written
-        ],
-    }
 
 
 @dataclass(slots=True)
@@ -103,7 +45,7 @@ class SplicedStream:
         Raises UnsupportedStandInError for a codec that can't be spliced.
         """
         self.totals = SpliceTotals()
-        self.changes: list[dict[str, Any]] = []
+        self.changes: list[dict[str, object]] = []
         """What was done to each changed access unit, in decode order, for the report."""
         self._stream = stream
         self._codec = codec
@@ -243,7 +185,7 @@ class SplicedStream:
 
         for nal in unit.nals:
             if id(nal) in ours:
-                pieces.append(_START_CODE + nal.data)
+                pieces.append(START_CODE + nal.data)
             else:
                 copy_until(id(nal))
         copy_until(None)
@@ -252,7 +194,7 @@ class SplicedStream:
     def _join(self, unit: SplicedUnit) -> bytes:
         if self._length_size:
             return join_length_prefixed(unit.nals, self._length_size)
-        return b"".join(_START_CODE + nal.data for nal in unit.nals)
+        return join_annexb(unit.nals)
 
     def _timed(self, payload: VideoPayload, data: bytes) -> av.Packet:
         if payload.packet is not None:

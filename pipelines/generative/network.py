@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
-from concealer.face_map import LANDMARKS, draw
-from concealer.repair import GenerativeRepair, Locate, Square, Tracks, settle, visible
+from concealer.repair import GenerativeRepair, LandmarkStructure, Locate
 from engines import Engine, EngineError, Options, open_engine
 from engines.backends import BACKENDS
 from engines.zoo import Entry, Zoo, open_zoo
 from pipelines.errors import UsageError, one_line
 
 log = logging.getLogger(__name__)
-
-Array = npt.NDArray[Any]
 
 ENGINES = ("auto", *BACKENDS)
 BUCKETS = (1, 2, 4, 8)
@@ -77,7 +69,7 @@ def _locate(entry: Entry) -> Locate | None:
     if entry.domain != "face":
         return None
     try:
-        from pipelines.faces import FaceLocator
+        from pipelines.generative.faces import FaceLocator
 
         return FaceLocator()
     except ImportError as error:
@@ -88,40 +80,6 @@ def _finder(zoo: Zoo, engine: str) -> Engine | None:
     """A network of the zoo that finds landmarks in damaged crops."""
     entry = next((one for one in zoo.entries.values() if one.task == "landmarks"), None)
     return None if entry is None else open_engine(zoo.model(entry.name), engine, Options(buckets=BUCKETS))
-
-
-class LandmarkStructure:
-    """Structure maps from a network from "damaged" and "mask" to "landmarks".
-
-    Where landmarks are hidden, those of the previous picture of the same place are fallen back on.
-    """
-
-    def __init__(self, finder: Engine) -> None:
-        self._finder = finder
-        self._side = next(spec.shape[-1] for spec in finder.inputs if spec.name == "mask")
-        self._tracks = Tracks({"points": (LANDMARKS, 2), "variance": (LANDMARKS,)})
-
-    def __call__(
-        self, pictures: Array, masks: Array, squares: Sequence[Square], order: int, /
-    ) -> tuple[Array, npt.NDArray[np.bool_]]:
-        small_masks = np.stack([_shrunk(mask, self._side) > 0 for mask in masks]).astype(np.float32)
-        small = np.stack([_shrunk(picture, self._side) for picture in pictures]) * (1 - small_masks)
-        found = self._finder.run({"damaged": small, "mask": small_masks})["landmarks"]
-        before = self._tracks.recall(squares, order)
-        pairs = zip(found, visible(found, masks), before["points"], before["variance"], strict=True)
-        points, variances = (np.stack(part) for part in zip(*(settle(*pair) for pair in pairs), strict=True))
-        self._tracks.remember(squares, order, {"points": points, "variance": variances})
-        maps = [draw(one, pictures.shape[-1]).transpose(2, 0, 1) for one in points]
-        return np.stack(maps).astype(np.float32) / 127.5 - 1.0, np.ones(len(pictures), bool)
-
-    def forget(self) -> None:
-        """Another scene begins."""
-        self._tracks.forget()
-
-
-def _shrunk(planes: Array, side: int) -> Array:
-    """(c, R, R) to (c, side, side)."""
-    return np.stack([cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA) for plane in planes])
 
 
 def check_engine(engine: str) -> None:
@@ -148,8 +106,8 @@ def generative_or_none(method: str, engine: str) -> Callable[[], GenerativeRepai
 
 
 @lru_cache(maxsize=len(ENGINES))
-def _shared(engine: str) -> Callable[[], GenerativeRepair]:
-    """One compiled network for all streams of this process; errors are not remembered."""
+def open_shared(engine: str) -> Callable[[], GenerativeRepair]:
+    """`open_generative`, once for all streams of this process; errors are not remembered."""
     return open_generative(engine)
 
 
@@ -159,7 +117,7 @@ def open_in_background(engine: str, use: Callable[[GenerativeRepair], None]) -> 
 
     def work() -> None:
         try:
-            use(_shared(engine)())
+            use(open_shared(engine)())
         except Exception as error:  # nothing must reach the stream
             level = logging.DEBUG if isinstance(error, NoNetworkError) else logging.WARNING
             log.log(level, "repair goes on without a generative network: %s", one_line(error))

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from concealer.face_map import MESH_POINTS, eye_centres
+from concealer.face_map import EYE_LINE, EYE_SHARE, MESH_POINTS, eye_centres
 from concealer.picture import Picture
 from concealer.repair import Square
-
-EYE_LINE, EYE_SHARE = 0.42, 3.6
-"""Height of the eyes in a crop as a share of its side, and its side in inter-ocular distances: as in training
-(`train.data.clips`)."""
 
 
 class FaceLocator:
@@ -27,7 +22,7 @@ class FaceLocator:
     def __init__(self) -> None:
         from mediapipe.python.solutions.face_mesh import FaceMesh
 
-        self._mesh: Any = FaceMesh(static_image_mode=True, max_num_faces=1, min_detection_confidence=0.3)
+        self._mesh = FaceMesh(static_image_mode=True, max_num_faces=1, min_detection_confidence=0.3)
 
     def __call__(self, picture: Picture, references: Sequence[Picture]) -> list[Square]:
         """At most one square; none if no face is found."""

@@ -23,7 +23,7 @@ from pipelines import (
     UsageError,
     conceal_file,
 )
-from pipelines.reading.source import Source
+from pipelines.reading import Source
 from pipelines.writing.hdr import content_light, mastering_display
 from tests.media import decode_luma
 from tests.pipelines.files import damage_samples, hdr_file, packets_of, picture_times, rich_file

@@ -15,11 +15,9 @@ import av
 import pytest
 
 from benchmarks.rtp import send_lossy, send_udp
-from concealer.bitstream.stream import StreamParser
-from pipelines.errors import InputError, UsageError
-from pipelines.file_pipeline import ConcealResult, Settings, conceal_file
-from pipelines.reading.addresses import is_live, scheme
-from pipelines.writing.encoder import EncoderSettings
+from concealer.bitstream import StreamParser
+from pipelines import ConcealResult, EncoderSettings, InputError, Settings, UsageError, conceal_file
+from pipelines.reading import is_live, scheme
 from tests.media import clip, encode_bytes, encode_file
 
 PICTURES = 50
@@ -82,7 +80,7 @@ def test_transport_stream_over_udp_until_it_falls_silent(tmp_path: Path, transpo
 def test_stopping_completes_the_output(tmp_path: Path, transport_stream: bytes) -> None:
     port, target = _free_port(), tmp_path / "out.mp4"
     command = [sys.executable, "-m", "pipelines.cli", "-q", f"udp://127.0.0.1:{port}", str(target)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         time.sleep(1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from pipelines.reading.timing import PictureClock, Timeline
+from pipelines.reading.timing import JoinedTimeline, PictureClock
 
 TICK = Fraction(1, 90000)
 
@@ -38,7 +38,7 @@ def test_elementary_streams_count_pictures() -> None:
 
 
 def test_streams_that_take_the_same_cut_keep_their_distance() -> None:
-    timeline = Timeline()
+    timeline = JoinedTimeline()
     for step in range(5):
         assert timeline.shift(0, step * 3600, 3600, TICK) == 0
         assert timeline.shift(1, step * 1800, 1800, TICK) == 0
@@ -51,6 +51,6 @@ def test_streams_that_take_the_same_cut_keep_their_distance() -> None:
 
 
 def test_a_pause_is_no_cut() -> None:
-    timeline = Timeline()
+    timeline = JoinedTimeline()
     assert timeline.shift(0, 0, 3600, TICK) == 0
     assert timeline.shift(0, 9 * 90000, 3600, TICK) == 0

@@ -1,0 +1,48 @@
+"""Analysing: finding the damage of a file without repairing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipelines.errors import Interrupted
+from pipelines.jobs.passes import Pass
+from pipelines.jobs.result import ConcealResult
+from pipelines.jobs.run import Run
+from pipelines.reading import VideoPayload
+from pipelines.track import ShownPicture, Track
+
+
+def analyse(run: Run) -> ConcealResult:
+    """A dry run: all damage is found, nothing is written but the report."""
+    with Pass(run, run.source.video, repair=False, track_taint=True) as passed:
+        find_damage(passed, to_the_end=True)
+        result = passed.result("analysed")
+        passed.finish_report(result)
+        return result
+
+
+def find_damage(passed: Pass, *, to_the_end: bool) -> None:
+    """Decode without repair; unless `to_the_end`, leave once every stream is known to be damaged.
+
+    Raises InputError if nothing can be decoded, Interrupted if the run is stopped.
+    """
+    run = passed.run
+    open_streams = set(passed.tracks)
+    for event in passed.events("analysing", open_streams):
+        if isinstance(event, VideoPayload) and event.stream in open_streams:
+            track = passed.tracks[event.stream]
+            _look_at(passed, track, track.feed(event))
+            if not to_the_end and (track.damaged or track.any_hidden):
+                open_streams.discard(event.stream)
+                if not open_streams:
+                    return
+    if run.stopped() and not run.source.live:
+        raise Interrupted("interrupted")
+    for index in open_streams:
+        _look_at(passed, passed.tracks[index], passed.tracks[index].flush())
+    passed.need_pictures()
+
+
+def _look_at(passed: Pass, track: Track, pictures: Iterable[ShownPicture]) -> None:
+    for _ in passed.told(track, pictures):
+        pass

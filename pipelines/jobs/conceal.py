@@ -1,0 +1,85 @@
+"""From a damaged file to a whole one: what is asked is checked, the input opened, its way chosen.
+
+A file is read twice where it can be. The first pass only decodes and stops at the first damage of every video
+stream, so that it costs little on a damaged file; an undamaged file is then copied packet by packet, which is
+both exact and far cheaper than encoding. A pipe is read once: its video is always encoded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.errors import UsageError
+from pipelines.jobs.analyse import analyse, find_damage
+from pipelines.jobs.copy import copy, copyable
+from pipelines.jobs.encode import encode
+from pipelines.jobs.passes import Pass
+from pipelines.jobs.result import ConcealResult
+from pipelines.jobs.run import Run
+from pipelines.jobs.settings import Settings
+from pipelines.jobs.splice import splice
+from pipelines.progress import OnProgress
+from pipelines.reading import Source
+from pipelines.writing import check_codec, output_file
+
+
+def conceal_file(
+    source: str | Path,
+    target: str | Path | None = None,
+    settings: Settings | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> ConcealResult:
+    """Repair the H.264 and HEVC video of `source` and write it, with all other streams, to `target`.
+
+    "-" is standard input or output. `stopped` is asked at every packet: once it is true the run ends, with
+    Interrupted unless `settings.keep_partial`. Raises a subclass of `pipelines.errors.ConcealError`; the
+    target then does not exist, or is what it was before.
+    """
+    began = time.monotonic()
+    name, output, settings = str(source), None if target is None else str(target), settings or Settings()
+    output_format = _check(name, output, settings)
+    opened = Source(name, settings.input_format, stopped, reconnect=settings.reconnect)
+    with contextlib.closing(opened):
+        return _process(Run(opened, output, output_format, settings, on_progress, stopped, began))
+
+
+def _check(source: str, target: str | None, settings: Settings) -> str:
+    """Raise UsageError or OutputError for what cannot work, before anything is read; the target's format."""
+    settings.check()
+    report = settings.report
+    if report is not None and os.path.realpath(report) in (
+        os.path.realpath(name) for name in (source, target or "") if name not in ("", "-")
+    ):
+        raise UsageError(f"{report}: the report would replace the input or the output")
+    if target is None:
+        if not settings.dry_run:
+            raise UsageError("no output given; --dry-run analyses only")
+        return ""
+    target_format = output_file.format_name(target, settings.output_format)
+    output_file.check(target, source, settings.overwrite)
+    return target_format
+
+
+def _process(run: Run) -> ConcealResult:
+    source, settings = run.source, run.settings
+    if settings.dry_run:
+        return analyse(run)
+    if settings.splice:
+        return splice(run)
+    streams = set(source.video)
+    for index in streams:
+        check_codec(run.target_format, settings.encoder.encoder(source.codec(index)))
+    if source.seekable and not settings.always_encode:
+        with Pass(run, streams, repair=False, track_taint=False) as analysis:
+            find_damage(analysis, to_the_end=False)
+            streams = {index for index, track in analysis.tracks.items() if not copyable(run, track)}
+            if not streams:
+                return copy(run, analysis)
+        source.rewind()
+    return encode(run, streams)

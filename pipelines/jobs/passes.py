@@ -1,0 +1,139 @@
+"""The input read once, from its start: its streams decoded, its pictures counted and told in the report."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import TracebackType
+
+import av
+
+from concealer.decoder import ObserveFn
+from pipelines.errors import InputError
+from pipelines.jobs.repairers import make_repairers
+from pipelines.jobs.result import Action, ConcealResult
+from pipelines.jobs.run import Run
+from pipelines.progress import Meter
+from pipelines.reading import VideoPayload
+from pipelines.report import Report, Totals
+from pipelines.track import ShownPicture, Track
+
+
+class Pass:
+    """One pass of a run. Leaving its context frees the decoders and forgets a report that was not finished."""
+
+    def __init__(
+        self,
+        run: Run,
+        streams: Collection[int],
+        *,
+        repair: bool,
+        track_taint: bool,
+        observers: Mapping[int, ObserveFn] | None = None,
+    ) -> None:
+        """streams: those that are decoded, by index; each has its track. Raises UsageError, OutputError."""
+        self.run = run
+        self.tracks: dict[int, Track] = {}
+        self._report: Report | None = None
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            repairers = make_repairers(run, streams) if repair else {}
+            for index in sorted(streams):
+                self.tracks[index] = Track(
+                    run.source,
+                    index,
+                    repairers.get(index),
+                    track_taint,
+                    run.settings.threads,
+                    run.lookahead,
+                    None if observers is None else observers[index],
+                )
+            if run.settings.report is not None:
+                self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))
+            undo.pop_all()
+
+    def _head(self, lookahead: int) -> dict[str, object]:
+        source = self.run.source
+        streams = {
+            str(index): {"codec": source.codec(index), "time_base": str(track.time_base)}
+            for index, track in self.tracks.items()
+        }
+        return {"input": source.label, "output": self.run.target, "lookahead": lookahead, "streams": streams}
+
+    def __enter__(self) -> Pass:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free what it holds."""
+        if self._report is not None:
+            self._report.abort()
+        for track in self.tracks.values():
+            track.close()
+
+    def events(self, phase: str, decode: Collection[int]) -> Iterator[VideoPayload | av.Packet]:
+        """The input's packets, as payloads for the streams in `decode`: until its end, or until the run is stopped.
+
+        Progress is told at each.
+        """
+        meter = Meter(phase, self.run.on_progress)
+        for event in self.run.source.events(decode):
+            if self.run.stopped():
+                return
+            yield event
+            totals = [track.totals for track in self.tracks.values()]
+            pictures, damaged = sum(t.pictures for t in totals), sum(t.damaged for t in totals)
+            meter.tell(pictures, damaged, self.run.source.progress)
+
+    def told(self, track: Track, pictures: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
+        """The pictures as they come, each told in the report."""
+        for shown in pictures:
+            if self._report is not None:
+                self._report.add(track.index, shown.picture, shown.pts, track.time_base)
+            yield shown
+
+    def need_pictures(self) -> None:
+        """Raise InputError if none could be decoded."""
+        if not any(track.totals.pictures for track in self.tracks.values()):
+            raise InputError(f"{self.run.source.label}: not one picture could be decoded")
+
+    def result(self, action: Action) -> ConcealResult:
+        """What has been counted so far."""
+        total = Totals()
+        for track in self.tracks.values():
+            total.merge(track.totals)
+        return ConcealResult(
+            self.run.source.label,
+            self.run.target if action != "analysed" else None,
+            action,
+            total,
+            {index: track.totals for index, track in self.tracks.items()},
+            ended_early=self.run.source.ended_early,
+            seconds=time.monotonic() - self.run.began,
+        )
+
+    def written(
+        self, result: ConcealResult, dropped: list[str], stopped: bool, changes: Iterable[Mapping[str, object]] = ()
+    ) -> ConcealResult:
+        """The result once the output is complete; it finishes the report, which tells `changes` too.
+
+        dropped: streams that the output could not hold. stopped: before the input's end.
+        """
+        result = replace(
+            result,
+            dropped=dropped,
+            interrupted=stopped and not self.run.source.live,
+            seconds=time.monotonic() - self.run.began,
+        )
+        self.finish_report(result, changes)
+        return result
+
+    def finish_report(self, result: ConcealResult, changes: Iterable[Mapping[str, object]] = ()) -> None:
+        """Give the report its name. Raises OutputError."""
+        if self._report is not None:
+            self._report.finish(result.as_dict(), changes)
+            self._report = None

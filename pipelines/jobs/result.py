@@ -1,0 +1,49 @@
+"""What a run over one file did."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from pipelines.jobs.splice_totals import SpliceTotals
+from pipelines.report import Totals
+
+Action = Literal["repaired", "spliced", "encoded", "copied", "analysed"]
+
+
+@dataclass
+class ConcealResult:
+    """What was done to a file."""
+
+    input: str
+    output: str | None
+    action: Action
+    """"repaired": damage was found and repaired; "spliced": the same without encoding; "encoded": none found,
+    encoded all the same; "copied": none found, every packet copied; "analysed": dry run."""
+    totals: Totals
+    """Over all repaired video streams."""
+    streams: dict[int, Totals] = field(default_factory=dict)
+    """The same for each video stream, by its index."""
+    dropped: list[str] = field(default_factory=list)
+    """Streams that the output's container could not hold."""
+    ended_early: str | None = None
+    """Why reading stopped before the input's end, if it did."""
+    splice: SpliceTotals | None = None
+    """What splicing took out and put in, over all spliced streams."""
+    interrupted: bool = False
+    """Stopped by the user: the output holds what was done until then."""
+    seconds: float = 0.0
+
+    @property
+    def pictures(self) -> int:
+        """Pictures that came out, one for every access unit that went in or is known to be missing."""
+        return self.totals.pictures
+
+    @property
+    def damaged_pictures(self) -> int:
+        """Pictures with lost or broken blocks."""
+        return self.totals.damaged
+
+    def as_dict(self) -> dict[str, object]:
+        """All of it in JSON's types."""
+        return {"schema": "concealer-result/1", **asdict(self), "seconds": round(self.seconds, 3)}

@@ -1,0 +1,51 @@
+"""What can be asked of a run over one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concealer.decoder import MOST_AHEAD
+from concealer.repair import Method
+from pipelines.errors import UsageError
+from pipelines.generative import check_engine
+from pipelines.writing import EncoderSettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to treat a file."""
+
+    encoder: EncoderSettings = EncoderSettings()
+    method: Method = "auto"
+    """Repair by the method that fits best, or always by one."""
+    engine: str = "auto"
+    """What runs the generative method's network: "auto" or a backend of `engines`."""
+    output_format: str | None = None
+    """FFmpeg's muxer name; None = by the output's suffix."""
+    input_format: str | None = None
+    """FFmpeg's demuxer name; None = by content."""
+    overwrite: bool = False
+    """Replace an output that exists."""
+    always_encode: bool = False
+    """Encode video without damage too."""
+    splice: bool = False
+    """Encode nothing: put slices that carry the repair into the gaps of the stream."""
+    dry_run: bool = False
+    """Analyse only: no output."""
+    lookahead: int | None = None
+    """Access units to look ahead in repair; None = 2 for a file or pipe, 0 for a live input."""
+    reconnect: bool = False
+    """Open a live input again when it ends or falls silent."""
+    keep_partial: bool = False
+    """When stopped, complete the output with what was done so far."""
+    report: str | None = None
+    """Path of a JSON report (docs/report.md)."""
+    threads: int = 1
+    """Slice threads of the HEVC decoder; encoders choose their own."""
+
+    def check(self) -> None:
+        """Raise UsageError if one of them makes no sense, whatever the file."""
+        self.encoder.check()
+        check_engine(self.engine)
+        if self.lookahead is not None and not 0 <= self.lookahead <= MOST_AHEAD:
+            raise UsageError(f"look-ahead must be 0 to {MOST_AHEAD} access units, got {self.lookahead}")

@@ -1,0 +1,64 @@
+"""What splicing took out of a stream and put in, counted and told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from concealer.splice import SplicedUnit
+
+
+@dataclass
+class SpliceTotals:
+    """Counts over one or all spliced streams."""
+
+    access_units: int = 0
+    """That left, inserted ones among them."""
+    inserted_access_units: int = 0
+    """Of pictures of which nothing arrived."""
+    kept: int = 0
+    """Received NAL units that left as they came."""
+    replaced: int = 0
+    """Received slices that were corrupt and made way for ours."""
+    inserted: int = 0
+    """NAL units of ours."""
+    forms: dict[str, int] = field(default_factory=dict)
+    """NAL units of ours by the way they carry their samples: "pcm", "intra", "inter", "skip"."""
+    bytes_in: int = 0
+    """Of the NAL units received."""
+    bytes_out: int = 0
+    """Of the NAL units that left."""
+
+    def add(self, unit: SplicedUnit) -> None:
+        ours = sum(len(one.nal.data) for one in unit.written)
+        sent = sum(len(nal.data) for nal in unit.nals)
+        gone = sum(len(nal.data) for nal in unit.removed)
+        self.access_units += 1
+        self.inserted_access_units += unit.au is None
+        self.kept += len(unit.nals) - len(unit.written)
+        self.replaced += len(unit.removed)
+        self.inserted += len(unit.written)
+        for one in unit.written:
+            self.forms[one.form] = self.forms.get(one.form, 0) + 1
+        self.bytes_in += sent - ours + gone
+        self.bytes_out += sent
+
+    def merge(self, other: SpliceTotals) -> None:
+        """Add the counts of another stream."""
+        for key, value in asdict(other).items():
+            if isinstance(value, dict):
+                for form, count in value.items():
+                    self.forms[form] = self.forms.get(form, 0) + count
+            else:
+                setattr(self, key, getattr(self, key) + value)
+
+
+def describe(unit: SplicedUnit) -> dict[str, object]:
+    """What the report says of one changed access unit."""
+    return {
+        "pts": unit.pts,
+        "kept": len(unit.nals) - len(unit.written),
+        "replaced": [len(nal.data) for nal in unit.removed],
+        "inserted": [
+            {"first": one.first, "end": one.end, "form": one.form, "bytes": len(one.nal.data)} for one in unit.written
+        ],
+    }

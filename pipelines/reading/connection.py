@@ -1,0 +1,55 @@
+"""An input as it is asked for, and as it is once open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from av.container import InputContainer
+
+from pipelines.reading.transport import TransportTap
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An input as it is asked for."""
+
+    name: str
+    """Of a file, an address, or "-"."""
+    input_format: str | None
+    """FFmpeg's demuxer name; None = by content."""
+    stopped: Callable[[], bool]
+    """Asked wherever nothing might come for long: true ends the waiting."""
+    reconnect: bool
+    """A live input is opened again when it ends or falls silent."""
+
+    @property
+    def label(self) -> str:
+        """The input in messages."""
+        return "standard input" if self.name == STDIN else self.name
+
+
+class Closable(Protocol):
+    """A file, or what is read like one."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open input."""
+
+    container: InputContainer
+    tap: TransportTap | None = None
+    """What the container is read through, where that tells more about losses than the container does."""
+    file: Closable | None = None
+    """What the tap reads and nobody else closes."""
+
+    def close(self) -> None:
+        """To be called once or more."""
+        self.container.close()
+        if self.file is not None:
+            self.file.close()

@@ -1,0 +1,99 @@
+"""Inputs that have an end: files, and what comes through a pipe."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import BinaryIO, cast
+
+import av
+from av.container import InputContainer
+
+from pipelines.errors import InputError, Interrupted, one_line
+from pipelines.reading.connection import Connection, Wanted
+from pipelines.reading.transport import TransportTap, looks_like_ts
+
+ELEMENTARY = {
+    ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
+    ".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".hvc": "hevc",
+}  # fmt: skip
+"""Suffixes of byte streams without a container, and their FFmpeg format name."""
+_MP4_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"free", b"mdat", b"wide", b"skip")
+
+
+class _PipeReader:
+    """A pipe that can be left: a blocked read in C would not see Ctrl-C before the next byte."""
+
+    def __init__(self, file: BinaryIO, stopped: Callable[[], bool]) -> None:
+        self._descriptor = file.fileno()
+        self._stopped = stopped
+
+    def read(self, size: int) -> bytes:
+        while not self._stopped():
+            if select.select([self._descriptor], [], [], 0.2)[0]:
+                return os.read(self._descriptor, size)
+        return b""
+
+
+def open_pipe(wanted: Wanted) -> Connection:
+    """Standard input. Raises InputError, Interrupted."""
+    tap = TransportTap(_PipeReader(cast(BinaryIO, sys.stdin.buffer), wanted.stopped).read)
+    return Connection(_open_as(wanted, tap, wanted.input_format), tap)
+
+
+def open_file(wanted: Wanted) -> Connection:
+    """A file; a transport stream through a tap. Raises InputError, Interrupted."""
+    head = _read_head(wanted)
+    if wanted.input_format not in (None, "mpegts") or not looks_like_ts(head):
+        return Connection(_open_past_tap(wanted, head))
+    file = open(wanted.name, "rb")  # noqa: SIM115 - the connection's
+    tap = TransportTap(file.read)
+    try:
+        return Connection(_open_as(wanted, tap, "mpegts"), tap, file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def open_again(wanted: Wanted) -> InputContainer:
+    """A container of its own on a file that is read already. Raises InputError, Interrupted."""
+    return _open_past_tap(wanted, _read_head(wanted))
+
+
+def _read_head(wanted: Wanted) -> bytes:
+    try:
+        if os.path.isdir(wanted.name):
+            raise InputError(f"{wanted.label}: is a directory")
+        with open(wanted.name, "rb") as file:
+            head = file.read(65536)
+    except OSError as error:
+        raise InputError(f"{wanted.label}: {one_line(error)}") from error
+    if not head:
+        raise InputError(f"{wanted.label}: is empty")
+    return head
+
+
+def _open_past_tap(wanted: Wanted, head: bytes) -> InputContainer:
+    input_format = wanted.input_format
+    if input_format is None and b"\x00\x00\x01" in head and head[4:8] not in _MP4_FIRST_BOXES:
+        input_format = ELEMENTARY.get(os.path.splitext(wanted.name)[1].lower())
+    return _open_as(wanted, "file:" + wanted.name, input_format)
+
+
+def _open_as(wanted: Wanted, file: object, input_format: str | None) -> InputContainer:
+    level = av.logging.get_level()
+    try:
+        with av.logging.Capture(local=True) as messages:
+            av.logging.set_level(av.logging.ERROR)
+            return av.open(file, "r", format=input_format, metadata_errors="replace")
+    except (av.FFmpegError, ValueError, OSError) as error:
+        if wanted.stopped():
+            raise Interrupted("interrupted") from error
+        # libavformat's own last word ("moov atom not found") says more than its error code.
+        detail = next((text.strip() for _, _, text in reversed(messages) if text.strip()), "")
+        reason = one_line(error) + (f" ({' '.join(detail.split())})" if detail else "")
+        raise InputError(f"{wanted.label}: cannot read: {reason}") from error
+    finally:
+        av.logging.set_level(level)

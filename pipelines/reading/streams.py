@@ -1,0 +1,75 @@
+"""What a container says of its streams."""
+
+from __future__ import annotations
+
+import logging
+import re
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from concealer.bitstream import Codec
+from pipelines.errors import InputError
+
+log = logging.getLogger(__name__)
+
+_CHROMA_LOCATION = re.compile(r"chroma_sample_loc_type_top_field\s+[01]+ = ([0-5])\b")
+
+
+def repairable(container: InputContainer, label: str) -> dict[int, VideoStream]:
+    """Its H.264 and HEVC streams by their index. Raises InputError if it has none, or one that is encrypted."""
+    found: dict[int, VideoStream] = {}
+    for stream in container.streams.video:
+        if stream.codec_context is None or stream.disposition & Disposition.attached_pic:
+            continue
+        if stream.codec_context.codec.canonical_name in ("h264", "hevc"):
+            if stream.codec_tag in ("encv", "drmi"):
+                raise InputError(f"{label}: video stream #{stream.index} is encrypted")
+            found[stream.index] = stream
+    if not found:
+        held = ", ".join(f"{s.type} {codec_name(s)}" for s in container.streams) or "no streams"
+        raise InputError(f"{label}: no H.264 or HEVC video in it ({held})")
+    return found
+
+
+def codec_name(stream: Stream) -> str:
+    """Name of a stream's codec, "?" if FFmpeg knows none."""
+    context = stream.codec_context
+    # A stream without context has its name, if any, by its type.
+    return context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "?"
+
+
+def video_codec(stream: VideoStream) -> Codec:
+    """Of a stream that is `repairable`."""
+    return cast(Codec, stream.codec_context.codec.canonical_name)
+
+
+def picture_rate(stream: VideoStream) -> Fraction:
+    """Pictures a second, as good as the container knows."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= 1000:
+            return rate
+    return Fraction(25)
+
+
+def chroma_location(stream: VideoStream) -> int | None:
+    """chroma_sample_loc_type (H.264 E.2.1, HEVC E.3.1), 0..5; None if the parameter sets do not tell.
+
+    PyAV does not show it, but libavcodec's header tracer reads the stream's parameter sets aloud.
+    """
+    level = av.logging.get_level()
+    try:
+        with av.logging.Capture(local=True) as messages:
+            av.logging.set_level(av.logging.INFO)
+            BitStreamFilterContext("trace_headers", stream)
+    except (av.FFmpegError, ValueError):
+        log.debug("stream #%d: parameter sets cannot be traced", stream.index)
+    finally:
+        av.logging.set_level(level)
+    found = _CHROMA_LOCATION.search("\n".join(text for _, _, text in messages))
+    return int(found[1]) if found else None
