@@ -3,6 +3,8 @@
 from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, MissingPicture, Slice, SliceHeader
 from concealer.bitstream.bits import BitReader, BitstreamError, BitWriter, ceil_log2
 from concealer.bitstream.nal import (
+    PARAMETER_SETS,
+    START_CODE,
     Codec,
     Framing,
     NalUnit,
@@ -28,6 +30,8 @@ __all__ = [
     "Grid",
     "MissingPicture",
     "NalUnit",
+    "PARAMETER_SETS",
+    "START_CODE",
     "Slice",
     "SliceHeader",
     "StreamParser",

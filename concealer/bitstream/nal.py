@@ -11,8 +11,10 @@ from typing import Literal
 log = logging.getLogger(__name__)
 
 Codec = Literal["h264", "hevc"]
-
-START_CODE = b"\x00\x00\x01"
+PARAMETER_SETS: dict[Codec, tuple[int, ...]] = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
+START_CODE = b"\x00\x00\x00\x01"
+START_CODE_PREFIX = b"\x00\x00\x01"
+"""What every start code ends with; the zero before it is needed at the beginning of an access unit only (B.1.2)."""
 _ESCAPE = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 
 
@@ -51,10 +53,10 @@ def unescape(ebsp: bytes) -> bytes:
 def split_annexb(payload: bytes) -> list[NalUnit]:
     """NAL units between start codes; bytes before the first start code and empty units are left out."""
     nals = []
-    start = payload.find(START_CODE)
+    start = payload.find(START_CODE_PREFIX)
     while start >= 0:
         start += 3
-        end = payload.find(START_CODE, start)
+        end = payload.find(START_CODE_PREFIX, start)
         data = payload[start : end if end >= 0 else None].rstrip(b"\x00")
         if data:
             nals.append(NalUnit(data, start))
@@ -71,7 +73,7 @@ def split_length_prefixed(payload: bytes, length_size: int) -> tuple[list[NalUni
     """
     if not 1 <= length_size <= 4:
         raise ValueError(f"length_size must be 1..4, got {length_size}")
-    if payload.startswith(b"\x00" + START_CODE):
+    if payload.startswith(START_CODE):
         # As a length this would be a unit of one byte, which no encoder puts first.
         return split_annexb(payload), False
     nals: list[NalUnit] = []
@@ -90,7 +92,7 @@ def split_length_prefixed(payload: bytes, length_size: int) -> tuple[list[NalUni
 
 def _resynchronised(payload: bytes, pos: int) -> list[NalUnit]:
     """What can be had of payload[pos:] after a wrong length: one cut unit, then any with start codes."""
-    code = payload.find(START_CODE, pos)
+    code = payload.find(START_CODE_PREFIX, pos)
     cut = payload[pos : code if code >= 0 else None]
     nals = [NalUnit(cut, pos, len(cut))] if cut else []
     if code >= 0:
@@ -100,7 +102,7 @@ def _resynchronised(payload: bytes, pos: int) -> list[NalUnit]:
 
 def join_annexb(nals: Iterable[NalUnit]) -> bytes:
     """Byte stream with a four-byte start code before each unit."""
-    return b"".join(b"\x00\x00\x00\x01" + nal.data for nal in nals)
+    return b"".join(START_CODE + nal.data for nal in nals)
 
 
 def join_length_prefixed(nals: Iterable[NalUnit], length_size: int) -> bytes:
@@ -115,7 +117,7 @@ def parse_extradata(codec: Codec, extradata: bytes | None) -> Framing:
     """
     if not extradata:
         return Framing()
-    if extradata.startswith((START_CODE, b"\x00" + START_CODE)):
+    if extradata.startswith((START_CODE_PREFIX, START_CODE)):
         return Framing(0, split_annexb(extradata))
     parse = _parse_avcc if codec == "h264" else _parse_hvcc
     framing = parse(extradata)

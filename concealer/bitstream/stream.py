@@ -11,7 +11,7 @@ from concealer.bitstream.assembly.assembler import PictureAssembler, Stamp
 from concealer.bitstream.assembly.h264 import H264Assembler
 from concealer.bitstream.assembly.hevc import HevcAssembler
 from concealer.bitstream.nal import (
-    START_CODE,
+    START_CODE_PREFIX,
     Codec,
     NalUnit,
     mark_gaps,
@@ -154,7 +154,7 @@ class _ByteStream:
     def _split(self, final: bool) -> list[NalUnit]:
         buffer, nals = self._buffer, []
         while True:
-            code = buffer.find(START_CODE, self._scan)
+            code = buffer.find(START_CODE_PREFIX, self._scan)
             if code < 0 and not (final and self._start is not None):
                 break
             if self._start is not None:

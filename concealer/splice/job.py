@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from concealer.bitstream import NalUnit, SliceHeader, h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import NalUnit, SliceHeader, h264, hevc
 from concealer.picture import Plane
 from concealer.splice.unit import Written
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from concealer.bitstream import AccessUnit, MissingPicture, SliceHeader, h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, MissingPicture, SliceHeader, h264, hevc
 from concealer.standins import UnsupportedStandInError
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import av
 import av.error
 
-from concealer.bitstream import Codec, NalUnit, join_annexb
+from concealer.bitstream import PARAMETER_SETS, Codec, NalUnit, join_annexb, nal_type
 from concealer.decoder.hook import Buffer, BufferHook, open_context
 from concealer.picture import Plane
 from concealer.splice.job import Job
@@ -21,8 +21,6 @@ _REFERENCES = 6
 """Pictures kept to look for motion in."""
 _MOST_BEHIND = 300
 """Access units that may wait for somebody to ask; more would only make the wait long when one does."""
-_PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
-"""nal_unit_type of parameter sets."""
 _IDR = {"h264": (5,), "hevc": (19, 20)}
 """nal_unit_type of slices of IDR pictures."""
 
@@ -131,14 +129,11 @@ class Mirror:
             self._references.append((passed.order, buffer))
         return buffer.planes
 
-    def _type(self, nal: NalUnit) -> int:
-        return nal.data[0] & 31 if self._codec == "h264" else nal.data[0] >> 1 & 63
-
     def _is_parameter_set(self, nal: NalUnit) -> bool:
-        return self._type(nal) in _PARAMETER_SETS[self._codec]
+        return nal_type(self._codec, nal) in PARAMETER_SETS[self._codec]
 
     def _is_idr(self, nal: NalUnit) -> bool:
-        return self._type(nal) in _IDR[self._codec]
+        return nal_type(self._codec, nal) in _IDR[self._codec]
 
     def _decode(self, nals: Sequence[NalUnit]) -> Buffer | None:
         packet = av.Packet(join_annexb([*self._headers, *nals]))

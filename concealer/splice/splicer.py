@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, Codec, NalUnit, Slice, SliceHeader, h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, Codec, NalUnit, Slice, SliceHeader, h264, hevc
 from concealer.damage import BLOCK
 from concealer.decoder import Settled
 from concealer.picture import Plane

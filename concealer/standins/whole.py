@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import random
 
-from concealer.bitstream import AccessUnit, BitReader, BitWriter, MissingPicture, NalUnit, escape, h264, unescape
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, BitReader, BitWriter, MissingPicture, NalUnit, escape, h264, hevc, unescape
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
 from concealer.standins.errors import UnsupportedStandInError

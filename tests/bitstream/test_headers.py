@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from concealer.bitstream import Codec, h264
+from concealer.bitstream import Codec, h264, hevc
 from concealer.bitstream.bits import BitstreamError
-from concealer.bitstream.hevc import slice_header as hevc
 from concealer.bitstream.nal import NalUnit, join_annexb
 from tests.bitstream.streams import decoded_frames, display_ranks, encoded, parsed
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concealer.bitstream import AccessUnit, BitstreamError, Codec, NalUnit, StreamParser, h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, BitstreamError, Codec, NalUnit, StreamParser, h264, hevc
 from concealer.bitstream.nal import join_length_prefixed
 from concealer.bitstream.transport.mpegts import ContinuityChecker
 from concealer.bitstream.transport.rtp import RtpDepacketiser

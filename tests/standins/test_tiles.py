@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from concealer.bitstream import NalUnit
+from concealer.bitstream import NalUnit, hevc
 from concealer.bitstream.bits import BitWriter
-from concealer.bitstream.hevc import slice_header as hevc
 from concealer.bitstream.nal import escape, join_annexb
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.inter import inter_standin

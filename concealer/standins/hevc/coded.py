@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import NalUnit
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import NalUnit, hevc
 from concealer.standins.cabac import Symbol
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.inter import Motion, Units, inter_standin

@@ -9,9 +9,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import NalUnit, escape
+from concealer.bitstream import NalUnit, escape, hevc
 from concealer.bitstream.hevc import Pps, Sps
-from concealer.bitstream.hevc import slice_header as hevc
 from concealer.standins.cabac import TERMINATE_STATE, State, Symbol, exp_golomb, initial_state
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.header import slice_header_rbsp

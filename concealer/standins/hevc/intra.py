@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from concealer.bitstream import NalUnit, escape
+from concealer.bitstream import NalUnit, escape, hevc
 from concealer.bitstream.hevc import Pps, Sps
-from concealer.bitstream.hevc import slice_header as hevc
 from concealer.standins.cabac import TERMINATE_STATE, State, Symbol, initial_state
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.header import slice_header_rbsp

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import NalUnit, escape
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import NalUnit, escape, hevc
 from concealer.standins.cabac import Symbol, initial_state
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.header import slice_header_rbsp

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import hevc
 
 Samples = npt.NDArray[Any]
 _CHROMA_QP = (29, 30, 31, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37, 37)
