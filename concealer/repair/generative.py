@@ -13,12 +13,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer.flow import Array
 from concealer.picture import Picture
 from concealer.repair.blend import SHARPNESS
 from concealer.repair.crop import to_grid
@@ -31,7 +32,6 @@ from concealer.repair.tracks import Tracks
 
 log = logging.getLogger(__name__)
 
-Array = npt.NDArray[Any]
 
 DENIED = 8
 """Luma samples around the hole that the network does not see: it is judged on them."""

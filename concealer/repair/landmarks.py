@@ -6,12 +6,10 @@ picture is the fallback of Lahiri et al. 2020, section 4.2, for pictures in whic
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from concealer.flow import Array
 
 SEEN, HIDDEN = 0.014**2, 0.045**2
 """Mean squared error of found landmarks, shares of the crop's side: outside the hole, and guessed under it."""

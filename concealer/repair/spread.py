@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from concealer.flow import Array
 
 _MOST_CHANNELS = 4
 """OpenCV resizes up to so many channels at once."""

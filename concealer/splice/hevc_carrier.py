@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, hevc
+from concealer.flow import Array
 from concealer.picture import Plane
 from concealer.splice.job import Job, Run, filled
 from concealer.splice.mirror import Mirror
@@ -118,7 +118,7 @@ def _rows(header: hevc.SliceHeader, run: Run) -> tuple[int, int]:
     return top << header.sps.log2_ctb, bottom << header.sps.log2_ctb
 
 
-def _residual(header: hevc.SliceHeader, run: Run, job: Job, planes: Sequence[Plane]) -> list[npt.NDArray[Any]]:
+def _residual(header: hevc.SliceHeader, run: Run, job: Job, planes: Sequence[Plane]) -> list[Array]:
     """Wanted minus predicted samples of the rows that the run touches, none outside the run."""
     top, bottom = _rows(header, run)
     inside = _inside(header, run)

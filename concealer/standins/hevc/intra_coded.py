@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, escape, hevc
+from concealer.standins.arrays import Array
 from concealer.standins.cabac import Symbol, initial_state
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.header import slice_header_rbsp
@@ -18,12 +17,11 @@ from concealer.standins.hevc.residual import CONTEXTS, block_symbols, hide_signs
 from concealer.standins.hevc.substreams import code_slice_data, coding_order
 from concealer.standins.hevc.transform import added_samples, plane_qp, quantised
 
-Samples = npt.NDArray[Any]
 _QP_DELTA, _COEFFICIENTS = CONTEXT_COUNT, CONTEXT_COUNT + 1
 _SCREEN_CONTENT_PROFILES = (9, 11)
 
 
-def intra_coded_standin(header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Samples]) -> NalUnit:
+def intra_coded_standin(header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Array]) -> NalUnit:
     """An intra slice of the CTBs at places `first`..`end` - 1 in coding order that shows `planes`.
 
     `header`: from `coded_standin.coded_header`; `planes`: luma, and Cb and Cr of 4:2:0, of the CTB rows that the
@@ -58,7 +56,7 @@ _INIT = (154, *CONTEXTS["I"])
 class _Coder(IntraCoder):
     """Codes CUs of 16x16, each predicted from what those before show."""
 
-    def __init__(self, header: hevc.SliceHeader, top: int, planes: Sequence[Samples]) -> None:
+    def __init__(self, header: hevc.SliceHeader, top: int, planes: Sequence[Array]) -> None:
         super().__init__(header.sps, header.pps, 4)
         self._header, self._top = header, top << header.sps.log2_ctb
         self._planes = planes
@@ -67,7 +65,7 @@ class _Coder(IntraCoder):
         pps = header.pps
         self._delta_size = header.sps.log2_ctb - pps.diff_cu_qp_delta_depth if pps.cu_qp_delta else 99
         self._delta_due = False
-        self._levels: list[dict[tuple[int, int], Samples]] = [{} for _ in planes]
+        self._levels: list[dict[tuple[int, int], Array]] = [{} for _ in planes]
         """By plane and luma place: levels of the blocks that have any."""
         self._symbols: list[dict[tuple[int, int], list[Symbol]]] | None = None
 
@@ -78,7 +76,7 @@ class _Coder(IntraCoder):
             self.code_ctb(address, [])
         self._symbols = [self._symbols_of(levels, index) for index, levels in enumerate(self._levels)]
 
-    def _symbols_of(self, levels: dict[tuple[int, int], Samples], index: int) -> dict[tuple[int, int], list[Symbol]]:
+    def _symbols_of(self, levels: dict[tuple[int, int], Array], index: int) -> dict[tuple[int, int], list[Symbol]]:
         if not levels:
             return {}
         blocks = np.stack(list(levels.values()))
@@ -126,7 +124,7 @@ class _Coder(IntraCoder):
         cells = 1 << log2_size - 3
         self._there[y >> 3 : (y >> 3) + cells, x >> 3 : (x >> 3) + cells] = True
 
-    def _quantised(self, difference: Samples, index: int) -> Samples | None:
+    def _quantised(self, difference: Array, index: int) -> Array | None:
         """Levels of a block, None if all are 0."""
         levels, exact = quantised(difference[None], plane_qp(self._header, index))
         if not levels.any():
@@ -135,7 +133,7 @@ class _Coder(IntraCoder):
             hide_signs(levels, exact)
         return np.asarray(levels[0])
 
-    def _prediction(self, index: int, x: int, y: int, size: int, cell: tuple[int, int]) -> Samples:
+    def _prediction(self, index: int, x: int, y: int, size: int, cell: tuple[int, int]) -> Array:
         """Intra_DC (8.4.4.2.5) with absent neighbours substituted (8.4.4.2.2)."""
         shown = self._shown[index]
         row, col = cell
