@@ -96,7 +96,6 @@ def test_hevc_fields_of_the_header() -> None:
     header = aus[1].slices[0].header
     assert isinstance(header, hevc.SliceHeader)
     assert header.short_term_rps.negative[0][0] < 0
-    assert header.header_bits % 8 == 0
 
 
 def test_hevc_leading_pictures_of_an_open_gop() -> None:

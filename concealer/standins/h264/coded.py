@@ -20,16 +20,13 @@ from concealer.standins.h264.motion import Span, se_bits, ue_bits
 from concealer.standins.h264.symbols import BOTH, inter_symbols, predictions, skip_gives
 from concealer.standins.h264.transform import Residual
 
-FIRST, SECOND = range(2)
-"""How a macroblock is predicted: from list 0, from list 1, or `BOTH`: from the mean of both."""
-
 
 @dataclass
 class InterBlocks:
     """n macroblocks of a slice in coding order, predicted from index 0 of each list."""
 
     modes: npt.NDArray[np.int64]
-    """(n,) FIRST, SECOND or BOTH; in P slices FIRST only."""
+    """(n,) 0 or 1, the list that a macroblock is predicted from, or `BOTH`, the mean of both; in P slices 0 only."""
     vectors: npt.NDArray[np.int16]
     """(2, n, 2): (x, y) in quarter luma samples for each list; what a mode does not use is not looked at."""
     residual: Residual | None = None

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, escape, hevc
 from concealer.bitstream.hevc import Pps, Sps
-from concealer.standins.cabac import TERMINATE_STATE, State, Symbol, exp_golomb, initial_state
+from concealer.standins.cabac import TERMINATE_STATE, State, Symbol, exp_golomb
 from concealer.standins.errors import UnsupportedStandInError
+from concealer.standins.hevc.contexts import initial_states
 from concealer.standins.hevc.header import slice_header_rbsp
 from concealer.standins.hevc.residual import CONTEXTS
 from concealer.standins.hevc.substreams import CodingOrder, SliceShape, code_slice_data, coding_order
@@ -38,7 +39,7 @@ TRANSFORM_CONTEXTS = {
     "B": (154, 224, 167, 122, 153, 111, 149, 92),
 }
 """initValue of cu_qp_delta_abs, split_transform_flag (3), cbf_luma (2), cbf_cb and cbf_cr (2); they follow
-`_TERMINATE`, and `hevc_residual.CONTEXTS` follow them."""
+`_TERMINATE`, and `residual.CONTEXTS` follow them."""
 
 _Cell = tuple[list[int], int, bool]
 """What a coded 8x8 block is to its neighbours: vectors (x, y of each list), depth, cu_skip_flag."""
@@ -122,10 +123,9 @@ def _lists(
 
 @lru_cache(maxsize=256)
 def _contexts(slice_type: int, qp: int) -> tuple[State, ...]:
-    states = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in _INIT[slice_type]]
-    more = (*TRANSFORM_CONTEXTS["B" if slice_type == hevc.B else "P"], *CONTEXTS["B" if slice_type == hevc.B else "P"])
-    rest = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in more]
-    return (*states, TERMINATE_STATE, *rest)
+    kind = "B" if slice_type == hevc.B else "P"
+    behind = (*TRANSFORM_CONTEXTS[kind], *CONTEXTS[kind])
+    return (*initial_states(_INIT[slice_type], qp), TERMINATE_STATE, *initial_states(behind, qp))
 
 
 @lru_cache(maxsize=512)
