@@ -191,7 +191,22 @@ def _sub_blocks(
     valid[:, 1:17] = coded
     values[:, 1:17] = nonzero[:, ::-1]
     contexts[:, 1:17] = _significance(right + 2 * below, index, log2, chroma)[:, ::-1]
-    # Levels, first those nearest to the end.
+    _levels(contexts, values, valid, cells, owner, is_first, chroma, sign_hiding)
+    return contexts, values, valid
+
+
+def _levels(
+    contexts: Array,
+    values: Array,
+    valid: Array,
+    cells: Array,
+    owner: Array,
+    is_first: Array,
+    chroma: bool,
+    sign_hiding: bool,
+) -> None:
+    """Levels and signs, first those nearest to the end, in slots 17..42; cells: as for `_sub_blocks`."""
+    count, nonzero = len(cells), cells != 0
     rank = np.argsort(~nonzero[:, ::-1], axis=1, kind="stable")
     ordered = np.take_along_axis(cells[:, ::-1], rank, axis=1).astype(np.int64)
     size, total = np.abs(ordered), nonzero.sum(axis=1)
@@ -225,7 +240,6 @@ def _sub_blocks(
     valid[:, 26], contexts[:, 26], values[:, 26] = signs > 0, -signs, bits
     floor = np.where(number < 8, np.where(any_greater[:, None] & (number == first_greater[:, None]), 3, 2), 1)
     _remainders(contexts, values, valid, size, floor, there)
-    return contexts, values, valid
 
 
 @lru_cache(maxsize=8)
