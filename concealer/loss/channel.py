@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from concealer.bitstream import PARAMETER_SETS, START_CODE, AccessUnit, NalUnit, hevc, nal_type
-from concealer.loss.extent import slice_blocks
 from concealer.loss.record import AccessUnitDamage, DamageRecord, Layout, NalDamage
+from concealer.loss.slice_blocks import slice_blocks
 
 _DELIMITER = {"h264": 9, "hevc": 35}
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from concealer.flow import Array
 from concealer.repair.candidates import Candidate
-from concealer.repair.crop import to_grid
+from concealer.repair.regions import to_grid
 from concealer.repair.site import Site
 
 SHARPNESS = 3.0

@@ -10,8 +10,8 @@ import numpy as np
 
 from concealer import flow as motion
 from concealer.flow import Array
-from concealer.repair.crop import to_grid
 from concealer.repair.parallel import both, each
+from concealer.repair.regions import to_grid
 from concealer.repair.site import Layer, Site
 
 

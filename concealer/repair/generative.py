@@ -22,12 +22,12 @@ import numpy.typing as npt
 from concealer.flow import Array
 from concealer.picture import Picture
 from concealer.repair.blend import SHARPNESS
-from concealer.repair.crop import to_grid
+from concealer.repair.crops import Square, cut, inside, paste, tile
+from concealer.repair.regions import to_grid
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
 from concealer.repair.spatial import spatial_misfit, weighted_misfit
 from concealer.repair.spread import Spreader
-from concealer.repair.squares import Square, cut, inside, paste, tile
 from concealer.repair.tracks import Tracks
 
 log = logging.getLogger(__name__)

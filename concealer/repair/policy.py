@@ -17,12 +17,12 @@ from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
-from concealer.repair.crop import regions
 from concealer.repair.deadline import CostModel, Level
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.memory import keep_freed_memory
 from concealer.repair.outcome import RepairOutcome
+from concealer.repair.regions import regions
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from concealer.flow import Array
-from concealer.repair.crop import to_grid
+from concealer.repair.regions import to_grid
 from concealer.repair.site import Site
 
 REACH = 5

@@ -10,7 +10,7 @@ import numpy as np
 from concealer.damage import BLOCK, Damage, DamageMap
 from concealer.flow import Array, grid
 from concealer.picture import Picture
-from concealer.repair.crop import Region, to_grid
+from concealer.repair.regions import Region, to_grid
 from concealer.repair.spread import Spreader
 
 RIM = 16

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from concealer.flow import Array
-from concealer.repair.squares import Square
+from concealer.repair.crops import Square
 
 SAME_PLACE = 0.5
 """Least intersection over union of two squares that show the same thing."""

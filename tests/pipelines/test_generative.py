@@ -15,7 +15,7 @@ import pytest
 from concealer.damage import Damage, DamageMap
 from concealer.face_map import LANDMARKS, MESH_POINTS
 from concealer.picture import Picture
-from concealer.repair.squares import Square
+from concealer.repair import Square
 from engines.tensors import TensorSpec
 from pipelines import EncoderSettings, Settings, UsageError, conceal_file
 from pipelines.cli import main
