@@ -1,4 +1,4 @@
-"""The child process of `remote.RemoteCarrier`: jobs on standard input, answers on standard output.
+"""The child process of `remote.RemoteCarrier`: units on standard input, answers on standard output.
 
     python -I -S child.py CONCEALER FOLDER...
 
@@ -41,7 +41,7 @@ def _load(folder: Path) -> None:
 
 
 def _serve() -> None:
-    from concealer.splice.carrier import Carrier, open_carrier
+    from concealer.splice.carriers import Carrier, open_carrier
     from concealer.splice.remote import send
     from concealer.standins import UnsupportedStandInError
 
@@ -50,12 +50,12 @@ def _serve() -> None:
     carrier: Carrier | None = None
     while True:
         try:
-            job = pickle.load(source)
+            unit = pickle.load(source)
         except EOFError:
             return
         try:
             carrier = carrier or open_carrier(codec, parameter_sets, seconds)
-            answer: object = carrier.carry(job)
+            answer: object = carrier.carry(unit)
         except UnsupportedStandInError as error:
             answer = error
         except Exception as error:  # the parent has one line for it, this process no terminal

@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 
 from concealer.bitstream import Codec, NalUnit
 from concealer.splice import child
-from concealer.splice.carrier import open_carrier
-from concealer.splice.job import Job
+from concealer.splice.carriers import open_carrier
+from concealer.splice.open_unit import OpenUnit
 from concealer.splice.unit import Written
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 _LIBRARIES = ("numpy", "cv2", "av")
 """What the child needs besides the package itself."""
 _MOST_WAITING = 24
-"""Jobs given and not answered; more would only fill memory."""
+"""Units given and not answered; more would only fill memory."""
 
 
 class LocalCarrier:
@@ -40,9 +40,9 @@ class LocalCarrier:
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
         self._carrier = open_carrier(codec, parameter_sets, seconds)
 
-    def give(self, job: Job) -> list[list[Written]]:
-        """Take a job; returns the answers that have come, in the order of the jobs."""
-        return [self._carrier.carry(job)]
+    def give(self, unit: OpenUnit) -> list[list[Written]]:
+        """Take a unit; returns the answers that have come, in the order of the units."""
+        return [self._carrier.carry(unit)]
 
     def rest(self) -> list[list[Written]]:
         """All answers still to come."""
@@ -68,22 +68,22 @@ class RemoteCarrier:
             raise OSError(f"{command[0]} is not of the version that runs here")
         self._waiting = 0
         self._answers: SimpleQueue[object] = SimpleQueue()
-        # Both ends would wait for each other if nobody emptied this pipe while a job is being sent.
+        # Both ends would wait for each other if nobody emptied this pipe while a unit is being sent.
         threading.Thread(target=self._listen, name="spliced slices", daemon=True).start()
-        self._jobs: SimpleQueue[bytes | None] = SimpleQueue()
-        # A pipe holds less than one job's samples: whoever writes waits until the child has done the job before.
-        self._writer = threading.Thread(target=self._speak, name="jobs for spliced slices", daemon=True)
+        self._messages: SimpleQueue[bytes | None] = SimpleQueue()
+        # A pipe holds less than one unit's samples: whoever writes waits until the child has done the unit before.
+        self._writer = threading.Thread(target=self._speak, name="units to splice", daemon=True)
         self._writer.start()
-        self._jobs.put(_packed((codec, list(parameter_sets), seconds)))
+        self._messages.put(_packed((codec, list(parameter_sets), seconds)))
 
-    def give(self, job: Job) -> list[list[Written]]:
-        """Take a job; returns the answers that have come, in the order of the jobs. Raises what the carrier raises."""
+    def give(self, unit: OpenUnit) -> list[list[Written]]:
+        """As `LocalCarrier`, but answers come later. Raises what the carrier raises."""
         answers = []
         while self._waiting >= _MOST_WAITING or not self._answers.empty():
             answers.append(self._answer())
         self._waiting += 1
-        # Now, because what the job refers to goes on to change.
-        self._jobs.put(_packed(job))
+        # Now, because what the unit refers to goes on to change.
+        self._messages.put(_packed(unit))
         return answers
 
     def rest(self) -> list[list[Written]]:
@@ -94,13 +94,13 @@ class RemoteCarrier:
         """End the child process."""
         self._child.terminate()
         self._child.wait()
-        self._jobs.put(None)
+        self._messages.put(None)
         self._writer.join()
 
     def _speak(self) -> None:
         # Once the child has ended there is nobody to tell; whoever waits for its answer learns why.
         with contextlib.suppress(OSError), self._to:
-            while (message := self._jobs.get()) is not None:
+            while (message := self._messages.get()) is not None:
                 self._to.write(message)
                 self._to.flush()
 
