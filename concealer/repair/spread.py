@@ -80,8 +80,3 @@ class Spreader:
     @staticmethod
     def _spread_out(level: Array, channels: tuple[int, ...]) -> Array:
         return cv2.merge([level] * channels[0]).reshape(level.shape + channels) if channels else level
-
-
-def spread(values: Array, weight: Array) -> Array:
-    """`Spreader(weight).fill` for a single use."""
-    return Spreader(weight).fill(values)

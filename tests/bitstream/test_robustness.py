@@ -12,7 +12,7 @@ from concealer.bitstream import AccessUnit, BitstreamError, Codec, NalUnit, Stre
 from concealer.bitstream.nal import join_length_prefixed
 from concealer.bitstream.transport.mpegts import ContinuityChecker
 from concealer.bitstream.transport.rtp import RtpDepacketiser
-from concealer.standins.whole import first_slice_standin, lost_picture_standin
+from concealer.standins import first_slice_standin, lost_picture_standin
 from tests.bitstream.streams import encoded, parsed, payload
 
 codecs = st.sampled_from(["h264", "hevc"])

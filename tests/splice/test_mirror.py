@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from concealer.bitstream.nal import Codec, join_annexb
+from concealer.bitstream import Codec, join_annexb
 from concealer.decoder.hook.core import DecoderCore
 from concealer.splice.mirror import MOST_WAITING, Mirror
 from concealer.splice.open_unit import OpenUnit

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from concealer.bitstream import AccessUnit, NalUnit, hevc
-from concealer.bitstream.nal import escape, join_annexb
+from concealer.bitstream import AccessUnit, NalUnit, escape, hevc, join_annexb
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.coded import coded_header
 from concealer.standins.hevc.header import slice_header_rbsp

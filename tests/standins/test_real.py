@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from concealer.bitstream import AccessUnit, NalUnit, StreamParser, h264, hevc
-from concealer.bitstream.nal import join_annexb, parse_extradata
+from concealer.bitstream import AccessUnit, NalUnit, StreamParser, h264, hevc, join_annexb, parse_extradata
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
 from tests.standins.splicing import Planes, decode

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from concealer.bitstream import NalUnit, hevc
-from concealer.bitstream.bits import BitWriter
-from concealer.bitstream.nal import escape, join_annexb
+from concealer.bitstream import BitWriter, NalUnit, escape, hevc, join_annexb
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.inter import inter_standin
 from concealer.standins.hevc.lost import lost_picture_header

@@ -116,6 +116,7 @@ def parse_sps(nal: NalUnit) -> Sps:
         raise BitstreamError(f"picture of {sps.width_mbs}x{sps.height_mbs} macroblocks is beyond level 6.2")
     if r.flag():
         sps.crop = (r.ue(), r.ue(), r.ue(), r.ue())
+    r.skip(1)  # vui_parameters_present_flag
     return sps
 
 
