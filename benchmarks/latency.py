@@ -26,8 +26,7 @@ from benchmarks.methods import decode
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import latency_tables
-from concealer.bitstream import h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import h264, hevc
 from concealer.damage import DamageMap
 from concealer.front_door import open_decoder
 from concealer.outcome import RepairOutcome

@@ -103,20 +103,7 @@ def receive(stream: Stream, sendings: Sequence[Sending], options: str) -> Recept
     )
     out, decoder = pipeline.get_by_name("out"), pipeline.get_by_name("bin").get_by_name("decoder")
     reception = Reception()
-    arrivals: dict[int, float] = {}
-
-    def on_access_unit(pad: Any, info: Any) -> Any:
-        arrivals[info.get_buffer().pts] = time.perf_counter()
-        return Gst.PadProbeReturn.OK
-
-    def on_picture(pad: Any, info: Any) -> Any:
-        arrived = arrivals.pop(info.get_buffer().pts, None)
-        if arrived is not None:
-            reception.delays.append(time.perf_counter() - arrived)
-        return Gst.PadProbeReturn.OK
-
-    decoder.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_access_unit)
-    decoder.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, on_picture)
+    _time_pictures(decoder, reception)
     pipeline.set_state(Gst.State.PLAYING)
     pipeline.get_state(Gst.SECOND)
     port = pipeline.get_by_name("udp").get_property("port")
@@ -133,10 +120,8 @@ def receive(stream: Stream, sendings: Sequence[Sending], options: str) -> Recept
             first = buffer.pts if first is None else first
             exact = (buffer.pts - first) * FPS / 1e9
             position = round(exact)
-            reception.positions.append(position)
             reception.deviation_ms = max(reception.deviation_ms, abs(exact - position) * 1000 / FPS)
-            clean = stream.clean[position % _PICTURES][0]
-            reception.psnr.append(psnr_of(squared_error(clean, _luma(buffer, clean)), clean.size))
+            _judge(stream, position, buffer, reception)
         now = time.perf_counter()
         if now - last_sample >= 1.0:
             used = _cpu_seconds()
@@ -152,15 +137,40 @@ def receive(stream: Stream, sendings: Sequence[Sending], options: str) -> Recept
     while (sample := out.emit("try-pull-sample", Gst.SECOND)) is not None:
         buffer = sample.get_buffer()
         position = round((buffer.pts - (first or 0)) * FPS / 1e9)
-        reception.positions.append(position)
-        clean = stream.clean[position % _PICTURES][0]
-        reception.psnr.append(psnr_of(squared_error(clean, _luma(buffer, clean)), clean.size))
+        _judge(stream, position, buffer, reception)
     structure = decoder.get_property("stats")
     names = [structure.nth_field_name(index) for index in range(structure.n_fields())]
     reception.stats = {name: structure.get_value(name) for name in names}
     pipeline.set_state(Gst.State.NULL)
     sender.join()
     return reception
+
+
+def _time_pictures(decoder: Any, reception: Reception) -> None:
+    """Have `reception.delays` filled while the pipeline runs."""
+    from pipelines.gst.bindings import Gst
+
+    arrivals: dict[int, float] = {}
+
+    def on_access_unit(pad: Any, info: Any) -> Any:
+        arrivals[info.get_buffer().pts] = time.perf_counter()
+        return Gst.PadProbeReturn.OK
+
+    def on_picture(pad: Any, info: Any) -> Any:
+        arrived = arrivals.pop(info.get_buffer().pts, None)
+        if arrived is not None:
+            reception.delays.append(time.perf_counter() - arrived)
+        return Gst.PadProbeReturn.OK
+
+    decoder.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_access_unit)
+    decoder.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, on_picture)
+
+
+def _judge(stream: Stream, position: int, buffer: Any, reception: Reception) -> None:
+    """Hold a picture against the clean one at its position."""
+    reception.positions.append(position)
+    clean = stream.clean[position % _PICTURES][0]
+    reception.psnr.append(psnr_of(squared_error(clean, _luma(buffer, clean)), clean.size))
 
 
 def _luma(buffer: Any, like: Luma) -> Luma:

@@ -22,7 +22,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from benchmarks.clips import Clip, pick
+from benchmarks.clips import Clip, pick, to_planes
 from benchmarks.metrics import Luma, psnr_of, shown, squared_error
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, FPS, Codec, Encoding, Stream, default_cache, encoded
@@ -47,7 +47,7 @@ class Way:
     """How a stream is damaged."""
 
     name: str
-    """"rtp" (fragments lost, the gap closed), "rtp known" (the same, with the places), "ts", "zeros", "flips",
+    """"rtp" (fragments lost, the gap closed), "rtp known" (the same, with the places), "ts", "flips",
     "first" (as "rtp", the first picture not spared)."""
     rate: float
 
@@ -64,7 +64,6 @@ WAYS = (
     Way("rtp known", 0.03),
     Way("ts", 0.003),
     Way("ts", 0.01),
-    Way("zeros", 0.02),
     Way("flips", 1e-5),
     Way("first", 0.03),
 )
@@ -152,9 +151,8 @@ def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]
             except av.FFmpegError:
                 continue
             for frame in frames:
-                if frame.pts is not None:
-                    place = round(float(frame.pts * video.time_base) * FPS)
-                    pictures[place] = frame.to_ndarray(format="gray")[: frame.height, : frame.width]
+                if frame.time is not None:
+                    pictures[round(frame.time * FPS)] = to_planes(frame)[0]
     first = min(pictures, default=0) if path.suffix == ".ts" else 0
     return {place - first: luma for place, luma in pictures.items()}
 
@@ -194,7 +192,6 @@ def _damaged(stream: Stream, job: Job, folder: Path) -> Path:
         "rtp": ["--model", "rtp", "--closed-up", "--rate", str(way.rate)],
         "first": ["--model", "rtp", "--closed-up", "--no-spare-first", "--rate", str(way.rate)],
         "ts": ["--model", "ts", "--rate", str(way.rate)],
-        "zeros": ["--model", "zeros", "--rate", str(way.rate)],
         "flips": ["--model", "flips", "--rate", str(way.rate)],
     }[way.name]
     if damage(["-q", str(whole), str(out), "--seed", str(job.seed), *options]):
@@ -227,11 +224,7 @@ def _known_places(stream: Stream, job: Job, folder: Path) -> tuple[Path, dict[in
     )
     path = folder / "damaged.mp4"
     write(kept, path)
-    luma = {
-        int(p.pts): p.frame.to_ndarray(format="gray")[: stream.height, : stream.width]
-        for p in pictures
-        if p.pts is not None
-    }
+    luma = {int(p.pts): to_planes(p.frame)[0] for p in pictures if p.pts is not None}
     return path, luma
 
 

@@ -30,7 +30,8 @@ from pipelines.writing import output_file
 _EPILOG = """models:
   slice      each slice (NAL unit) is lost as a whole
   picture    whole access units are lost
-  rtp        RTP packets of at most --mtu bytes are lost; a NAL unit ends at its first lost fragment
+  rtp        RTP packets of at most --mtu bytes are lost; a NAL unit ends at its first lost fragment, or with
+             --closed-up goes on behind it, and nothing tells
   ts         188-byte packets of an MPEG-TS file are lost, whatever they carry
   bytes      in each group of 16 pictures --P lose --S / 2 bytes at the relative position --L of a slice
              (the BSCV benchmark's parameters; it counts S in hexadecimal digits)
@@ -46,6 +47,7 @@ _MODELS = ("slice", "picture", "rtp", "ts", "bytes", "flips", "truncate")
 _OPTIONS = {
     "burst": ("slice", "picture", "rtp", "ts"),
     "mtu": ("rtp",),
+    "closed_up": ("rtp",),
     "P": ("bytes",),
     "L": ("bytes",),
     "S": ("bytes",),
@@ -78,6 +80,12 @@ def _arguments() -> argparse.ArgumentParser:
         help="mean length of bursts (Gilbert-Elliott); without: independent",
     )
     add("--mtu", type=int, metavar="BYTES", help="largest RTP payload (default: 1200)")
+    add(
+        "--closed-up",
+        action="store_const",
+        const=True,
+        help="rtp: keep what follows a lost fragment, as many recorders do",
+    )
     add("--P", type=int, metavar="N", help="damaged pictures in each group of 16 (default: 1)")
     add("--L", type=float, metavar="X", help="relative position in the NAL unit, 0..1 (default: 0.5)")
     add("--S", type=int, metavar="N", help="twice the bytes to remove (default: 4096, which removes 2048)")
@@ -106,7 +114,9 @@ def _channel(options: argparse.Namespace) -> Channel:
                 return PictureLoss(rate, burst=burst, seed=seed, spare_first=spare)
             case "rtp":
                 mtu = 1200 if options.mtu is None else options.mtu
-                return RtpLoss(rate, burst=burst, mtu=mtu, seed=seed, spare_first=spare)
+                return RtpLoss(
+                    rate, burst=burst, mtu=mtu, closed_up=bool(options.closed_up), seed=seed, spare_first=spare
+                )
             case "flips":
                 return BitFlips(rate, seed=seed, spare_first=spare)
             case _:
@@ -128,7 +138,7 @@ def _file_channel(options: argparse.Namespace) -> TransportStreamLoss:
 def _check(options: argparse.Namespace) -> None:
     for name, models in _OPTIONS.items():
         if getattr(options, name) is not None and options.model not in models:
-            raise UsageError(f"--{name} means nothing to --model {options.model}")
+            raise UsageError(f"--{name.replace('_', '-')} means nothing to --model {options.model}")
     if options.rate is None and options.model in _OPTIONS["rate"]:
         raise UsageError(f"--model {options.model} needs --rate")
     if options.rate is not None and not 0.0 <= options.rate <= 1.0:

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import h264, hevc
 from concealer.bitstream.nal import Codec, NalUnit
 
 SliceHeader = h264.SliceHeader | hevc.SliceHeader

@@ -47,6 +47,11 @@ class StreamParser:
         self._assembler.load(framing.parameter_sets)
         self._bytes = _ByteStream()
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes kept for the next push: of the NAL unit being read and of the access unit not complete yet."""
+        return self._bytes.held_bytes + self._assembler.held_bytes
+
     def push(
         self,
         payload: bytes,
@@ -116,6 +121,10 @@ class _ByteStream:
         self._gaps: list[int] = []
         self._gap_pending = False
         self._stamps: list[tuple[int, Stamp]] = []
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self._buffer)
 
     def push(
         self, payload: bytes, stamp: Stamp, gaps: Sequence[int], truncated: bool, final: bool

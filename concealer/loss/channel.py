@@ -7,14 +7,11 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from concealer.bitstream import AccessUnit, NalUnit, nal_type
-from concealer.bitstream.hevc import slice_header as hevc
-from concealer.loss.extent import slice_blocks
+from concealer.bitstream import PARAMETER_SETS, START_CODE, AccessUnit, NalUnit, hevc, nal_type
 from concealer.loss.record import AccessUnitDamage, DamageRecord, Layout, NalDamage
+from concealer.loss.slice_blocks import slice_blocks
 
-_PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
 _DELIMITER = {"h264": 9, "hevc": 35}
-_START_CODE = b"\x00\x00\x00\x01"
 
 
 @dataclass(slots=True)
@@ -82,7 +79,7 @@ class Channel(ABC):
         changes = {n: sent for n, sent in changes.items() if not self._spares(unit, index, unit.nals[n])}
         damage = describe(unit, index, changes) if changes else None
         if damage is not None and damage.dropped:
-            kept = [nal for nal in unit.nals if nal_type(unit.codec, nal) in _PARAMETER_SETS[unit.codec]]
+            kept = [nal for nal in unit.nals if nal_type(unit.codec, nal) in PARAMETER_SETS[unit.codec]]
             gone = {n: whole_loss(nal) for n, nal in enumerate(unit.nals) if nal not in kept}
             damage = describe(unit, index, changes | gone)
             self._carried += kept
@@ -95,7 +92,7 @@ class Channel(ABC):
 
     def _spares(self, unit: AccessUnit, index: int, nal: NalUnit) -> bool:
         """Whether this NAL unit arrives whatever the model says."""
-        return (self._spare_first and index == 0) or nal_type(unit.codec, nal) in _PARAMETER_SETS[unit.codec]
+        return (self._spare_first and index == 0) or nal_type(unit.codec, nal) in PARAMETER_SETS[unit.codec]
 
     def _receive(
         self,
@@ -115,10 +112,10 @@ class Channel(ABC):
         for n, nal in arriving:
             sent = changes.get(n, Sent(nal.data))
             if sent.data:
-                offset = size + len(_START_CODE)
+                offset = size + len(START_CODE)
                 whole = replace(nal, data=sent.data, offset=offset)
                 received.nals.append(replace(whole, damaged_at=_damaged_at(sent)))
-                pieces += (_START_CODE, sent.data)
+                pieces += (START_CODE, sent.data)
                 received.gaps += [offset + place for place in _gap_places(sent)]
                 size = offset + len(sent.data)
             else:

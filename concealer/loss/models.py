@@ -48,7 +48,8 @@ class RtpLoss(Channel):
     """RTP packets are lost; independently, or in Gilbert-Elliott bursts of packets.
 
     NAL units that fit travel alone, longer ones as fragmentation units (FU-A, RFC 6184 5.8; FU, RFC 7798
-    4.4.3). What the receiver makes of a NAL unit ends where the first of its fragments is missing.
+    4.4.3). What the receiver makes of a NAL unit ends where the first of its fragments is missing; or, as recorders
+    write it that close the gap, it is the fragments that arrived, joined, if the first is among them.
     """
 
     name = "rtp"
@@ -60,17 +61,21 @@ class RtpLoss(Channel):
         seed: int = 0,
         burst: float | None = None,
         mtu: int = 1200,
+        closed_up: bool = False,
         spare_first: bool = True,
     ) -> None:
-        """`rate`: share of packets lost, 0..1; `burst`: mean run of losses; `mtu`: bytes of RTP payload.
+        """`rate`: share of packets lost, 0..1; `burst`: mean run of losses; `mtu`: bytes of RTP payload; `closed_up`:
+        fragments behind a gap are kept.
 
         Raises ValueError.
         """
         if mtu < 16:
             raise ValueError(f"RTP payload must hold at least 16 bytes, got {mtu}")
-        super().__init__({"rate": rate, "burst": burst, "mtu": mtu, "seed": seed}, spare_first)
+        parameters = {"rate": rate, "burst": burst, "mtu": mtu, "seed": seed}
+        super().__init__(parameters | ({"closed_up": True} if closed_up else {}), spare_first)
         self._lost = LossProcess(rate, burst, np.random.default_rng(seed))
         self._mtu = mtu
+        self._closed_up = closed_up
 
     def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
         changes: dict[int, Sent] = {}
@@ -80,7 +85,7 @@ class RtpLoss(Channel):
             if not self._spares(unit, index, nal):
                 self.record.packets_dropped += [self.record.packets + i for i, gone in enumerate(lost) if gone]
                 if any(lost):
-                    changes[n] = _cut(nal, bounds[lost.index(True)])
+                    changes[n] = _joined(nal, bounds, lost) if self._closed_up else _cut(nal, bounds[lost.index(True)])
             self.record.packets += len(lost)
         return changes
 
@@ -102,6 +107,15 @@ def _cut(nal: NalUnit, at: int) -> Sent:
     """What is left if everything from `at` on is missing; zeros at its end cannot be told from padding."""
     left = nal.data[:at].rstrip(b"\x00")
     return Sent(left, [(len(left), len(nal.data) - len(left))])
+
+
+def _joined(nal: NalUnit, bounds: list[int], lost: list[bool]) -> Sent:
+    """What is left if the fragments between `bounds` that are `lost` are missing; nothing without the first."""
+    if lost[0]:
+        return whole_loss(nal)
+    pieces = list(zip(pairwise(bounds), lost, strict=True))
+    left = b"".join(nal.data[start:end] for (start, end), gone in pieces if not gone)
+    return Sent(left, [(start, end - start) for (start, end), gone in pieces if gone])
 
 
 class ByteRemoval(Channel):

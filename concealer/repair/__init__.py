@@ -1,13 +1,13 @@
 """Pixel repair of the blocks a damage map names: temporal, spatial, and the policy that picks."""
 
 from concealer.repair.candidates import Candidate
+from concealer.repair.crops import Square
 from concealer.repair.generative import GenerativeRepair, Locate
 from concealer.repair.landmarks import LandmarkStructure, draw_maps, follow, settle, visible
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.motion_field import predicted_motion
 from concealer.repair.policy import METHODS, MOTION_METHODS, Method, Repairer
 from concealer.repair.site import Site
-from concealer.repair.squares import Square
 from concealer.repair.tracks import Tracks
 
 __all__ = [

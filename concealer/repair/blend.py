@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from concealer.flow import Array
 from concealer.repair.candidates import Candidate
-from concealer.repair.crop import to_grid
+from concealer.repair.regions import to_grid
 from concealer.repair.site import Site
-
-Array = npt.NDArray[Any]
 
 SHARPNESS = 3.0
 """Exponent of the expected error in a candidate's weight."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from concealer import flow as motion
-from concealer.repair.crop import to_grid
+from concealer.flow import Array
 from concealer.repair.parallel import both, each
+from concealer.repair.regions import to_grid
 from concealer.repair.site import Layer, Site
-
-Array = npt.NDArray[Any]
 
 
 @dataclass

@@ -7,19 +7,15 @@ the motion that led up to it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from concealer import flow as motion
+from concealer.flow import Array
 from concealer.outlook import NOWHERE, Outlook, ReceivedMotion
 from concealer.repair.candidates import Candidate, disagreement
 from concealer.repair.site import Layer, Site
 from concealer.repair.spread import Spreader
-
-Array = npt.NDArray[Any]
 
 NEXT, TOLD = "next", "told"
 

@@ -13,25 +13,25 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from concealer.flow import Array
 from concealer.picture import Picture
 from concealer.repair.blend import SHARPNESS
-from concealer.repair.crop import to_grid
+from concealer.repair.crops import Square, cut, inside, paste, tile
+from concealer.repair.regions import to_grid
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
 from concealer.repair.spatial import spatial_misfit, weighted_misfit
 from concealer.repair.spread import Spreader
-from concealer.repair.squares import Square, cut, inside, paste, tile
 from concealer.repair.tracks import Tracks
 
 log = logging.getLogger(__name__)
 
-Array = npt.NDArray[Any]
 
 DENIED = 8
 """Luma samples around the hole that the network does not see: it is judged on them."""

@@ -8,18 +8,17 @@ picture is the fallback of Lahiri et al. 2020, section 4.2, for pictures in whic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from concealer.face_map import LANDMARKS, draw
+from concealer.flow import Array
+from concealer.repair.crops import Square
 from concealer.repair.generative import Port
-from concealer.repair.squares import Square
 from concealer.repair.tracks import Tracks
-
-Array = npt.NDArray[Any]
 
 SEEN, HIDDEN = 0.014**2, 0.045**2
 """Mean squared error of found landmarks, shares of the crop's side: outside the hole, and guessed under it."""

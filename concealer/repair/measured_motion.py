@@ -13,8 +13,8 @@ import numpy.typing as npt
 from concealer.damage import BLOCK
 from concealer.flow import Array, dense_flow, grid, read_at
 from concealer.picture import Picture
-from concealer.repair.crop import Region, regions
 from concealer.repair.motion_field import COARSE_WIDTH, LONGEST, reduced
+from concealer.repair.regions import Region, regions
 
 TOLERANCE = 0.7
 """Mean absolute luma difference (8-bit scale) that a vector seen elsewhere may fit worse than the measured one."""

@@ -6,31 +6,30 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from concealer.damage import BLOCK, DamageMap
+from concealer.flow import Array
 from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.blend import expected_errors, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
-from concealer.repair.crop import regions
 from concealer.repair.deadline import Budget, CostModel, Level
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
+from concealer.repair.regions import regions
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit
 
 log = logging.getLogger(__name__)
 
-Array = npt.NDArray[Any]
 Method = Literal["auto", "motion", "generative", "spatial", "copy"]
 METHODS: tuple[Method, ...] = get_args(Method)
 MOTION_METHODS: tuple[Method, ...] = ("auto", "motion", "generative")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from concealer.repair.crop import to_grid
+from concealer.flow import Array
+from concealer.repair.regions import to_grid
 from concealer.repair.site import Site
-
-Array = npt.NDArray[Any]
 
 REACH = 5
 """Width of the box that spreads the rim's residual, in cells of two samples: 4 samples into the hole."""

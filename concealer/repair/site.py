@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from concealer.damage import BLOCK, Damage, DamageMap
-from concealer.flow import grid
+from concealer.flow import Array, grid
 from concealer.picture import Picture
-from concealer.repair.crop import Region, to_grid
+from concealer.repair.regions import Region, to_grid
 from concealer.repair.spread import Spreader
-
-Array = npt.NDArray[Any]
 
 RIM = 16
 """Luma samples around a hole on which candidates are judged."""

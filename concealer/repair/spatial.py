@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from concealer.flow import grid
-from concealer.repair.crop import to_grid
+from concealer.flow import Array, grid
+from concealer.repair.regions import to_grid
 from concealer.repair.site import Site
 from concealer.repair.spread import Spreader
-
-Array = npt.NDArray[Any]
 
 MID_GREY = 128.0
 """What a picture is filled with of which nothing was received and no reference exists."""

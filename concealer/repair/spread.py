@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from concealer.flow import Array
 
 _MOST_CHANNELS = 4
 """OpenCV resizes up to so many channels at once."""
@@ -83,8 +80,3 @@ class Spreader:
     @staticmethod
     def _spread_out(level: Array, channels: tuple[int, ...]) -> Array:
         return cv2.merge([level] * channels[0]).reshape(level.shape + channels) if channels else level
-
-
-def spread(values: Array, weight: Array) -> Array:
-    """`Spreader(weight).fill` for a single use."""
-    return Spreader(weight).fill(values)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from concealer.repair.squares import Square
-
-Array = npt.NDArray[Any]
+from concealer.flow import Array
+from concealer.repair.crops import Square
 
 SAME_PLACE = 0.5
 """Least intersection over union of two squares that show the same thing."""

@@ -6,17 +6,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from concealer.bitstream import Codec, NalUnit, join_annexb
+from concealer.bitstream import PARAMETER_SETS, Codec, NalUnit, join_annexb, nal_type
 from concealer.decoder.hook import BareCore, Buffer
 from concealer.picture import Plane
-from concealer.splice.job import Job
+from concealer.splice.open_unit import OpenUnit
 
 _REFERENCES = 6
 """Pictures kept to look for motion in."""
-_MOST_BEHIND = 300
+MOST_WAITING = 300
 """Access units that may wait for somebody to ask; more would only make the wait long when one does."""
-_PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
-"""nal_unit_type of parameter sets."""
 _IDR = {"h264": (5,), "hevc": (19, 20)}
 """nal_unit_type of slices of IDR pictures."""
 
@@ -48,23 +46,28 @@ class Mirror:
         self._behind: list[_Passed] = []
         """Access units not decoded yet."""
 
+    @property
+    def waiting(self) -> int:
+        """How many access units wait to be decoded, should anybody ask; at most `MOST_WAITING`."""
+        return len(self._behind)
+
     def announce(self, parameter_sets: Sequence[NalUnit]) -> None:
         """Parameter sets that are not in the stream."""
         if parameter_sets:
             self._catch_up()
             self._headers += parameter_sets
 
-    def pass_by(self, job: Job) -> None:
+    def pass_by(self, unit: OpenUnit) -> None:
         """Take in an access unit whose picture nobody looks at."""
-        passed = _Passed([nal for nal in job.nals if nal is not None], job.order, job.is_reference, job.restart)
+        passed = _Passed([nal for nal in unit.nals if nal is not None], unit.order, unit.is_reference, unit.restart)
         sets = [nal for nal in passed.nals if self._is_parameter_set(nal)]
         if any(self._is_idr(nal) for nal in passed.nals):
             self._headers += [nal for past in self._behind for nal in past.nals if self._is_parameter_set(nal)]
             self._behind.clear()
             self._references.clear()
-        if sets or not job.is_disposable:
+        if sets or not unit.is_disposable:
             self._behind.append(passed)
-        if len(self._behind) > _MOST_BEHIND:
+        if len(self._behind) > MOST_WAITING:
             self._catch_up()
 
     def follow(self, nals: Sequence[NalUnit], order: int, is_reference: bool, restart: bool) -> tuple[Plane, ...]:
@@ -121,14 +124,11 @@ class Mirror:
             self._references.append((passed.order, buffer))
         return buffer.planes
 
-    def _type(self, nal: NalUnit) -> int:
-        return nal.data[0] & 31 if self._codec == "h264" else nal.data[0] >> 1 & 63
-
     def _is_parameter_set(self, nal: NalUnit) -> bool:
-        return self._type(nal) in _PARAMETER_SETS[self._codec]
+        return nal_type(self._codec, nal) in PARAMETER_SETS[self._codec]
 
     def _is_idr(self, nal: NalUnit) -> bool:
-        return self._type(nal) in _IDR[self._codec]
+        return nal_type(self._codec, nal) in _IDR[self._codec]
 
     def _decode(self, nals: Sequence[NalUnit]) -> Buffer | None:
         headers, self._headers = self._headers, []

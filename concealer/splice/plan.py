@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import AccessUnit, Slice
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, Slice, hevc
 from concealer.damage import Damage, DamageMap
 from concealer.decoder import from_blocks
 from concealer.standins.hevc import coding_order

@@ -7,9 +7,11 @@ input and output; both ends are ours.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,15 +21,17 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from concealer.bitstream import Codec, NalUnit
-from concealer.splice.carrier import open_carrier
-from concealer.splice.job import Job
+from concealer.splice import child
+from concealer.splice.carriers import open_carrier
+from concealer.splice.open_unit import OpenUnit
 from concealer.splice.unit import Written
 
 log = logging.getLogger(__name__)
 
-_ROOT = Path(__file__).resolve().parents[2]
+_LIBRARIES = ("numpy", "cv2", "av")
+"""What the child needs besides the package itself."""
 _MOST_WAITING = 24
-"""Jobs given and not answered; more would only fill memory."""
+"""Units given and not answered; more would only fill memory."""
 
 
 class LocalCarrier:
@@ -36,9 +40,9 @@ class LocalCarrier:
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
         self._carrier = open_carrier(codec, parameter_sets, seconds)
 
-    def give(self, job: Job) -> list[list[Written]]:
-        """Take a job; returns the answers that have come, in the order of the jobs."""
-        return [self._carrier.carry(job)]
+    def give(self, unit: OpenUnit) -> list[list[Written]]:
+        """Take a unit; returns the answers that have come, in the order of the units."""
+        return [self._carrier.carry(unit)]
 
     def rest(self) -> list[list[Written]]:
         """All answers still to come."""
@@ -54,33 +58,32 @@ class RemoteCarrier:
 
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
         """Raises OSError if there can be no child process."""
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "concealer.splice"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        command = _command()
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._child.stdin is not None and self._child.stdout is not None
         self._to, self._from = self._child.stdin, self._child.stdout
+        if self._from.readline() != child.READY:
+            self._child.kill()
+            self._child.communicate()
+            raise OSError(f"{command[0]} is not of the version that runs here")
         self._waiting = 0
         self._answers: SimpleQueue[object] = SimpleQueue()
-        # Both ends would wait for each other if nobody emptied this pipe while a job is being sent.
+        # Both ends would wait for each other if nobody emptied this pipe while a unit is being sent.
         threading.Thread(target=self._listen, name="spliced slices", daemon=True).start()
-        self._jobs: SimpleQueue[bytes | None] = SimpleQueue()
-        # A pipe holds less than one job's samples: whoever writes waits until the child has done the job before.
-        self._writer = threading.Thread(target=self._speak, name="jobs for spliced slices", daemon=True)
+        self._messages: SimpleQueue[bytes | None] = SimpleQueue()
+        # A pipe holds less than one unit's samples: whoever writes waits until the child has done the unit before.
+        self._writer = threading.Thread(target=self._speak, name="units to splice", daemon=True)
         self._writer.start()
-        self._jobs.put(_packed((codec, list(parameter_sets), seconds)))
+        self._messages.put(_packed((codec, list(parameter_sets), seconds)))
 
-    def give(self, job: Job) -> list[list[Written]]:
-        """Take a job; returns the answers that have come, in the order of the jobs. Raises what the carrier raises."""
+    def give(self, unit: OpenUnit) -> list[list[Written]]:
+        """As `LocalCarrier`, but answers come later. Raises what the carrier raises."""
         answers = []
         while self._waiting >= _MOST_WAITING or not self._answers.empty():
             answers.append(self._answer())
         self._waiting += 1
-        # Now, because what the job refers to goes on to change.
-        self._jobs.put(_packed(job))
+        # Now, because what the unit refers to goes on to change.
+        self._messages.put(_packed(unit))
         return answers
 
     def rest(self) -> list[list[Written]]:
@@ -91,13 +94,13 @@ class RemoteCarrier:
         """End the child process."""
         self._child.terminate()
         self._child.wait()
-        self._jobs.put(None)
+        self._messages.put(None)
         self._writer.join()
 
     def _speak(self) -> None:
         # Once the child has ended there is nobody to tell; whoever waits for its answer learns why.
         with contextlib.suppress(OSError), self._to:
-            while (message := self._jobs.get()) is not None:
+            while (message := self._messages.get()) is not None:
                 self._to.write(message)
                 self._to.flush()
 
@@ -132,6 +135,34 @@ def open_carrier_for(
         except OSError as error:
             log.warning("no process for writing slices (%s): it is done in this one", error)
     return LocalCarrier(codec, parameter_sets, seconds)
+
+
+def _command() -> list[str]:
+    """Command line of the child, see `child`. Raises OSError if there is no interpreter."""
+    package = Path(__file__).absolute().parents[1]
+    return [_interpreter(), "-I", "-S", str(Path(child.__file__).absolute()), str(package), *_library_folders()]
+
+
+def _interpreter() -> str:
+    """The Python that runs here: inside another program `sys.executable` may name that program, or nothing."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    candidates = [sys.executable or "", os.path.join(sys.exec_prefix, "bin", name), shutil.which(name) or ""]
+    for path in candidates:
+        if os.path.basename(path).startswith("python") and os.access(path, os.X_OK):
+            return path
+    raise OSError("no Python interpreter to start")
+
+
+def _library_folders() -> list[str]:
+    """Where the libraries were found that run here: the child is to find the same ones."""
+    folders = []
+    for name in _LIBRARIES:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise OSError(f"{name} was not loaded from a file")
+        depth = 1 if spec.submodule_search_locations else 0
+        folders.append(str(Path(spec.origin).absolute().parents[depth]))
+    return list(dict.fromkeys(folders))
 
 
 def send(pipe: BinaryIO | Any, message: object) -> None:

@@ -9,21 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, Codec, NalUnit, Slice, SliceHeader, h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, Codec, NalUnit, Slice, SliceHeader, h264, hevc, nal_type
 from concealer.damage import BLOCK
 from concealer.decoder import Settled
 from concealer.picture import Plane
-from concealer.splice.job import Job, Run, filled
-from concealer.splice.lost_headers import H264LostHeaders, HevcLostHeaders, LostHeaders
+from concealer.splice.lost_headers import WholePicture, open_lost_headers
+from concealer.splice.open_unit import OpenUnit, Run
 from concealer.splice.plan import Plan, make_plan
 from concealer.splice.remote import open_carrier_for
-from concealer.splice.unit import SplicedUnit
+from concealer.splice.unit import SplicedUnit, Written
 from concealer.standins import UnsupportedStandInError
-from concealer.standins.hevc import coding_order
 
 _MARGIN = 16
-"""Luma rows that go with a job above and below its runs: motion reaches over the border."""
+"""Luma rows that go with a unit above and below its runs: motion reaches over the border."""
 _ALIGNED = 64
 
 
@@ -48,10 +46,10 @@ class Splicer:
         own_process: write slices in a process beside.
         """
         self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process)
-        self._lost_headers: LostHeaders = H264LostHeaders() if codec == "h264" else HevcLostHeaders()
+        self._lost_headers = open_lost_headers(codec)
         self._hollow: list[Settled] = []
         self._announced: tuple[NalUnit, ...] = ()
-        self._leaving: deque[tuple[SplicedUnit, Job]] = deque()
+        self._leaving: deque[tuple[SplicedUnit, OpenUnit]] = deque()
 
     def settled(self, picture: Settled) -> list[SplicedUnit]:
         """Take in one picture; returns what is ready to leave, in decode order: maybe other pictures."""
@@ -84,20 +82,18 @@ class Splicer:
         hollow, self._hollow = self._hollow, []
         for picture in hollow:
             assert picture.au is not None
-            header = self._lost_headers.other(picture.order)
-            if header is None:
-                ready += self._leave(
-                    _unit(picture, picture.au.nals), Job([*picture.au.nals], picture.order, False, False)
-                )
+            whole = self._lost_headers.other(picture.order)
+            if whole is None:
+                ready += self._leave(_spliced(picture), OpenUnit([*picture.au.nals], picture.order, False, False))
             else:
-                ready += self._whole(picture, picture.au, header, repeat=True)
+                ready += self._whole(picture, picture.au, whole, repeat=True)
         return ready
 
     def _received(self, picture: Settled, au: AccessUnit) -> list[SplicedUnit]:
         self._lost_headers.passed(au)
-        job = Job([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps)
+        unit = OpenUnit([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps)
         if not (_is_damaged(picture, au) and _fits(picture, au)):
-            return self._leave(_unit(picture, au.nals), job)
+            return self._leave(_spliced(picture), unit)
         if not au.coverage.reliable:
             raise UnsupportedStandInError("slice groups or slices in arbitrary order")
         if au.interlaced != "progressive":
@@ -108,61 +104,57 @@ class Splicer:
         plan = make_plan(au, picture.damage)
         sibling = _sibling(plan)
         kind = au.kind if au.kind != "?" else "I"
-        job.runs = [Run(sibling, first, end, kind) for first, end in plan.runs]
-        job.nals = merge(au, plan)
-        unit_rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
-        job.top, job.planes = _copied(picture, min(unit_rows) * au.unit, (max(unit_rows) + 1) * au.unit)
-        return self._leave(replace(_unit(picture, []), removed=[s.nal for s in plan.removed]), job)
+        unit.runs = [Run(sibling, first, end, kind) for first, end in plan.runs]
+        unit.nals = merge(au, plan)
+        rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
+        unit.top, unit.planes = _copied(picture, min(rows) * au.unit, (max(rows) + 1) * au.unit)
+        return self._leave(_spliced(picture, removed=[s.nal for s in plan.removed]), unit)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
         """A reference picture that never arrived, or arrived without a usable slice (`au`)."""
         assert picture.missing is not None
         if picture.damage is None:
-            return (
-                [] if au is None else self._leave(_unit(picture, au.nals), Job([*au.nals], picture.order, True, False))
-            )
+            if au is None:
+                return []
+            return self._leave(_spliced(picture), OpenUnit([*au.nals], picture.order, True, False))
         return self._whole(picture, au, self._lost_headers.reference(picture.missing))
 
     def _whole(
-        self, picture: Settled, au: AccessUnit | None, header: SliceHeader, repeat: bool = False
+        self, picture: Settled, au: AccessUnit | None, whole: WholePicture, repeat: bool = False
     ) -> list[SplicedUnit]:
         """An access unit all of whose slices are ours."""
-        ranges, is_reference, is_idr = [(0, 0)], True, header.is_idr
-        if isinstance(header, h264.SliceHeader):
-            ranges = [(0, header.sps.width_mbs * header.sps.height_mbs)]
-            is_reference = header.nal_ref_idc > 0
-        else:
-            order = coding_order(header.sps, header.pps)
-            ranges = order.legal_ranges(0, order.size)
-        kind = "I" if is_idr else "P"
+        header = whole.header
         removed = [] if au is None else [slice_.nal for slice_ in au.slices]
         gone = {id(nal) for nal in removed}
         kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
-        job = Job([*kept, *[None] * len(ranges)], picture.order, is_reference, is_idr, sps=header.sps)
-        job.runs = [Run(header, first, end, kind, repeat) for first, end in ranges]
+        places = [None] * len(whole.ranges)
+        unit = OpenUnit([*kept, *places], picture.order, whole.is_reference, header.is_idr, sps=header.sps)
+        kind = "I" if header.is_idr else "P"
+        unit.runs = [Run(header, first, end, kind, repeat) for first, end in whole.ranges]
         if not repeat:
-            job.top, job.planes = _copied(picture, 0, picture.planes[0].shape[0])
-        return self._leave(replace(_unit(picture, []), au=au, removed=removed), job)
+            unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])
+        return self._leave(replace(_spliced(picture, removed), au=au), unit)
 
-    def _leave(self, unit: SplicedUnit, job: Job) -> list[SplicedUnit]:
-        job.parameter_sets, self._announced = self._announced, ()
-        self._leaving.append((unit, job))
-        return self._ready(self._carrier.give(job))
+    def _leave(self, spliced: SplicedUnit, unit: OpenUnit) -> list[SplicedUnit]:
+        unit.parameter_sets, self._announced = self._announced, ()
+        self._leaving.append((spliced, unit))
+        return self._ready(self._carrier.give(unit))
 
-    def _ready(self, answers: Sequence[Sequence[object]]) -> list[SplicedUnit]:
+    def _ready(self, answers: Sequence[list[Written]]) -> list[SplicedUnit]:
         ready = []
         for written in answers:
-            unit, job = self._leaving.popleft()
-            ready.append(replace(unit, nals=filled(job.nals, written), written=list(written)))  # type: ignore[arg-type]
+            spliced, unit = self._leaving.popleft()
+            ready.append(replace(spliced, nals=unit.filled(written), written=written))
         return ready
 
 
-def _unit(picture: Settled, nals: Sequence[NalUnit]) -> SplicedUnit:
-    return SplicedUnit(picture.index, picture.order, picture.pts, picture.au, list(nals))
+def _spliced(picture: Settled, removed: Sequence[NalUnit] = ()) -> SplicedUnit:
+    """What becomes of a picture's access unit, its NAL units left out as yet."""
+    return SplicedUnit(picture.index, picture.order, picture.pts, picture.au, [], list(removed))
 
 
 def _copied(picture: Settled, first: int, end: int) -> tuple[int, tuple[Plane, ...]]:
-    """(top, planes) of a job for luma rows [first, end): the decoder's memory is lent for the time of the call."""
+    """(top, planes) of a unit for luma rows [first, end): the decoder's memory is lent for the time of the call."""
     top, bottom = max(0, first - _MARGIN) // _ALIGNED * _ALIGNED, end + _MARGIN
     height = picture.planes[0].shape[0]
     shifts = [height // plane.shape[0] // 2 for plane in picture.planes]
@@ -220,4 +212,4 @@ def merge(au: AccessUnit, plan: Plan) -> list[NalUnit | None]:
 
 def _is_part_of_slice(au: AccessUnit, nal: NalUnit) -> bool:
     """Data partitions B and C, which mean nothing without their A."""
-    return au.codec == "h264" and nal.data[0] & 31 in (3, 4)
+    return au.codec == "h264" and nal_type(au.codec, nal) in (3, 4)

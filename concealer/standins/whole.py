@@ -9,13 +9,10 @@ from __future__ import annotations
 import logging
 import random
 
-from concealer.bitstream import AccessUnit, BitReader, BitWriter, MissingPicture, NalUnit, escape, h264, unescape
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, BitReader, BitWriter, MissingPicture, NalUnit, escape, h264, hevc, unescape
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
 from concealer.standins.errors import UnsupportedStandInError
-from concealer.standins.h264.coded import coded_header
-from concealer.standins.hevc.inter import coding_order
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +69,7 @@ def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[
             made = hevc_standins.lost_picture_header(header, missing.poc, missing.references or (previous.poc,))
             if made is None:
                 return None
-            order = coding_order(made.sps, made.pps)
+            order = hevc_standins.coding_order(made.sps, made.pps)
             return [hevc_standins.inter_standin(made, first, end) for first, end in order.legal_ranges(0, order.size)]
     except UnsupportedStandInError as error:
         log.debug("lost picture: %s", error)
@@ -91,7 +88,9 @@ def lost_idr_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalU
     sps = header.sps
     count = sps.width_mbs * sps.height_mbs
     try:
-        own = coded_header(h264_standins.lost_idr_header(header), 0, count, h264.I, header.pps.pic_init_qp)
+        own = h264_standins.coded_header(
+            h264_standins.lost_idr_header(header), 0, count, h264.I, header.pps.pic_init_qp
+        )
         return [h264_standins.grey_standin(own, 0, count)]
     except UnsupportedStandInError as error:
         log.debug("lost IDR picture: %s", error)

@@ -4,8 +4,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from concealer.bitstream import AccessUnit, StreamParser
-from concealer.bitstream.nal import nal_type, split_annexb
+from concealer.bitstream import AccessUnit, StreamParser, nal_type, split_annexb
 from concealer.loss import (
     BitFlips,
     ByteRemoval,

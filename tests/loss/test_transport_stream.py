@@ -3,7 +3,7 @@ import io
 import pytest
 
 from concealer.bitstream import AccessUnit, StreamParser
-from concealer.bitstream.transport.mpegts import ContinuityChecker
+from concealer.bitstream.transport import ContinuityChecker
 from concealer.loss import DamageRecord, TransportStreamLoss, truncate
 from tests.media import Codec, clip, encode_file
 

@@ -16,10 +16,10 @@ import pytest
 from concealer.damage import Damage, DamageMap
 from concealer.picture import Picture
 from concealer.repair import Repairer
-from concealer.repair.crop import regions
+from concealer.repair.crops import Square, cut, inside, paste, tile
 from concealer.repair.generative import CallCosts, GenerativeRepair
+from concealer.repair.regions import regions
 from concealer.repair.site import Site
-from concealer.repair.squares import Square, cut, inside, paste, tile
 from concealer.repair.tracks import LONGEST_PAUSE, Tracks
 from engines import Options, from_onnx, open_engine
 from tests.repair.test_repairer import FORMATS, assert_received_unchanged, blocks, damaged, hole_psnr, picture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from concealer.bitstream.nal import Codec, join_annexb
+from concealer.bitstream import Codec, join_annexb
 from concealer.decoder.hook.core import DecoderCore
-from concealer.splice.job import Job
-from concealer.splice.mirror import Mirror
+from concealer.splice.mirror import MOST_WAITING, Mirror
+from concealer.splice.open_unit import OpenUnit
 from tests.media import clip, encode_bytes
 from tests.standins.splicing import parse
 
@@ -21,7 +21,7 @@ def test_pictures_passed_by_are_there_when_asked_for(codec: Codec, bframes: int)
     mirror, core = Mirror(codec, ()), DecoderCore(codec)
     references = []
     for tag, au in enumerate(aus[:-3]):
-        mirror.pass_by(Job([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps))
+        mirror.pass_by(OpenUnit([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps))
         buffer = core.decode(join_annexb(au.nals), tag).buffer
         assert buffer is not None
         if au.is_irap:
@@ -41,16 +41,25 @@ def test_pictures_passed_by_are_there_when_asked_for(codec: Codec, bframes: int)
     core.close()
 
 
-def test_nothing_is_decoded_before_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_decoded_before_somebody_asks() -> None:
     aus = parse(encode_bytes(clip(20, 176, 144), "h264", slices=2, gop=8), "h264")
     mirror = Mirror("h264", ())
-    decoded = []
-    real = mirror._decode
-    monkeypatch.setattr(mirror, "_decode", lambda nals: decoded.append(len(nals)) or real(nals))
+    waiting = []
     for au in aus:
-        mirror.pass_by(Job([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps))
-    assert not decoded
+        mirror.pass_by(OpenUnit([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps))
+        waiting.append(mirror.waiting)
+    # All of a group, until the next begins: what came before is never decoded.
+    assert waiting == [1 + number % 8 for number in range(20)]
     assert mirror.latest() is not None
-    # The last group begins with picture 16.
-    assert len(decoded) == 4
+    assert mirror.waiting == 0
+    mirror.close()
+
+
+def test_what_waits_is_bounded() -> None:
+    aus = parse(encode_bytes(clip(20, 176, 144), "h264", slices=1, gop=400), "h264")
+    mirror = Mirror("h264", ())
+    for number in range(MOST_WAITING + 20):
+        au = aus[min(number, len(aus) - 1)]
+        mirror.pass_by(OpenUnit([*au.nals], number, au.is_reference, au.is_irap, au.is_disposable, au.sps))
+        assert mirror.waiting <= MOST_WAITING
     mirror.close()

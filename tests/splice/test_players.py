@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from concealer.bitstream.nal import join_annexb
+from concealer.bitstream import join_annexb
 from tests.media import clip, encode_bytes
 from tests.splice.test_splicer import payload_of, spliced
 from tests.standins.splicing import decode, parse

@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from concealer.bitstream import AccessUnit, MissingPicture
-from concealer.bitstream.nal import Codec, join_annexb, split_annexb
+from concealer.bitstream import AccessUnit, Codec, MissingPicture, join_annexb, split_annexb
 from concealer.damage import Damage, DamageMap
 from concealer.decoder import ConcealingDecoder, Settled
 from concealer.repair import Repairer, predicted_motion
 from concealer.splice import SplicedUnit, Splicer
-from concealer.standins.errors import UnsupportedStandInError
+from concealer.standins import UnsupportedStandInError
 from tests.media import clip, encode_bytes
 from tests.standins.splicing import Planes, decode, parse
 

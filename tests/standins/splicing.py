@@ -10,8 +10,7 @@ import av.logging
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import AccessUnit, NalUnit, StreamParser
-from concealer.bitstream.nal import Codec, join_annexb
+from concealer.bitstream import AccessUnit, Codec, NalUnit, StreamParser, join_annexb
 
 Planes = list[npt.NDArray[np.int32]]
 

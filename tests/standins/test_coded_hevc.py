@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from concealer.bitstream import AccessUnit
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, hevc
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.coded import coded_header, coded_standin
 from concealer.standins.hevc.inter import inter_standin

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from concealer.bitstream import AccessUnit, NalUnit, h264
-from concealer.bitstream.nal import escape
+from concealer.bitstream import AccessUnit, NalUnit, escape, h264
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.h264.header import write_slice_header
 from concealer.standins.h264.inter import inter_standin

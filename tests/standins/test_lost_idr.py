@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from concealer.bitstream import MissingPicture
-from concealer.bitstream.nal import join_annexb
+from concealer.bitstream import MissingPicture, join_annexb
 from concealer.standins.whole import lost_idr_standin
 from tests.media import clip, encode_bytes
 from tests.standins.splicing import decode, parse

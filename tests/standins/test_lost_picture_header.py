@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from concealer.bitstream import h264
-from concealer.bitstream.hevc import slice_header as hevc
-from concealer.bitstream.nal import join_annexb
+from concealer.bitstream import h264, hevc, join_annexb
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
 from tests.media import clip, encode_bytes

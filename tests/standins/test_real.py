@@ -9,12 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from concealer.bitstream import AccessUnit, NalUnit, StreamParser, h264
-from concealer.bitstream.hevc import slice_header as hevc
-from concealer.bitstream.nal import join_annexb, parse_extradata
+from concealer.bitstream import AccessUnit, NalUnit, StreamParser, h264, hevc, join_annexb, parse_extradata
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
-from concealer.standins.hevc.intra import intra_standin
 from tests.standins.splicing import Planes, decode
 
 STREAMS = [
@@ -73,7 +70,8 @@ def span(au: AccessUnit, number: int) -> tuple[h264.SliceHeader | hevc.SliceHead
 def stand_in(header: h264.SliceHeader | hevc.SliceHeader, first: int, end: int, kind: str) -> NalUnit:
     if isinstance(header, hevc.SliceHeader):
         if kind == "intra":
-            return intra_standin(header, first, end)
+            flat = [np.full((header.sps.height >> x, header.sps.width >> x), 128) for x in (0, 1, 1)]
+            return hevc_standins.intra_coded_standin(hevc_standins.coded_header(header, 20), first, end, flat)
         shape = (2 if header.slice_type == hevc.B else 1, header.sps.height >> 3, header.sps.width >> 3, 2)
         return hevc_standins.inter_standin(header, first, end, noise(shape) if kind == "motion" else None)
     rows, cols = header.sps.height_mbs >> header.field_pic, header.sps.width_mbs

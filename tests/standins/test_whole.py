@@ -6,8 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from concealer.bitstream import AccessUnit, Codec, NalUnit, StreamParser
-from concealer.bitstream.nal import join_annexb
+from concealer.bitstream import AccessUnit, Codec, NalUnit, StreamParser, join_annexb
 from concealer.standins.whole import first_slice_standin, junk_tail, lost_picture_standin
 from tests.bitstream.streams import encoded, parsed, payload
 

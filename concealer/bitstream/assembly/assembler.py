@@ -1,4 +1,4 @@
-"""Gathers NAL units into access units; what differs between codecs is in h264_pictures, hevc_pictures."""
+"""Gathers NAL units into access units; what differs between codecs is in `h264` and `hevc`."""
 
 from __future__ import annotations
 
@@ -74,6 +74,11 @@ class PictureAssembler(ABC):
         """Bytes are missing since the last slice."""
         self._coverage = CoverageTracker()
         self._samples = self._empty_samples = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the NAL units gathered so far."""
+        return sum(len(nal.data) for nal in (*self._draft.nals, *self._next))
 
     def load(self, parameter_sets: Iterable[NalUnit]) -> None:
         """Take in parameter sets from the container's header."""

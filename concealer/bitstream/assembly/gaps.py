@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from concealer.bitstream import h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import h264, hevc
 
 
 class _Seen(NamedTuple):

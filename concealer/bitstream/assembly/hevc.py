@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable
 
+from concealer.bitstream import hevc
 from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, Kind, MissingPicture, Slice
 from concealer.bitstream.assembly.assembler import Draft, PictureAssembler, Role
 from concealer.bitstream.assembly.coverage import Segment
 from concealer.bitstream.assembly.gaps import ReferenceSetGaps
 from concealer.bitstream.assembly.poc import HevcPoc, OutputOrder
 from concealer.bitstream.bits import BitstreamError
-from concealer.bitstream.hevc import slice_header as hevc
 from concealer.bitstream.nal import NalUnit
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from concealer.bitstream import h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import h264, hevc
 
 
 class H264Poc:
@@ -14,7 +13,6 @@ class H264Poc:
     def __init__(self) -> None:
         self._msb = self._lsb = 0
         self._frame_num = self._frame_num_offset = 0
-        self._after_mmco5 = False
 
     def decode(self, h: h264.SliceHeader) -> int:
         """PicOrderCnt of the frame (the lesser of its fields) or field that `h` belongs to."""
@@ -27,7 +25,6 @@ class H264Poc:
             # 8.2.1: the picture then counts as if it had the POC 0 and frame_num 0.
             self._msb = self._frame_num = self._frame_num_offset = 0
             self._lsb = 0 if h.bottom_field else top - poc
-            self._after_mmco5 = True
         return poc
 
     def _type_0(self, h: h264.SliceHeader) -> tuple[int, int]:

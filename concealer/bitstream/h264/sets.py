@@ -43,10 +43,6 @@ class Sps:
     direct_8x8_inference: bool = False
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
     """left, right, top, bottom in cropping units."""
-    vui_bit: int | None = None
-    """Bit position in the RBSP of vui_parameters(), None if there are none."""
-    max_num_reorder_frames: int | None = None
-    """From the VUI's bitstream restriction, None if it says nothing."""
 
     @property
     def height_mbs(self) -> int:
@@ -84,7 +80,7 @@ class Pps:
 
 
 def parse_sps(nal: NalUnit) -> Sps:
-    """Sequence parameter set; raises BitstreamError. A damaged VUI does not spoil the rest."""
+    """Sequence parameter set; raises BitstreamError. The VUI at its end is not read: decoding does not need it."""
     r = BitReader(unescape(nal.data))
     r.skip(8)
     sps = Sps(nal, r.u(8), r.u(8), r.u(8), r.ue_max(31, "seq_parameter_set_id"))
@@ -120,13 +116,7 @@ def parse_sps(nal: NalUnit) -> Sps:
         raise BitstreamError(f"picture of {sps.width_mbs}x{sps.height_mbs} macroblocks is beyond level 6.2")
     if r.flag():
         sps.crop = (r.ue(), r.ue(), r.ue(), r.ue())
-    if r.flag():
-        sps.vui_bit = r.pos
-        try:
-            sps.max_num_reorder_frames = _vui_reorder_frames(r)
-        except BitstreamError:
-            # Some encoders write a short VUI; nothing in it is needed to decode.
-            sps.max_num_reorder_frames = None
+    r.skip(1)  # vui_parameters_present_flag
     return sps
 
 
@@ -148,41 +138,6 @@ def _scaling_lists(r: BitReader, count: int) -> tuple[tuple[int, ...] | None, ..
             values.append(last)
         lists.append(tuple(values))
     return tuple(lists)
-
-
-def _vui_reorder_frames(r: BitReader) -> int | None:
-    """max_num_reorder_frames of vui_parameters() (E.1.1)."""
-    if r.flag() and r.u(8) == 255:
-        r.skip(32)
-    if r.flag():
-        r.skip(1)
-    if r.flag():
-        r.skip(4)
-        if r.flag():
-            r.skip(24)
-    if r.flag():
-        r.ue()
-        r.ue()
-    if r.flag():
-        r.skip(65)
-    hrd = 0
-    for _ in range(2):
-        if r.flag():
-            hrd += 1
-            count = 1 + r.ue_max(31, "cpb_cnt_minus1")
-            r.skip(8)
-            for _ in range(count):
-                r.ue()
-                r.ue()
-                r.skip(1)
-            r.skip(20)
-    r.skip(2 if hrd else 1)
-    if not r.flag():
-        return None
-    r.skip(1)
-    for _ in range(4):
-        r.ue()
-    return r.ue_max(16, "max_num_reorder_frames")
 
 
 def parse_pps(nal: NalUnit, sps: Mapping[int, Sps]) -> Pps:

@@ -64,8 +64,6 @@ class SliceHeader:
     slice_alpha_c0_offset_div2: int = 0
     slice_beta_offset_div2: int = 0
     slice_group_change_cycle: int = 0
-    header_bits: int = 0
-    """Length of NAL header and slice header in RBSP bits: where slice data (or its alignment) begins."""
     common_bits: str = field(default="", repr=False, compare=False)
     """The header's bits from slice_type to reference marking, as a rule the same in a whole picture."""
 
@@ -126,7 +124,6 @@ def _slice_header(
     if first_mb >= (size_mbs >> 1 if h.field_pic or h.sps.mb_adaptive_frame_field else size_mbs):
         raise BitstreamError(f"first_mb_in_slice {first_mb} is outside the picture")
     _own_fields(r, h)
-    h.header_bits = r.pos
     return h
 
 

@@ -1,6 +1,7 @@
 """HEVC parameter sets and slice segment headers."""
 
-from concealer.bitstream.hevc.sets import Pps, ShortTermRps, Sps, parse_pps, parse_sps
+from concealer.bitstream.hevc.reference_sets import ShortTermRps
+from concealer.bitstream.hevc.sets import Pps, Sps, parse_pps, parse_sps
 from concealer.bitstream.hevc.slice_header import (
     NAL_AUD,
     NAL_BLA_N_LP,

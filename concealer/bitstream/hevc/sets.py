@@ -1,4 +1,4 @@
-"""HEVC parameter sets (ITU-T H.265 7.3.2, 7.3.3, 7.3.4, 7.3.7, E.2)."""
+"""HEVC parameter sets (ITU-T H.265 7.3.2, 7.3.3, 7.3.4)."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from concealer.bitstream.bits import BitReader, BitstreamError
+from concealer.bitstream.hevc.reference_sets import ShortTermRps, parse_short_term_rps
+from concealer.bitstream.hevc.vui import skip_vui
 from concealer.bitstream.nal import NalUnit, unescape
 
 ScalingLists = tuple[tuple[tuple[int, ...] | int, ...], ...]
 """Per size 4..32, per matrix: coefficients (from 16x16 on led by the DC value), or the id it copies."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShortTermRps:
-    """Short-term reference picture set as POC differences from the current picture (7.4.8)."""
-
-    negative: tuple[tuple[int, bool], ...] = ()
-    """(delta POC < 0, used by the current picture), nearest first."""
-    positive: tuple[tuple[int, bool], ...] = ()
-    """(delta POC > 0, used by the current picture), nearest first."""
-
-    @property
-    def num_used(self) -> int:
-        return sum(used for _, used in self.negative) + sum(used for _, used in self.positive)
 
 
 @dataclass
@@ -65,8 +53,6 @@ class Sps:
     """(POC lsb, used by the current picture)"""
     temporal_mvp: bool = False
     strong_intra_smoothing: bool = False
-    field_seq: bool = False
-    """Each picture is one field (VUI field_seq_flag)."""
     range_extension: tuple[bool, ...] = ()
     """transform_skip_rotation, transform_skip_context, implicit_rdpcm, explicit_rdpcm,
     extended_precision, intra_smoothing_disabled, high_precision_offsets, persistent_rice,
@@ -164,7 +150,7 @@ def _boundaries(size: int, count: int, explicit: Sequence[int] | None) -> list[i
 
 
 def parse_sps(nal: NalUnit) -> Sps:
-    """Sequence parameter set; raises BitstreamError. A damaged VUI does not spoil the rest."""
+    """Sequence parameter set; raises BitstreamError."""
     r = BitReader(unescape(nal.data))
     r.skip(16)
     sps = Sps(nal)
@@ -202,10 +188,7 @@ def parse_sps(nal: NalUnit) -> Sps:
         sps.scaling_lists = _scaling_lists(r)
     sps.amp, sps.sao = r.flag(), r.flag()
     if r.flag():
-        depths = (1 + r.u(4), 1 + r.u(4))
-        log2_min = 3 + r.ue_max(2, "log2_min_pcm_luma_coding_block_size_minus3")
-        log2_max = log2_min + r.ue_max(2, "log2_diff_max_min_pcm_luma_coding_block_size")
-        sps.pcm = (*depths, log2_min, log2_max, r.flag())
+        sps.pcm = _pcm(r)
     count = r.ue_max(64, "num_short_term_ref_pic_sets")
     sets: list[ShortTermRps] = []
     for _ in range(count):
@@ -217,16 +200,9 @@ def parse_sps(nal: NalUnit) -> Sps:
         sps.long_term_candidates = tuple((r.u(sps.log2_max_poc_lsb), r.flag()) for _ in range(count))
     sps.temporal_mvp, sps.strong_intra_smoothing = r.flag(), r.flag()
     if r.flag():
-        _vui(r, sps)
+        skip_vui(r, sps.max_sub_layers)
     if r.flag():
-        has_range, has_multilayer, has_3d, has_scc = (r.flag() for _ in range(4))
-        r.skip(4)
-        if has_range:
-            sps.range_extension = tuple(r.flag() for _ in range(9))
-        if has_multilayer:
-            r.skip(1)
-        if has_scc and not has_3d:
-            _sps_scc(r, sps)
+        _sps_extensions(r, sps)
     return sps
 
 
@@ -241,6 +217,14 @@ def _profile_tier_level(r: BitReader, sps: Sps) -> None:
         r.skip(2 * (8 - sub_layers))
     for profile, level in present:
         r.skip(88 * profile + 8 * level)
+
+
+def _pcm(r: BitReader) -> tuple[int, int, int, int, bool]:
+    """See `Sps.pcm`."""
+    depths = (1 + r.u(4), 1 + r.u(4))
+    log2_min = 3 + r.ue_max(2, "log2_min_pcm_luma_coding_block_size_minus3")
+    log2_max = log2_min + r.ue_max(2, "log2_diff_max_min_pcm_luma_coding_block_size")
+    return (*depths, log2_min, log2_max, r.flag())
 
 
 def _scaling_lists(r: BitReader) -> ScalingLists:
@@ -266,93 +250,15 @@ def _scaling_lists(r: BitReader) -> ScalingLists:
     return tuple(sizes)
 
 
-def parse_short_term_rps(r: BitReader, sets: Sequence[ShortTermRps], in_slice_header: bool = False) -> ShortTermRps:
-    """st_ref_pic_set (7.3.7, 7.4.8) after `sets`; raises BitstreamError."""
-    if sets and r.flag():
-        back = 1 + r.ue_max(len(sets) - 1, "delta_idx_minus1") if in_slice_header else 1
-        return _predicted_rps(r, sets[-back])
-    num_negative = r.ue_max(16, "num_negative_pics")
-    num_positive = r.ue_max(16 - num_negative, "num_positive_pics")
-    signs = []
-    for count, sign in ((num_negative, -1), (num_positive, 1)):
-        delta, entries = 0, []
-        for _ in range(count):
-            delta += sign * (1 + r.ue_max(32767, "delta_poc_minus1"))
-            entries.append((delta, r.flag()))
-        signs.append(tuple(entries))
-    return ShortTermRps(*signs)
-
-
-def _predicted_rps(r: BitReader, source: ShortTermRps) -> ShortTermRps:
-    """Set predicted from `source` (7-61), (7-62)."""
-    negative_sign = r.flag()
-    delta_rps = 1 + r.ue_max(32767, "abs_delta_rps_minus1")
-    if negative_sign:
-        delta_rps = -delta_rps
-    deltas = [delta for delta, _ in (*source.negative, *source.positive)] + [0]
-    kept: list[tuple[int, bool]] = []
-    for delta in deltas:
-        used = r.flag()
-        if used or r.flag():
-            kept.append((delta + delta_rps, used))
-    negative = sorted((entry for entry in kept if entry[0] < 0), reverse=True)
-    positive = sorted(entry for entry in kept if entry[0] > 0)
-    if len(negative) + len(positive) > 16:
-        raise BitstreamError("reference picture set of more than 16 pictures")
-    return ShortTermRps(tuple(negative), tuple(positive))
-
-
-def _vui(r: BitReader, sps: Sps) -> None:
-    """vui_parameters (E.2.1); only field_seq_flag is kept, the rest is passed over."""
-    if r.flag() and r.u(8) == 255:
-        r.skip(32)
-    if r.flag():
+def _sps_extensions(r: BitReader, sps: Sps) -> None:
+    has_range, has_multilayer, has_3d, has_scc = (r.flag() for _ in range(4))
+    r.skip(4)
+    if has_range:
+        sps.range_extension = tuple(r.flag() for _ in range(9))
+    if has_multilayer:
         r.skip(1)
-    if r.flag():
-        r.skip(4)
-        if r.flag():
-            r.skip(24)
-    if r.flag():
-        r.ue()
-        r.ue()
-    r.skip(1)
-    sps.field_seq = r.flag()
-    r.skip(1)
-    if r.flag():
-        for _ in range(4):
-            r.ue()
-    if r.flag():
-        r.skip(64)
-        if r.flag():
-            r.ue()
-        if r.flag():
-            _hrd(r, sps.max_sub_layers)
-    if r.flag():
-        r.skip(3)
-        for _ in range(5):
-            r.ue()
-
-
-def _hrd(r: BitReader, sub_layers: int) -> None:
-    """hrd_parameters(1, sub_layers - 1) (E.2.2)."""
-    nal, vcl = r.flag(), r.flag()
-    sub_pic = False
-    if nal or vcl:
-        sub_pic = r.flag()
-        r.skip((19 if sub_pic else 0) + 8 + (4 if sub_pic else 0) + 15)
-    for _ in range(sub_layers):
-        fixed_general = r.flag()
-        fixed_cvs = fixed_general or r.flag()
-        low_delay = False
-        if fixed_cvs:
-            r.ue()
-        else:
-            low_delay = r.flag()
-        count = 1 if low_delay else 1 + r.ue_max(31, "cpb_cnt_minus1")
-        for _ in range((nal + vcl) * count):
-            for _ in range(4 if sub_pic else 2):
-                r.ue()
-            r.skip(1)
+    if has_scc and not has_3d:
+        _sps_scc(r, sps)
 
 
 def _sps_scc(r: BitReader, sps: Sps) -> None:

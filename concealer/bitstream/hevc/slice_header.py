@@ -1,4 +1,4 @@
-"""HEVC slice segment headers (ITU-T H.265 7.3.6). Parameter sets are in `sets`."""
+"""HEVC slice segment headers (ITU-T H.265 7.3.6)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from concealer.bitstream.bits import BitReader, BitstreamError, ceil_log2
-from concealer.bitstream.hevc.sets import Pps, ShortTermRps, Sps, parse_pps, parse_short_term_rps, parse_sps
+from concealer.bitstream.hevc.reference_sets import ShortTermRps, parse_short_term_rps
+from concealer.bitstream.hevc.sets import Pps, Sps
 from concealer.bitstream.nal import NalUnit, unescape
-
-__all__ = ["Pps", "ShortTermRps", "SliceHeader", "Sps", "parse_pps", "parse_slice_header", "parse_sps"]
 
 NAL_RADL_N, NAL_RADL_R, NAL_RASL_N, NAL_RASL_R = 6, 7, 8, 9
 NAL_BLA_W_LP, NAL_BLA_N_LP, NAL_IDR_W_RADL, NAL_IDR_N_LP, NAL_CRA = 16, 18, 19, 20, 21
@@ -77,15 +76,12 @@ class SliceHeader:
     loop_filter_across_slices: bool = False
     entry_points: tuple[int, ...] = ()
     """Sizes of the substreams in bytes, emulation prevention included, without the last."""
-    extension: bytes = b""
     address_bit: int = 0
     """RBSP bit position after slice_pic_parameter_set_id, where dependent flag and address stand."""
     body_bit: int = 0
     """RBSP bit position after the address, where an independent segment's own fields begin."""
     entry_bit: int = 0
     """RBSP bit position of num_entry_point_offsets, or where it would stand."""
-    header_bits: int = 0
-    """Length of NAL header and slice header in RBSP bits, byte_alignment() included."""
     common_bits: str = field(default="", repr=False, compare=False)
     """The header's bits from slice_reserved_flag to before slice_qp_delta, as a rule the same in a
     whole picture."""
@@ -207,20 +203,23 @@ def _slice_header(
             _common_fields(r, h)
             h.common_bits = r.bits[h.body_bit : r.pos]
         _own_fields(r, h)
+    _end(r, h)
+    return h
+
+
+def _end(r: BitReader, h: SliceHeader) -> None:
+    """Entry points, extension and alignment, which every segment has."""
     h.entry_bit = r.pos
     h.entry_points = ()
-    if pps.tiles or pps.entropy_coding_sync:
-        count = r.ue_max(440 * sps.height_ctbs, "num_entry_point_offsets")
+    if h.pps.tiles or h.pps.entropy_coding_sync:
+        count = r.ue_max(440 * h.sps.height_ctbs, "num_entry_point_offsets")
         if count:
             length = 1 + r.ue_max(31, "offset_len_minus1")
             h.entry_points = tuple([1 + r.u(length) for _ in range(count)])
-    if pps.slice_header_extension:
-        length = r.ue_max(256, "slice_segment_header_extension_length")
-        h.extension = bytes(r.u(8) for _ in range(length))
+    if h.pps.slice_header_extension:
+        r.skip(8 * r.ue_max(256, "slice_segment_header_extension_length"))
     if not r.flag():
         raise BitstreamError("byte_alignment() does not begin with a one")
-    h.header_bits = -(-r.pos // 8) * 8
-    return h
 
 
 def _copied(header: SliceHeader) -> SliceHeader:

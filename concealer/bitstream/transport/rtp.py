@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from concealer.bitstream.nal import Codec
+from concealer.bitstream.nal import START_CODE, Codec
 
-_START_CODE = b"\x00\x00\x00\x01"
 _FILLER = b"\x80"
 """Stands for the lost rest of a fragmented unit, so that the gap lies inside the unit."""
 
@@ -140,7 +139,7 @@ class RtpDepacketiser:
 
     def _whole(self, current: _Gathered, nal: bytes) -> None:
         self._close_fragment(current)
-        current.payload += _START_CODE + nal
+        current.payload += START_CODE + nal
 
     def _aggregate(self, current: _Gathered, payload: bytes, pos: int) -> None:
         while pos + 2 < len(payload):
@@ -152,7 +151,7 @@ class RtpDepacketiser:
     def _fragment(self, current: _Gathered, header: bytes, flags: int, data: bytes) -> None:
         if flags & 0x80:
             self._close_fragment(current)
-            current.payload += _START_CODE + header
+            current.payload += START_CODE + header
             self._fragment_open = True
         elif not self._fragment_open:
             # Its first fragment, with the slice header, never came.

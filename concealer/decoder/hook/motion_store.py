@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import StreamParser, join_annexb
+from concealer.bitstream import StreamParser, hevc, join_annexb
 from concealer.bitstream.hevc import Sps
-from concealer.bitstream.hevc import slice_header as hevc
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.context import HookedContext, open_context
 from concealer.decoder.hook.libav import HookUnavailableError, private_data_pointer, read_memory, read_private_data

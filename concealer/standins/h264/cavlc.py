@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from concealer.standins.arrays import Array
 from concealer.standins.h264 import cavlc_tables as tables
 from concealer.standins.h264.transform import Ints
 
@@ -46,7 +46,7 @@ class Blocks:
     """(m,) nC; not looked at for chroma DC."""
 
 
-def predicted_count(left: npt.NDArray[Any], above: npt.NDArray[Any]) -> Flat:
+def predicted_count(left: Array, above: Array) -> Flat:
     """nC (9.2.1) from the neighbours' numbers of coefficients, -1 where there is no neighbour."""
     both = (left >= 0) & (above >= 0)
     return np.where(both, (left + above + 1) >> 1, np.maximum(np.maximum(left, above), 0))

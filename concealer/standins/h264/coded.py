@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, escape, h264
+from concealer.standins.arrays import Array
 from concealer.standins.cabac import SymbolCoder
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.h264.cavlc_tables import PATTERN_CODE, PATTERN_CODE_GREY
@@ -20,17 +20,13 @@ from concealer.standins.h264.motion import Span, se_bits, ue_bits
 from concealer.standins.h264.symbols import BOTH, inter_symbols, predictions, skip_gives
 from concealer.standins.h264.transform import Residual
 
-Array = npt.NDArray[Any]
-FIRST, SECOND = range(2)
-"""How a macroblock is predicted: from list 0, from list 1, or `BOTH`: from the mean of both."""
-
 
 @dataclass
 class InterBlocks:
     """n macroblocks of a slice in coding order, predicted from index 0 of each list."""
 
     modes: npt.NDArray[np.int64]
-    """(n,) FIRST, SECOND or BOTH; in P slices FIRST only."""
+    """(n,) 0 or 1, the list that a macroblock is predicted from, or `BOTH`, the mean of both; in P slices 0 only."""
     vectors: npt.NDArray[np.int16]
     """(2, n, 2): (x, y) in quarter luma samples for each list; what a mode does not use is not looked at."""
     residual: Residual | None = None

@@ -10,25 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, escape, h264
-from concealer.standins.cabac import TERMINATE_STATE, State, Symbol, SymbolCoder, initial_state
+from concealer.standins.cabac import Symbol, SymbolCoder
 from concealer.standins.errors import UnsupportedStandInError
+from concealer.standins.h264.contexts import TERMINATE, contexts
 from concealer.standins.h264.header import write_slice_header
 from concealer.standins.h264.motion import Span, Vector, motion_symbols, motion_vlc
 
 Motion = npt.NDArray[np.int16]
 """(lists, rows, cols, 2): vectors (x, y) in quarter luma samples for each macroblock of the picture."""
 
-# (m, n) of Tables 9-13 to 9-16 for cabac_init_idc 0. The order of contexts is that of `h264_motion`.
-_SLOPES = {
-    11: (23, 33), 12: (23, 2), 13: (21, 0), 14: (1, 9), 15: (0, 49), 16: (-37, 118),
-    24: (18, 64), 25: (9, 43), 26: (29, 0), 27: (26, 67), 28: (16, 90), 29: (9, 104),
-    30: (-46, 127), 31: (-20, 104), 32: (1, 67),
-    40: (-3, 69), 41: (-6, 81), 42: (-11, 96), 43: (6, 55), 44: (7, 67), 45: (-5, 86), 46: (2, 88),
-    47: (0, 58), 48: (-3, 76), 49: (-10, 94), 50: (5, 54), 51: (4, 69), 52: (-3, 81), 53: (0, 88),
-    54: (-7, 67), 55: (-5, 74), 56: (-4, 74), 57: (-5, 80), 58: (-7, 72), 59: (1, 58),
-    70: (0, 45), 73: (-27, 126), 74: (-28, 98), 75: (-25, 101), 76: (-23, 67), 77: (-28, 82),
-}  # fmt: skip
-_SKIP_P, _SKIP_B, TERMINATE = 11, 24, 78
+_SKIP_P, _SKIP_B = 11, 24
 
 
 def inter_standin(
@@ -75,7 +66,7 @@ def inter_standin(
     is_b = header.slice_type == h264.B
     if header.pps.cabac:
         symbols = motion_symbols(vectors, span, is_b, lists, header.sps.chroma_array_type in (1, 2))
-        coder = SymbolCoder(list(_contexts(qp)))
+        coder = SymbolCoder(list(contexts(False, qp)))
         coder.encode(symbols)
         return NalUnit(escape(w.aligned(stop="", fill="1") + coder.finish()))
     w.bits(motion_vlc(vectors, span, is_b, lists))
@@ -130,13 +121,6 @@ def _vectors(h: h264.SliceHeader, motion: Motion, top: int, bottom: int) -> list
     return np.clip(motion[:, top:bottom], -limit, limit - 1).tolist()
 
 
-@lru_cache(maxsize=64)
-def _contexts(qp: int) -> tuple[State, ...]:
-    flat = initial_state(0, 64, 0)
-    states = [initial_state(*_SLOPES[index], qp) if index in _SLOPES else flat for index in range(TERMINATE)]
-    return (*states, TERMINATE_STATE)
-
-
 @lru_cache(maxsize=512)
 def _skipped(is_b: bool, qp: int, count: int, pairs: bool) -> bytes:
     """slice_data() of skipped macroblocks: every neighbour is skipped, so one context codes all flags."""
@@ -144,6 +128,6 @@ def _skipped(is_b: bool, qp: int, count: int, pairs: bool) -> bytes:
     step: Sequence[Symbol] = (skip, skip, (TERMINATE, 0)) if pairs else (skip, (TERMINATE, 0))
     symbols = [*step] * (count // 2 if pairs else count)
     symbols[-1] = (TERMINATE, 1)
-    coder = SymbolCoder(list(_contexts(qp)))
+    coder = SymbolCoder(list(contexts(False, qp)))
     coder.encode(symbols)
     return coder.finish()

@@ -7,12 +7,12 @@ from the left.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, escape, h264
+from concealer.standins.arrays import Array
 from concealer.standins.cabac import Symbol, SymbolCoder
 from concealer.standins.h264.contexts import TERMINATE, contexts
 from concealer.standins.h264.header import write_slice_header
@@ -26,11 +26,9 @@ _CHROMA_MODE = (2, 1, 0)
 """intra_chroma_pred_mode (Table 7-16) of the same direction."""
 _TYPE, _TYPE_REST, _CHROMA_PREDICTION, _QP_DELTA = 3, 6, 64, 60
 
-Samples = npt.NDArray[Any]
-
 
 def intra_standin(
-    header: h264.SliceHeader, first: int, end: int, blocks: Sequence[Samples], rounding: float = 0.33
+    header: h264.SliceHeader, first: int, end: int, blocks: Sequence[Array], rounding: float = 0.33
 ) -> NalUnit:
     """An I slice of macroblocks `first`..`end` - 1 of a progressive picture.
 
@@ -63,15 +61,13 @@ def _coded(header: h264.SliceHeader, span: Span, modes: Sequence[int], residual:
     return NalUnit(escape(w.aligned(stop="", fill="1") + coder.finish()))
 
 
-def _predicted(
-    span: Span, blocks: Sequence[Samples], quantiser: Quantiser, sps: h264.Sps
-) -> tuple[list[int], Residual]:
+def _predicted(span: Span, blocks: Sequence[Array], quantiser: Quantiser, sps: h264.Sps) -> tuple[list[int], Residual]:
     """Prediction mode of each macroblock and the residual of all, each predicted from decoded samples."""
     places = span.places()
     depths = (sps.bit_depth_luma, sps.bit_depth_chroma, sps.bit_depth_chroma)[: len(blocks)]
-    above: dict[int, list[Samples]] = {}
+    above: dict[int, list[Array]] = {}
     """Last decoded row of each plane, by column of macroblocks."""
-    left: list[Samples] | None = None
+    left: list[Array] | None = None
     modes: list[int] = []
     parts: list[Residual] = []
     number = 0

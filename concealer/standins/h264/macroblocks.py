@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from concealer.standins.arrays import Array
 from concealer.standins.h264 import cavlc
 from concealer.standins.h264 import residual as cabac
 from concealer.standins.h264.motion import Span
@@ -16,10 +14,8 @@ from concealer.standins.h264.transform import Residual
 _PLACES = 27
 """Blocks a macroblock may have: luma DC, 16 luma, 2 chroma DC, 8 chroma AC."""
 
-Flat = npt.NDArray[Any]
 
-
-def cabac_residual(residual: Residual, span: Span) -> tuple[Flat, Flat, Flat]:
+def cabac_residual(residual: Residual, span: Span) -> tuple[Array, Array, Array]:
     """(contexts, values) of the symbols of all macroblocks of `span`, and the (n + 1) places where those of each
     begin."""
     near, pattern, intra = Neighbours(span), residual.pattern, residual.luma_dc is not None
@@ -27,7 +23,7 @@ def cabac_residual(residual: Residual, span: Span) -> tuple[Flat, Flat, Flat]:
     base = np.arange(count) * _PLACES
     groups = []
 
-    def add(category: int, levels: Flat, left: Flat, above: Flat, places: Flat, coded: Flat) -> None:
+    def add(category: int, levels: Array, left: Array, above: Array, places: Array, coded: Array) -> None:
         """Arrays (n, blocks, ...); an absent neighbour counts as filled in intra macroblocks only (9.3.3.1.1.9)."""
         context = (left > 0) + 2 * (above > 0) if not intra else (left != 0) + 2 * (above != 0)
         groups.append(cabac.Blocks(category, levels[coded], places[coded], context[coded]))
@@ -59,7 +55,7 @@ def cabac_residual(residual: Residual, span: Span) -> tuple[Flat, Flat, Flat]:
     return symbol_contexts, values, starts[::_PLACES]
 
 
-def cavlc_residual(residual: Residual, span: Span) -> tuple[str, Flat]:
+def cavlc_residual(residual: Residual, span: Span) -> tuple[str, Array]:
     """Bits of all macroblocks of `span` as "0" and "1", and the (n + 1) places where those of each begin."""
     near, pattern, intra = Neighbours(span), residual.pattern, residual.luma_dc is not None
     count = len(pattern)

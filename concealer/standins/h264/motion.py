@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from concealer.standins.cabac import Symbol, exp_golomb
+from concealer.standins.h264.contexts import TERMINATE
 
 Vector = Sequence[int]
 Rows = Sequence[Sequence[Vector]]
@@ -16,7 +17,7 @@ Lists = Sequence[tuple[int, int, int]]
 
 # ctxIdx of 9.3.3.1.
 _SKIP_P, _TYPE_P, _SKIP_B, _TYPE_B, _MVD_X, _MVD_Y, _REFERENCE = 11, 14, 24, 27, 40, 47, 54
-_FIELD_FLAG, _PATTERN_LUMA, _PATTERN_CHROMA, _TERMINATE = 70, 73, 77, 78
+_FIELD_FLAG, _PATTERN_LUMA, _PATTERN_CHROMA = 70, 73, 77
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def motion_symbols(fields: Sequence[Rows], span: Span, is_b: bool, lists: Lists,
     differences = [_differences(rows, span, _may_skip(is_b, lists, span)) for rows in fields]
     heads = [[_head(left, above, is_b, lists, flag) for above in (0, 1) for left in (0, 1)] for flag in (0, 1)]
     tails = [_tail(left, above, chroma) for above in (0, 1) for left in (0, 1)]
-    skips = [((_SKIP_P + context, 1), (_TERMINATE, 0)) for context in range(3)]
+    skips = [((_SKIP_P + context, 1), (TERMINATE, 0)) for context in range(3)]
     stride, pairs = span.width + 2, span.pairs
     size = (span.rows[1] - span.rows[0] + 2) * stride
     # With a margin of 1: whether a macroblock is coded (1), skipped (0) or not there; sizes of differences.
@@ -87,7 +88,7 @@ def motion_symbols(fields: Sequence[Rows], span: Span, is_b: bool, lists: Lists,
         if is_top:
             # One end_of_slice_flag a pair.
             symbols.pop()
-    symbols[-1] = (_TERMINATE, 1)
+    symbols[-1] = (TERMINATE, 1)
     return symbols
 
 
@@ -196,7 +197,7 @@ def _tail(left: int, above: int, chroma: bool) -> tuple[Symbol, ...]:
     symbols = [(_PATTERN_LUMA + inc, 0) for inc in pattern]
     if chroma:
         symbols.append((_PATTERN_CHROMA, 0))
-    return (*symbols, (_TERMINATE, 0))
+    return (*symbols, (TERMINATE, 0))
 
 
 def component_symbols(base: int, neighbours: int, value: int) -> tuple[Symbol, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from concealer.standins.arrays import Array
 from concealer.standins.h264.motion import Span
 
 Counts = npt.NDArray[np.int64]
@@ -23,21 +22,21 @@ class Neighbours:
         self._x, self._y = places[:, 0], places[:, 1]
         self._rows, self._cols = span.rows[1] - span.rows[0], span.width
 
-    def luma(self, counts: npt.NDArray[Any]) -> tuple[Counts, Counts]:
+    def luma(self, counts: Array) -> tuple[Counts, Counts]:
         """`counts`: (n, 16) a value for each 4x4 block in coding order; (left, above) of the same shape."""
         return self._of(counts, _LUMA_X, _LUMA_Y, 4)
 
-    def chroma(self, counts: npt.NDArray[Any]) -> tuple[Counts, Counts]:
+    def chroma(self, counts: Array) -> tuple[Counts, Counts]:
         """The same for (n, 4) blocks of one 4:2:0 chroma plane."""
         return self._of(counts, np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), 2)
 
-    def macroblocks(self, counts: npt.NDArray[Any]) -> tuple[Counts, Counts]:
+    def macroblocks(self, counts: Array) -> tuple[Counts, Counts]:
         """The same for (n,) macroblocks."""
         left, above = self._of(counts[:, None], np.array([0]), np.array([0]), 1)
         return left[:, 0], above[:, 0]
 
     def _of(
-        self, counts: npt.NDArray[Any], x: npt.NDArray[np.int64], y: npt.NDArray[np.int64], size: int
+        self, counts: Array, x: npt.NDArray[np.int64], y: npt.NDArray[np.int64], size: int
     ) -> tuple[Counts, Counts]:
         grid = np.full((self._rows * size + 1, self._cols * size + 1), -1, np.int64)
         rows, cols = 1 + self._y[:, None] * size + y, 1 + self._x[:, None] * size + x

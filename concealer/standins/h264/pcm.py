@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import BitWriter, NalUnit, escape, h264
-from concealer.standins.cabac import TERMINATE_STATE, SymbolCoder, initial_state
+from concealer.standins.cabac import SymbolCoder
+from concealer.standins.h264.contexts import TERMINATE, contexts
 from concealer.standins.h264.header import write_slice_header
 from concealer.standins.h264.inter import standin_header
 from concealer.standins.h264.motion import Span
@@ -17,9 +18,8 @@ Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _CHROMA_BLOCK = {0: (0, 0), 1: (8, 8), 2: (16, 8), 3: (16, 16)}
 """Rows and columns of a macroblock's chroma blocks by ChromaArrayType."""
-# (m, n) of mb_type (ctxIdx 3..5) and mb_field_decoding_flag (70) in I slices (Tables 9-12, 9-18).
-_SLOPES = ((20, -15), (2, 54), (3, 74), (0, 11))
-_FIELD_FLAG, _TERMINATE = 3, 4
+_TYPE, _FIELD_FLAG = 3, 70
+"""ctxIdx of mb_type and mb_field_decoding_flag in I slices."""
 
 
 def pcm_standin(sibling: h264.SliceHeader, first: int, end: int, planes: Sequence[Plane]) -> NalUnit:
@@ -43,21 +43,21 @@ def pcm_standin(sibling: h264.SliceHeader, first: int, end: int, planes: Sequenc
     if not header.pps.cabac:
         return NalUnit(escape(_vlc(w, payloads, header.mbaff)))
     qp = header.pps.pic_init_qp + header.slice_qp_delta
-    coder = SymbolCoder([*(initial_state(*slope, qp) for slope in _SLOPES), TERMINATE_STATE])
+    coder = SymbolCoder(list(contexts(True, qp)))
     parts = [w.aligned(stop="", fill="1")]
     there: set[tuple[int, int]] = set()
     for (x, y), payload in zip(span.places(), payloads, strict=True):
         is_top = header.mbaff and not y & 1
         if there and (not header.mbaff or is_top):
-            coder.encode(((_TERMINATE, 0),))
+            coder.encode(((TERMINATE, 0),))
         if is_top:
             coder.encode(((_FIELD_FLAG, 0),))
         # ctxIdxInc of mb_type: neighbours that are there and not I_NxN.
         neighbours = ((x - 1, y) in there) + ((x, y - 1) in there)
-        coder.encode(((neighbours, 1), (_TERMINATE, 1)))
+        coder.encode(((_TYPE + neighbours, 1), (TERMINATE, 1)))
         parts += (coder.finish(), payload)
         there.add((x, y))
-    coder.encode(((_TERMINATE, 1),))
+    coder.encode(((TERMINATE, 1),))
     return NalUnit(escape(b"".join(parts) + coder.finish()))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from concealer.standins.arrays import Array
 from concealer.standins.h264.transform import Ints
 
 LUMA_DC, LUMA_AC, LUMA, CHROMA_DC, CHROMA_AC = range(5)
@@ -19,8 +18,6 @@ _LAST = (166, 181, 195, 210, 213)
 _LEVEL = (227, 237, 247, 257, 266)
 _MOST_PREFIX = 14
 
-Flat = npt.NDArray[Any]
-
 
 @dataclass
 class Blocks:
@@ -29,23 +26,23 @@ class Blocks:
     category: int
     levels: Ints
     """(m, coefficients), in scan order."""
-    place: Flat
+    place: Array
     """(m,) place in the slice's order of blocks."""
-    context: Flat
+    context: Array
     """(m,) ctxIdxInc of coded_block_flag: 0..3."""
 
 
 @dataclass
 class _Symbols:
-    block: Flat
+    block: Array
     """Place of the block in the slice."""
-    offset: Flat
+    offset: Array
     """Place of the symbol in the block."""
-    context: Flat
-    value: Flat
+    context: Array
+    value: Array
 
 
-def residual_symbols(groups: Sequence[Blocks], places: int) -> tuple[Flat, Flat, Flat]:
+def residual_symbols(groups: Sequence[Blocks], places: int) -> tuple[Array, Array, Array]:
     """(contexts, values) of the symbols (see `symbol_coder`) of all blocks in order of `place`, and where those of each
     place begin: `places` + 1 entries.
     """
@@ -64,7 +61,7 @@ def residual_symbols(groups: Sequence[Blocks], places: int) -> tuple[Flat, Flat,
 def _symbols(group: Blocks) -> list[_Symbols]:
     if not len(group.levels):
         return []
-    filled: Flat = (group.levels != 0).any(axis=1)
+    filled: Array = (group.levels != 0).any(axis=1)
     flags = _Symbols(
         group.place, np.zeros_like(group.place), _FLAG[group.category] + group.context, filled.astype(np.int64)
     )
@@ -75,7 +72,7 @@ def _symbols(group: Blocks) -> list[_Symbols]:
     return [flags, run, _magnitudes(group.category, levels, place, 1 + run_size)]
 
 
-def _significance(category: int, levels: Ints, place: Flat) -> tuple[_Symbols, Flat]:
+def _significance(category: int, levels: Ints, place: Array) -> tuple[_Symbols, Array]:
     """significant_coeff_flag and last_significant_coeff_flag, and their number in each block."""
     count, size = levels.shape
     nonzero = levels != 0
@@ -84,24 +81,24 @@ def _significance(category: int, levels: Ints, place: Flat) -> tuple[_Symbols, F
     valid = np.empty((count, size - 1, 2), np.bool_)
     valid[:, :, 0] = index <= last[:, None]
     valid[:, :, 1] = valid[:, :, 0] & nonzero[:, :-1]
-    increment: Flat = np.minimum(index, 2) if category == CHROMA_DC else index
+    increment: Array = np.minimum(index, 2) if category == CHROMA_DC else index
     contexts = np.stack([_SIGNIFICANT[category] + increment, _LAST[category] + increment], axis=1)
     values = np.stack([nonzero[:, :-1], index == last[:, None]], axis=2)
     flat = valid.reshape(count, -1)
     rows, slots = np.nonzero(flat)
-    sizes: Flat = flat.sum(axis=1)
+    sizes: Array = flat.sum(axis=1)
     within = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     symbols = _Symbols(place[rows], 1 + within, contexts.reshape(-1)[slots], values.reshape(count, -1)[rows, slots])
     return symbols, sizes
 
 
-def _magnitudes(category: int, levels: Ints, place: Flat, begin: Flat) -> _Symbols:
+def _magnitudes(category: int, levels: Ints, place: Array, begin: Array) -> _Symbols:
     """coeff_abs_level_minus1 and coeff_sign_flag, last coefficient first; `begin`: symbols before them in a block."""
     backward = levels[:, ::-1]
     sizes = np.abs(backward)
     greater, ones = sizes > 1, sizes == 1
     rows, slots = np.nonzero(sizes)
-    greater_before: Flat = (np.cumsum(greater, axis=1) - greater)[rows, slots]
+    greater_before: Array = (np.cumsum(greater, axis=1) - greater)[rows, slots]
     ones_before = (np.cumsum(ones, axis=1) - ones)[rows, slots]
     size, negative = sizes[rows, slots] - 1, backward[rows, slots] < 0
     first = _LEVEL[category] + np.where(greater_before > 0, 0, np.minimum(4, 1 + ones_before))

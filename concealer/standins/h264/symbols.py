@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from concealer.standins.arrays import Array
 from concealer.standins.h264.contexts import TERMINATE, TRANSFORM_SIZE
 from concealer.standins.h264.motion import Span
 
-Array = npt.NDArray[Any]
 BOTH = 2
 """Mode of a macroblock predicted from both lists."""
 _SKIP_P, _TYPE_P, _SKIP_B, _TYPE_B, _MVD_X, _MVD_Y = 11, 14, 24, 27, 40, 47

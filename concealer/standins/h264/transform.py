@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import h264
+from concealer.standins.arrays import Array
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -110,14 +111,14 @@ class Quantiser:
             self._qps += [chroma_qp(pps, qp, which, sps.bit_depth_chroma) for which in (0, 1)]
         self._scales = [_level_scale(plane_qp, lists[i]) for i, plane_qp in enumerate(self._qps)]
 
-    def inter(self, planes: Sequence[npt.NDArray[Any]]) -> Residual:
+    def inter(self, planes: Sequence[Array]) -> Residual:
         """Levels of residual samples: luma (n, 16, 16) and, unless monochrome, Cb and Cr (n, 8, 8)."""
         blocks = _transformed(planes[0])
         luma = np.ascontiguousarray(self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG])
         _drop_lone(luma.reshape(-1, 4, 64))
         return Residual(luma, *self.chroma(planes[1:]))
 
-    def chroma(self, planes: Sequence[npt.NDArray[Any]]) -> tuple[Ints, Ints]:
+    def chroma(self, planes: Sequence[Array]) -> tuple[Ints, Ints]:
         """(DC, AC) levels of residual samples of Cb and Cr, (n, 8, 8) each; empty without planes."""
         if not planes:
             return np.zeros((0, 0, 4), np.int32), np.zeros((0, 0, 4, 15), np.int32)
@@ -135,7 +136,7 @@ class Quantiser:
             acs.append(rest)
         return np.stack(dcs, axis=1), np.stack(acs, axis=1)
 
-    def intra(self, luma: npt.NDArray[Any], chroma: Sequence[npt.NDArray[Any]]) -> Residual:
+    def intra(self, luma: Array, chroma: Sequence[Array]) -> Residual:
         """Levels of Intra_16x16 macroblocks."""
         blocks = _transformed(luma)
         corner = blocks[:, :, 0, 0].reshape(-1, 4, 4)
@@ -197,7 +198,7 @@ def _level_scale(qp: int, weights_zigzag: Sequence[int]) -> Floats:
     return scale * weight.reshape(4, 4)
 
 
-def _transformed(samples: npt.NDArray[Any]) -> Floats:
+def _transformed(samples: Array) -> Floats:
     """Forward core transform of all 4x4 blocks of (n, rows, cols) samples: (n, blocks in raster order, 4, 4)."""
     count, rows, cols = samples.shape
     wide = samples.reshape(count, rows // 4, 4, cols).astype(np.int32)

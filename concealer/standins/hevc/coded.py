@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from concealer.bitstream import NalUnit
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import NalUnit, hevc
+from concealer.standins.arrays import Array
 from concealer.standins.cabac import Symbol
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.hevc.inter import Motion, Units, inter_standin
@@ -18,7 +16,6 @@ from concealer.standins.hevc.residual import block_symbols, hide_signs
 from concealer.standins.hevc.substreams import coding_order
 from concealer.standins.hevc.transform import plane_qp, quantised
 
-Samples = npt.NDArray[Any]
 _SPLIT_TRANSFORM, _CBF_LUMA, _CBF_CHROMA, _COEFFICIENTS = 24, 27, 29, 31
 _ROOT_CBF = 18
 
@@ -54,7 +51,7 @@ def coded_standin(
     first: int,
     end: int,
     motion: Motion,
-    residual: Sequence[Samples],
+    residual: Sequence[Array],
     references: tuple[int | None, int | None],
 ) -> NalUnit:
     """A slice of the CTBs at places `first`..`end` - 1 in coding order.
@@ -69,7 +66,7 @@ def coded_standin(
     return inter_standin(header, first, end, motion, references=references, units=units)
 
 
-def _units(header: hevc.SliceHeader, planes: Sequence[Samples], top: int, bottom: int) -> Units:
+def _units(header: hevc.SliceHeader, planes: Sequence[Array], top: int, bottom: int) -> Units:
     """Symbols of the residual of all 16x16 CUs in luma rows [top, bottom)."""
     sps, hides = header.sps, header.pps.sign_data_hiding
     cols, rows = sps.width >> 4, bottom - top >> 4

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from concealer.bitstream import BitWriter, ceil_log2
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import BitWriter, ceil_log2, hevc
 
 
 def slice_header_rbsp(h: hevc.SliceHeader, entry_points: Sequence[int] = ()) -> bytes:

@@ -9,11 +9,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import NalUnit, escape
+from concealer.bitstream import NalUnit, escape, hevc
 from concealer.bitstream.hevc import Pps, Sps
-from concealer.bitstream.hevc import slice_header as hevc
-from concealer.standins.cabac import TERMINATE_STATE, State, Symbol, exp_golomb, initial_state
+from concealer.standins.cabac import TERMINATE_STATE, State, Symbol, exp_golomb
 from concealer.standins.errors import UnsupportedStandInError
+from concealer.standins.hevc.contexts import initial_states
 from concealer.standins.hevc.header import slice_header_rbsp
 from concealer.standins.hevc.residual import CONTEXTS
 from concealer.standins.hevc.substreams import CodingOrder, SliceShape, code_slice_data, coding_order
@@ -39,7 +39,7 @@ TRANSFORM_CONTEXTS = {
     "B": (154, 224, 167, 122, 153, 111, 149, 92),
 }
 """initValue of cu_qp_delta_abs, split_transform_flag (3), cbf_luma (2), cbf_cb and cbf_cr (2); they follow
-`_TERMINATE`, and `hevc_residual.CONTEXTS` follow them."""
+`_TERMINATE`, and `residual.CONTEXTS` follow them."""
 
 _Cell = tuple[list[int], int, bool]
 """What a coded 8x8 block is to its neighbours: vectors (x, y of each list), depth, cu_skip_flag."""
@@ -123,10 +123,9 @@ def _lists(
 
 @lru_cache(maxsize=256)
 def _contexts(slice_type: int, qp: int) -> tuple[State, ...]:
-    states = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in _INIT[slice_type]]
-    more = (*TRANSFORM_CONTEXTS["B" if slice_type == hevc.B else "P"], *CONTEXTS["B" if slice_type == hevc.B else "P"])
-    rest = [initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in more]
-    return (*states, TERMINATE_STATE, *rest)
+    kind = "B" if slice_type == hevc.B else "P"
+    behind = (*TRANSFORM_CONTEXTS[kind], *CONTEXTS[kind])
+    return (*initial_states(_INIT[slice_type], qp), TERMINATE_STATE, *initial_states(behind, qp))
 
 
 @lru_cache(maxsize=512)
@@ -262,20 +261,14 @@ class _InterCoder:
     def _tree(self, grid: list[_Cell | None]) -> Callable[[int, int, int, int, list[Symbol]], None]:
         """coding_quadtree(x, y, size, depth, symbols) in units of 8, y counted from the slice's first row.
 
-        `grid`: what the neighbours were coded as, with a margin of 1. It is a closure
-        because looking names up in an object would take a third of the time.
+        `grid`: what the neighbours were coded as, with a margin of 1. Closures, because looking names up in an object
+        would take a third of the time; one for coding units alone takes 1 % (paired runs over a 720p picture).
         """
         cols, rows, stride, least = self._cols, self._rows, self._cols + 2, self._least
-        all_uniform, all_centres = self._uniform, self._centres
-        skips, merges_left = self._skip, self._merges_left
-        heads = [[self._head(context, depth) for context in range(3)] for depth in range(4)]
-        second = _reference_index(*self._lists[1][1:]) if len(self._lists) == 2 else ()
-        bi, has_motion = len(self._lists) == 2, bool(self._lists)
-        coded, delta_size = self._coded, self._delta_size
+        all_uniform, delta_size = self._uniform, self._delta_size
         delta_due = [False]
         split_flags = [[(context, split) for context in range(3)] for split in (False, True)]
-        root = ((_ROOT_CBF, 0),)
-        nothing: list[int] = []
+        unit = self._unit(grid, delta_due)
 
         def tree(x: int, y: int, size: int, depth: int, symbols: list[Symbol]) -> None:
             place = (y + 1) * stride + x + 1
@@ -301,12 +294,33 @@ class _InterCoder:
                         tree(x + size, y + size, size, depth, symbols)
                 return
             context = (left is not None and left[2]) + (above is not None and above[2])
+            unit(x, y, place, size, depth, context, symbols)
+
+        return tree
+
+    def _unit(
+        self, grid: list[_Cell | None], delta_due: list[bool]
+    ) -> Callable[[int, int, int, int, int, int, list[Symbol]], None]:
+        """coding_unit(x, y, place in `grid`, size, depth, skip context, symbols); `grid` and units as for `_tree`.
+
+        `delta_due`: one flag, whether the quantisation group still has to tell its QP.
+        """
+        stride, all_centres, coded = self._cols + 2, self._centres, self._coded
+        skips, merges_left = self._skip, self._merges_left
+        heads = [[self._head(context, depth) for context in range(3)] for depth in range(4)]
+        bi, has_motion = len(self._lists) == 2, bool(self._lists)
+        second = _reference_index(*self._lists[1][1:]) if bi else ()
+        root = ((_ROOT_CBF, 0),)
+        nothing: list[int] = []
+        zero = [0] * 4
+
+        def unit(x: int, y: int, place: int, size: int, depth: int, context: int, symbols: list[Symbol]) -> None:
             vectors = all_centres[size][y // size][x // size] if has_motion else nothing
             # A1, the lower left neighbour, is merge candidate 0 where it is there.
             lower_left = grid[place + (size - 1) * stride - 1]
-            unit = coded.get((x, y))
+            residual = coded.get((x, y))
             skip = not has_motion or (
-                merges_left and unit is None and lower_left is not None and lower_left[0] == vectors
+                merges_left and residual is None and lower_left is not None and lower_left[0] == vectors
             )
             if skip:
                 symbols += skips[context]
@@ -319,25 +333,19 @@ class _InterCoder:
                     or grid[place + size - 1 - stride]
                     or grid[place - 1 - stride]
                 )
-                if near is None:
-                    symbols += _difference(vectors[0], vectors[1])
-                    if bi:
-                        symbols += second
-                        symbols += _difference(vectors[2], vectors[3])
-                else:
-                    predicted = near[0]
-                    symbols += _difference(vectors[0] - predicted[0], vectors[1] - predicted[1])
-                    if bi:
-                        symbols += second
-                        symbols += _difference(vectors[2] - predicted[2], vectors[3] - predicted[3])
-                if unit is None:
+                predicted = zero if near is None else near[0]
+                symbols += _difference(vectors[0] - predicted[0], vectors[1] - predicted[1])
+                if bi:
+                    symbols += second
+                    symbols += _difference(vectors[2] - predicted[2], vectors[3] - predicted[3])
+                if residual is None:
                     symbols += root
                 else:
-                    symbols += unit[0]
+                    symbols += residual[0]
                     if delta_due[0]:
                         symbols.append((_QP_DELTA, 0))
                         delta_due[0] = False
-                    symbols += unit[1]
+                    symbols += residual[1]
             cell = (vectors, depth, skip)
             if size == 2:
                 grid[place] = grid[place + 1] = grid[place + stride] = grid[place + stride + 1] = cell
@@ -345,7 +353,7 @@ class _InterCoder:
                 for start in range(place, place + size * stride, stride):
                     grid[start : start + size] = [cell] * size
 
-        return tree
+        return unit
 
 
 def _reference_index(index: int, count: int) -> tuple[Symbol, ...]:

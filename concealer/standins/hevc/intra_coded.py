@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from concealer.bitstream import NalUnit, escape
-from concealer.bitstream.hevc import slice_header as hevc
-from concealer.standins.cabac import Symbol, initial_state
+from concealer.bitstream import NalUnit, escape, hevc
+from concealer.standins.arrays import Array
+from concealer.standins.cabac import TERMINATE_STATE, Symbol
 from concealer.standins.errors import UnsupportedStandInError
+from concealer.standins.hevc.contexts import initial_states
 from concealer.standins.hevc.header import slice_header_rbsp
-from concealer.standins.hevc.intra import CONTEXT_COUNT, IntraCoder, intra_contexts
 from concealer.standins.hevc.residual import CONTEXTS, block_symbols, hide_signs
 from concealer.standins.hevc.substreams import code_slice_data, coding_order
 from concealer.standins.hevc.transform import added_samples, plane_qp, quantised
 
-Samples = npt.NDArray[Any]
-_QP_DELTA, _COEFFICIENTS = CONTEXT_COUNT, CONTEXT_COUNT + 1
+# Context indices, and initValue (9.3.2.2) for I slices (initType 0).
+_SPLIT, _BYPASS_CU, _PART, _MOST_PROBABLE, _CHROMA, _SPLIT_TRANSFORM, _CBF_LUMA, _CBF_CHROMA, _TERMINATE = (
+    0, 3, 4, 5, 6, 7, 10, 12, 17,
+)  # fmt: skip
+_QP_DELTA, _COEFFICIENTS = 18, 19
+_INIT = (139, 141, 157, 154, 184, 184, 63, 153, 138, 138, 111, 141, 94, 138, 182, 154, 154)
+_INIT_QP_DELTA = 154
 _SCREEN_CONTENT_PROFILES = (9, 11)
+_LOG2_CU = 4
+"""Of the side of CUs that the picture's border does not cut."""
 
 
-def intra_coded_standin(header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Samples]) -> NalUnit:
+def intra_coded_standin(header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Array]) -> NalUnit:
     """An intra slice of the CTBs at places `first`..`end` - 1 in coding order that shows `planes`.
 
-    `header`: from `coded_standin.coded_header`; `planes`: luma, and Cb and Cr of 4:2:0, of the CTB rows that the
-    range touches. Blocks that the picture's border cuts to less than 16x16 show the mean of their neighbours. About
-    half a millisecond a block, since each is predicted from those before. Raises UnsupportedStandInError, or
-    ValueError for a range outside the picture.
+    `header`: from `coded.coded_header`, of a picture without tiles; `planes`: luma, and Cb and Cr of 4:2:0, of the CTB
+    rows that the range touches. Blocks that the picture's border cuts to less than 16x16 show the mean of their
+    neighbours. About half a millisecond a block, since each is predicted from those before. Raises
+    UnsupportedStandInError, or ValueError for a range outside the picture.
     """
     sps, pps = header.sps, header.pps
     if sps.separate_colour_plane or pps.curr_pic_ref or sps.profile_idc in _SCREEN_CONTENT_PROFILES:
         raise UnsupportedStandInError("separately coded colour planes or screen content coding tools")
+    if pps.tiles:
+        raise UnsupportedStandInError("intra slices in tiles")
     header = copy.copy(header)
     header.dependent = header.sao_luma = header.sao_chroma = header.temporal_mvp = False
     header.slice_type, header.weights = hevc.I, None
@@ -42,25 +49,23 @@ def intra_coded_standin(header: hevc.SliceHeader, first: int, end: int, planes: 
     order.check(first, end)
     header.first_slice_segment, header.address = first == 0, order.scan[first]
     qp = pps.init_qp + header.slice_qp_delta
-    contexts = [*intra_contexts(qp), *(initial_state((v >> 4) * 5 - 45, ((v & 15) << 3) - 16, qp) for v in _INIT)]
+    behind = (_INIT_QP_DELTA, *CONTEXTS["I"])
+    contexts = [*initial_states(_INIT, qp), TERMINATE_STATE, *initial_states(behind, qp)]
     coder = _Coder(header, order.rows(first, end)[0], planes)
     streams = order.substreams(first, end)
     coder.look_at(address for stream in streams for address in stream.ctbs)
-    data = code_slice_data(streams, contexts, CONTEXT_COUNT - 1, coder.code_ctb, coder.start_tile)
+    data = code_slice_data(streams, contexts, _TERMINATE, coder.code_ctb, coder.start_tile)
     coded = [escape(part) for part in data]
     head = slice_header_rbsp(header, [len(part) for part in coded[:-1]])
     return NalUnit(escape(head) + b"".join(coded))
 
 
-_INIT = (154, *CONTEXTS["I"])
-"""initValue of cu_qp_delta_abs, and of the coefficients."""
+class _Coder:
+    """Codes CTBs of CUs of 16x16, each predicted by DC mode from what those before show."""
 
-
-class _Coder(IntraCoder):
-    """Codes CUs of 16x16, each predicted from what those before show."""
-
-    def __init__(self, header: hevc.SliceHeader, top: int, planes: Sequence[Samples]) -> None:
-        super().__init__(header.sps, header.pps, 4)
+    def __init__(self, header: hevc.SliceHeader, top: int, planes: Sequence[Array]) -> None:
+        self._depths: dict[tuple[int, int], int] = {}
+        """By place in units of 8 luma samples: cqtDepth of what was coded there."""
         self._header, self._top = header, top << header.sps.log2_ctb
         self._planes = planes
         self._shown = [np.zeros(plane.shape, np.int64) for plane in planes]
@@ -68,7 +73,7 @@ class _Coder(IntraCoder):
         pps = header.pps
         self._delta_size = header.sps.log2_ctb - pps.diff_cu_qp_delta_depth if pps.cu_qp_delta else 99
         self._delta_due = False
-        self._levels: list[dict[tuple[int, int], Samples]] = [{} for _ in planes]
+        self._levels: list[dict[tuple[int, int], Array]] = [{} for _ in planes]
         """By plane and luma place: levels of the blocks that have any."""
         self._symbols: list[dict[tuple[int, int], list[Symbol]]] | None = None
 
@@ -79,7 +84,7 @@ class _Coder(IntraCoder):
             self.code_ctb(address, [])
         self._symbols = [self._symbols_of(levels, index) for index, levels in enumerate(self._levels)]
 
-    def _symbols_of(self, levels: dict[tuple[int, int], Samples], index: int) -> dict[tuple[int, int], list[Symbol]]:
+    def _symbols_of(self, levels: dict[tuple[int, int], Array], index: int) -> dict[tuple[int, int], list[Symbol]]:
         if not levels:
             return {}
         blocks = np.stack(list(levels.values()))
@@ -89,13 +94,62 @@ class _Coder(IntraCoder):
         bounds = starts.tolist()
         return {place: pairs[bounds[n] : bounds[n + 1]] for n, place in enumerate(levels)}
 
-    def begins(self, log2_size: int) -> None:
-        """A coding quadtree of this size begins: maybe a quantisation group with it (7.3.8.4)."""
-        if log2_size >= self._delta_size:
-            self._delta_due = True
+    def start_tile(self) -> None:
+        """Forget the neighbours."""
+        self._depths = {}
 
-    def residual(self, x: int, y: int, log2_size: int) -> tuple[list[bool], list[Symbol]]:
-        """Coded block flags and symbols of a CU at luma (x, y)."""
+    def code_ctb(self, address: int, symbols: list[Symbol]) -> None:
+        """Append the symbols of the CTB with this raster address."""
+        sps = self._header.sps
+        y, x = divmod(address, sps.width_ctbs)
+        self._quadtree(x << sps.log2_ctb, y << sps.log2_ctb, sps.log2_ctb, 0, symbols)
+
+    def _quadtree(self, x: int, y: int, log2_size: int, depth: int, symbols: list[Symbol]) -> None:
+        sps, size = self._header.sps, 1 << log2_size
+        if log2_size >= self._delta_size:
+            # A quantisation group begins (7.3.8.4).
+            self._delta_due = True
+        split = x + size > sps.width or y + size > sps.height
+        if log2_size > sps.log2_min_cb and not split:
+            left = self._depths.get((x - 8 >> 3, y >> 3), 0) > depth
+            above = self._depths.get((x >> 3, y - 8 >> 3), 0) > depth
+            split = log2_size > _LOG2_CU
+            symbols.append((_SPLIT + left + above, int(split)))
+        if split:
+            half = size >> 1
+            for part_y in (y, y + half):
+                for part_x in (x, x + half):
+                    if part_x < sps.width and part_y < sps.height:
+                        self._quadtree(part_x, part_y, log2_size - 1, depth + 1, symbols)
+            return
+        self._coding_unit(x, y, log2_size, symbols)
+        for row in range(y >> 3, y + size >> 3):
+            for col in range(x >> 3, x + size >> 3):
+                self._depths[col, row] = depth
+
+    def _coding_unit(self, x: int, y: int, log2_size: int, symbols: list[Symbol]) -> None:
+        """A CU of one prediction and one transform block: it is no larger than the largest of these."""
+        sps = self._header.sps
+        if self._header.pps.transquant_bypass:
+            symbols.append((_BYPASS_CU, 0))
+        if log2_size == sps.log2_min_cb:
+            symbols.append((_PART, 1))
+        if sps.pcm is not None and sps.pcm[2] <= log2_size <= sps.pcm[3]:
+            symbols.append((_TERMINATE, 0))
+        # Both neighbours have or are taken to have DC mode, which is then most probable mode 1 (8.4.2).
+        symbols += [(_MOST_PROBABLE, 1), (-2, 0b10)]
+        if sps.chroma_array_type:
+            symbols.append((_CHROMA, 0))
+        (luma, *chroma), residual = self._residual(x, y, log2_size)
+        if log2_size > sps.log2_min_tb and sps.max_transform_hierarchy_depth[1] > 0:
+            symbols.append((_SPLIT_TRANSFORM + 5 - log2_size, 0))
+        if sps.chroma_array_type:
+            symbols += [(_CBF_CHROMA, int(flag)) for flag in chroma]
+        symbols.append((_CBF_LUMA + 1, int(luma)))
+        symbols += residual
+
+    def _residual(self, x: int, y: int, log2_size: int) -> tuple[list[bool], list[Symbol]]:
+        """Coded block flags (luma, Cb, Cr) and symbols of the residual of a CU at luma (x, y)."""
         if self._symbols is None:
             self._show(x, y - self._top, log2_size)
             return [False] * 3, []
@@ -127,7 +181,7 @@ class _Coder(IntraCoder):
         cells = 1 << log2_size - 3
         self._there[y >> 3 : (y >> 3) + cells, x >> 3 : (x >> 3) + cells] = True
 
-    def _quantised(self, difference: Samples, index: int) -> Samples | None:
+    def _quantised(self, difference: Array, index: int) -> Array | None:
         """Levels of a block, None if all are 0."""
         levels, exact = quantised(difference[None], plane_qp(self._header, index))
         if not levels.any():
@@ -136,7 +190,7 @@ class _Coder(IntraCoder):
             hide_signs(levels, exact)
         return np.asarray(levels[0])
 
-    def _prediction(self, index: int, x: int, y: int, size: int, cell: tuple[int, int]) -> Samples:
+    def _prediction(self, index: int, x: int, y: int, size: int, cell: tuple[int, int]) -> Array:
         """Intra_DC (8.4.4.2.5) with absent neighbours substituted (8.4.4.2.2)."""
         shown = self._shown[index]
         row, col = cell

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Flat = npt.NDArray[Any]
+from concealer.standins.arrays import Array
 
 # Places of the contexts among those of `CONTEXTS`.
 _LAST_X, _LAST_Y, _SUB_BLOCK, _SIGNIFICANT, _GREATER_1, _GREATER_2 = 0, 18, 36, 40, 82, 106
@@ -47,13 +45,13 @@ _MOST_RICE = 4
 
 
 @lru_cache(maxsize=8)
-def _diagonal(size: int) -> tuple[Flat, Flat]:
+def _diagonal(size: int) -> tuple[Array, Array]:
     """(x, y) of the up-right diagonal scan (6.5.3)."""
     places = [(s - y, y) for s in range(2 * size - 1) for y in range(min(s, size - 1), -1, -1) if s - y < size]
     return np.array([x for x, _ in places]), np.array([y for _, y in places])
 
 
-def hide_signs(levels: Flat, exact: Flat) -> None:
+def hide_signs(levels: Array, exact: Array) -> None:
     """Change levels (m, n, n) in place so that each sub-block's parity tells its first coefficient's sign (7.4.9.11).
 
     `exact`: the same before rounding; the level nearest to being rounded the other way gives way.
@@ -86,7 +84,7 @@ def hide_signs(levels: Flat, exact: Flat) -> None:
     levels[:] = back.transpose(0, 1, 3, 2, 4).reshape(levels.shape)
 
 
-def block_symbols(levels: Flat, chroma: bool, sign_hiding: bool) -> tuple[Flat, Flat, Flat]:
+def block_symbols(levels: Array, chroma: bool, sign_hiding: bool) -> tuple[Array, Array, Array]:
     """(contexts, values, starts) of m transform blocks of 8x8 or 16x16, none of them empty.
 
     levels: (m, n, n) by row and column; with `sign_hiding` after `hide_signs`. contexts count from the first of
@@ -101,7 +99,7 @@ def block_symbols(levels: Flat, chroma: bool, sign_hiding: bool) -> tuple[Flat, 
     flat = cells.reshape(count, -1) != 0
     last = flat.shape[1] - 1 - np.argmax(flat[:, ::-1], axis=1)
     last_block, last_place = last >> 4, last & 15
-    filled: Flat = (cells != 0).any(axis=2)
+    filled: Array = (cells != 0).any(axis=2)
     owner, index = np.nonzero(np.arange(blocks) <= last_block[:, None])
     order = np.argsort(owner * blocks - index, kind="stable")
     owner, index = owner[order], index[order]
@@ -131,14 +129,14 @@ def block_symbols(levels: Flat, chroma: bool, sign_hiding: bool) -> tuple[Flat, 
     return contexts[valid], values[valid], np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _grid(filled: Flat, block_x: Flat, block_y: Flat, side: int) -> Flat:
+def _grid(filled: Array, block_x: Array, block_y: Array, side: int) -> Array:
     """(m, side + 1, side + 1) whether the sub-block at (y, x) holds anything; the margin does not."""
     grid = np.zeros((len(filled), side + 1, side + 1), np.int64)
     grid[:, block_y, block_x] = filled
     return grid
 
 
-def _last_position(last_x: Flat, last_y: Flat, log2: int, chroma: bool) -> tuple[Flat, Flat, Flat]:
+def _last_position(last_x: Array, last_y: Array, log2: int, chroma: bool) -> tuple[Array, Array, Array]:
     """last_sig_coeff_x/y_prefix and _suffix as rows of slots."""
     count, most = len(last_x), 2 * log2 - 1
     contexts = np.zeros((count, _SLOTS), np.int64)
@@ -160,18 +158,18 @@ def _last_position(last_x: Flat, last_y: Flat, log2: int, chroma: bool) -> tuple
 
 
 def _sub_blocks(
-    cells: Flat,
-    filled: Flat,
-    owner: Flat,
-    index: Flat,
-    last_block: Flat,
-    last_place: Flat,
-    place: tuple[Flat, Flat],
-    grid: Flat,
+    cells: Array,
+    filled: Array,
+    owner: Array,
+    index: Array,
+    last_block: Array,
+    last_place: Array,
+    place: tuple[Array, Array],
+    grid: Array,
     log2: int,
     chroma: bool,
     sign_hiding: bool,
-) -> tuple[Flat, Flat, Flat]:
+) -> tuple[Array, Array, Array]:
     """Rows of slots of sub-blocks in coding order; cells: (r, 16) in scan order."""
     count = len(cells)
     contexts = np.zeros((count, _SLOTS), np.int64)
@@ -193,7 +191,22 @@ def _sub_blocks(
     valid[:, 1:17] = coded
     values[:, 1:17] = nonzero[:, ::-1]
     contexts[:, 1:17] = _significance(right + 2 * below, index, log2, chroma)[:, ::-1]
-    # Levels, first those nearest to the end.
+    _levels(contexts, values, valid, cells, owner, is_first, chroma, sign_hiding)
+    return contexts, values, valid
+
+
+def _levels(
+    contexts: Array,
+    values: Array,
+    valid: Array,
+    cells: Array,
+    owner: Array,
+    is_first: Array,
+    chroma: bool,
+    sign_hiding: bool,
+) -> None:
+    """Levels and signs, first those nearest to the end, in slots 17..42; cells: as for `_sub_blocks`."""
+    count, nonzero = len(cells), cells != 0
     rank = np.argsort(~nonzero[:, ::-1], axis=1, kind="stable")
     ordered = np.take_along_axis(cells[:, ::-1], rank, axis=1).astype(np.int64)
     size, total = np.abs(ordered), nonzero.sum(axis=1)
@@ -227,11 +240,10 @@ def _sub_blocks(
     valid[:, 26], contexts[:, 26], values[:, 26] = signs > 0, -signs, bits
     floor = np.where(number < 8, np.where(any_greater[:, None] & (number == first_greater[:, None]), 3, 2), 1)
     _remainders(contexts, values, valid, size, floor, there)
-    return contexts, values, valid
 
 
 @lru_cache(maxsize=8)
-def _inside(log2: int, chroma: bool) -> Flat:
+def _inside(log2: int, chroma: bool) -> Array:
     """(4, 2, 16): ctxIdxInc of sig_coeff_flag by neighbours, whether the sub-block is not the first, and place."""
     x, y = _diagonal(4)
     table = np.zeros((4, 2, 16), np.int64)
@@ -248,11 +260,11 @@ def _inside(log2: int, chroma: bool) -> Flat:
     return table
 
 
-def _significance(neighbours: Flat, index: Flat, log2: int, chroma: bool) -> Flat:
+def _significance(neighbours: Array, index: Array, log2: int, chroma: bool) -> Array:
     return _SIGNIFICANT + _inside(log2, chroma)[neighbours, np.minimum(index, 1)]
 
 
-def _remainders(contexts: Flat, values: Flat, valid: Flat, size: Flat, floor: Flat, there: Flat) -> None:
+def _remainders(contexts: Array, values: Array, valid: Array, size: Array, floor: Array, there: Array) -> None:
     """coeff_abs_level_remaining (9.3.3.11), in slots 27..42."""
     rice = np.zeros(len(size), np.int64)
     for k in range(16):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import hevc
+from concealer.standins.arrays import Array
 
-Samples = npt.NDArray[Any]
 _CHROMA_QP = (29, 30, 31, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37, 37)
 """QPC of qPi 30..43 in 4:2:0 (Table 8-10)."""
 _MOST_LEVEL = 32000
@@ -38,7 +37,7 @@ def plane_qp(header: hevc.SliceHeader, plane: int) -> int:
 
 
 def quantised(
-    residual: Samples, qp: int, rounding: float = 0.33
+    residual: Array, qp: int, rounding: float = 0.33
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """(levels, levels before rounding) of (m, n, n) residual samples; flat scaling. `qp`: of `plane_qp`."""
     cosines = _cosines(residual.shape[1])
@@ -75,7 +74,7 @@ def _matrix(size: int) -> npt.NDArray[np.int64]:
     return np.concatenate([left, mirrored], axis=1).astype(np.int64)
 
 
-def added_samples(levels: Samples, qp: int, depth: int) -> npt.NDArray[np.int64]:
+def added_samples(levels: Array, qp: int, depth: int) -> npt.NDArray[np.int64]:
     """What a decoder adds to the prediction (8.6.2) for a block of levels (n, n); flat scaling, `qp` of `plane_qp`."""
     size = len(levels)
     shift = depth + size.bit_length() - 1 - 5

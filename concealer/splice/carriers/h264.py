@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, h264
 from concealer.picture import Plane
-from concealer.splice.job import Job, Run, filled
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
+from concealer.splice.open_unit import OpenUnit, Run
 from concealer.splice.unit import Form, Written
 from concealer.standins import UnsupportedStandInError
 from concealer.standins.h264 import (
@@ -50,32 +50,32 @@ class H264Carrier:
         self._mirror = Mirror("h264", parameter_sets)
         self._budget = BitBudget(seconds)
 
-    def carry(self, job: Job) -> list[Written]:
+    def carry(self, unit: OpenUnit) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
-        self._mirror.announce(job.parameter_sets)
-        sps = job.sps
-        size = sum(len(nal.data) for nal in job.nals if nal is not None)
-        to_do = sum(run.end - run.first for run in job.runs)
+        self._mirror.announce(unit.parameter_sets)
+        sps = unit.sps
+        size = sum(len(nal.data) for nal in unit.nals if nal is not None)
+        to_do = sum(run.end - run.first for run in unit.runs)
         written: list[Written] = []
-        for run in job.runs:
+        for run in unit.runs:
             allowed = self._budget.left(sps, size) if isinstance(sps, h264.Sps) else _NO_LIMIT
-            made = self._write(run, job, allowed * (run.end - run.first) // to_do)
+            made = self._write(run, unit, allowed * (run.end - run.first) // to_do)
             written.append(made)
             to_do -= run.end - run.first
             size += len(made.nal.data)
         if isinstance(sps, h264.Sps):
             self._budget.spend(sps, size)
-        if not job.runs:
-            self._mirror.pass_by(job)
+        if not unit.runs:
+            self._mirror.pass_by(unit)
             return []
-        self._mirror.follow(filled(job.nals, written), job.order, job.is_reference, job.restart)
+        self._mirror.follow(unit.filled(written), unit.order, unit.is_reference, unit.restart)
         return written
 
     def close(self) -> None:
         """Free the decoder."""
         self._mirror.close()
 
-    def _write(self, run: Run, job: Job, allowed: int) -> Written:
+    def _write(self, run: Run, unit: OpenUnit, allowed: int) -> Written:
         """The smallest form, coarser where it would weigh more than `allowed` bytes."""
         header = run.header
         assert isinstance(header, h264.SliceHeader)
@@ -83,11 +83,11 @@ class H264Carrier:
             return Written(inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         if not header.sps.chroma_array_type:
             # The decoder makes up grey chroma for monochrome streams.
-            job = replace(job, planes=job.planes[:1])
+            unit = replace(unit, planes=unit.planes[:1])
         exact = _pcm_bytes(header.sps) * (run.end - run.first)
         try:
-            code, form = self._coder(header, run, job)
-            qp = _first_qp(header, job.is_reference)
+            code, form = self._coder(header, run, unit)
+            qp = _first_qp(header, unit.is_reference)
             coded = code(qp)
             while len(coded.data) > min(allowed, exact) and qp < _MOST_QP and exact > allowed:
                 qp = min(_MOST_QP, qp + _COARSER)
@@ -96,20 +96,20 @@ class H264Carrier:
                 return Written(coded, run.first, run.end, form)
         except UnsupportedStandInError as error:
             log.debug("no coded stand-in: %s", error)
-        return Written(pcm_standin(header, run.first, run.end, _whole(job)), run.first, run.end, "pcm")
+        return Written(pcm_standin(header, run.first, run.end, _whole(unit)), run.first, run.end, "pcm")
 
-    def _coder(self, sibling: h264.SliceHeader, run: Run, job: Job) -> tuple[Callable[[int], NalUnit], Form]:
+    def _coder(self, sibling: h264.SliceHeader, run: Run, unit: OpenUnit) -> tuple[Callable[[int], NalUnit], Form]:
         """What writes the run at a QP: an inter slice with residual, or an intra slice without a reference."""
         first, end = run.first, run.end
         span = Span(first, end, sibling.sps.width_mbs)
-        wanted = macroblocks(job.planes, span, job.top)
-        references = self._references(run.kind, job.order)
-        if any(plane.shape[1] != job.planes[0].shape[1] for plane in references):
+        wanted = macroblocks(unit.planes, span, unit.top)
+        references = self._references(run.kind, unit.order)
+        if any(plane.shape[1] != unit.planes[0].shape[1] for plane in references):
             references = []
         if not references:
             return lambda qp: intra_standin(coded_header(sibling, first, end, h264.I, qp), first, end, wanted), "intra"
         slice_type = h264.B if len(references) == 2 else h264.P
-        blocks = self._prediction(references, span, job)
+        blocks = self._prediction(references, span, unit)
         question = coded_header(sibling, first, end, slice_type, _QP)
         question.nal_ref_idc, question.marking = 0, None
         question.pps = with_cavlc(question.pps)
@@ -126,12 +126,12 @@ class H264Carrier:
 
         return inter, "inter"
 
-    def _prediction(self, references: Sequence[Plane], span: Span, job: Job) -> InterBlocks:
+    def _prediction(self, references: Sequence[Plane], span: Span, unit: OpenUnit) -> InterBlocks:
         """How the macroblocks are predicted from luma planes of the whole reference pictures."""
-        bottom = job.top + job.planes[0].shape[0]
-        parts = [plane[job.top : bottom] for plane in references]
-        top_row, end_row = (row - job.top // 16 for row in span.rows)
-        modes, vectors = best_prediction(job.planes[0], parts, top_row, end_row)
+        bottom = unit.top + unit.planes[0].shape[0]
+        parts = [plane[unit.top : bottom] for plane in references]
+        top_row, end_row = (row - unit.top // 16 for row in span.rows)
+        modes, vectors = best_prediction(unit.planes[0], parts, top_row, end_row)
         inside = _inside(span)
         return InterBlocks(modes.reshape(-1)[inside], vectors.reshape(2, -1, 2)[:, inside])
 
@@ -160,11 +160,11 @@ def _inside(span: Span) -> slice:
     return slice(span.first - start, span.end - start)
 
 
-def _whole(job: Job) -> list[Plane]:
-    """Planes that begin with the picture's first row; above the job's own they hold nothing."""
+def _whole(unit: OpenUnit) -> list[Plane]:
+    """Planes that begin with the picture's first row; above the unit's own they hold nothing."""
     planes = []
-    for index, plane in enumerate(job.planes):
-        above = job.top * plane.shape[0] // job.planes[0].shape[0] if index else job.top
+    for index, plane in enumerate(unit.planes):
+        above = unit.top * plane.shape[0] // unit.planes[0].shape[0] if index else unit.top
         planes.append(np.concatenate([np.zeros((above, plane.shape[1]), plane.dtype), plane]))
     return planes
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from concealer.flow import Array
 from concealer.repair.site import Site
-
-Array = npt.NDArray[Any]
 
 STEP = 0.75
 """Distance of neighbouring squares in their sides: a quarter overlaps, where they are faded into each other."""

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from concealer.bitstream import Codec, NalUnit
-from concealer.splice.job import Job
+from concealer.splice.open_unit import OpenUnit
 from concealer.splice.unit import Written
 
 
 class Carrier(Protocol):
     """Writes the runs of access units, all of which it must be given in decode order."""
 
-    def carry(self, job: Job) -> list[Written]:
+    def carry(self, unit: OpenUnit) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
 
     def close(self) -> None:
@@ -24,9 +24,9 @@ def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float
     """The carrier of a codec; see `Splicer` for the rest."""
     # Imported where they are needed, which as a rule is in the child process only: the writers take a while to load.
     if codec == "h264":
-        from concealer.splice.h264_carrier import H264Carrier
+        from concealer.splice.carriers.h264 import H264Carrier
 
         return H264Carrier(parameter_sets, seconds)
-    from concealer.splice.hevc_carrier import HevcCarrier
+    from concealer.splice.carriers.hevc import HevcCarrier
 
     return HevcCarrier(parameter_sets)

@@ -1,12 +1,11 @@
-"""What is asked of a carrier for one access unit."""
+"""An access unit with open places, as a carrier is given it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from concealer.bitstream import NalUnit, SliceHeader, h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import NalUnit, SliceHeader, h264, hevc
 from concealer.picture import Plane
 from concealer.splice.unit import Written
 
@@ -27,8 +26,8 @@ class Run:
 
 
 @dataclass
-class Job:
-    """One access unit on its way out; a carrier must be given all of them, in decode order."""
+class OpenUnit:
+    """One access unit on its way out; a carrier must be given all of them, in decode order, with or without runs."""
 
     nals: list[NalUnit | None]
     """In order; None stands for the next run's unit."""
@@ -48,8 +47,7 @@ class Job:
     top: int = 0
     """Luma row of the picture that the planes begin with, a multiple of 64."""
 
-
-def filled(nals: Sequence[NalUnit | None], written: Sequence[Written]) -> list[NalUnit]:
-    """The access unit's units with the written ones at their places."""
-    ours = iter(written)
-    return [next(ours).nal if nal is None else nal for nal in nals]
+    def filled(self, written: Sequence[Written]) -> list[NalUnit]:
+        """Its NAL units, with the written ones at the open places."""
+        ours = iter(written)
+        return [next(ours).nal if nal is None else nal for nal in self.nals]

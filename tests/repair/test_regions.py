@@ -1,4 +1,4 @@
-"""Regions around holes."""
+"""Regions around holes: every hole lies in one, with its surroundings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concealer.repair.crop import MARGIN, MAX_REGIONS, Region, regions, to_grid
+from concealer.repair.regions import MARGIN, MAX_REGIONS, Region, regions, to_grid
 
 
 @settings(max_examples=60, deadline=None)

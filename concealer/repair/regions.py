@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from concealer.damage import BLOCK
+from concealer.flow import Array
 
 MARGIN = 3
 """Blocks of received surroundings taken along on each side of a hole: 48 samples, enough to follow motion in."""
@@ -94,9 +94,9 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool
     return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
 
 
-def to_grid(mask: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
+def to_grid(mask: Array, step: int) -> npt.NDArray[np.float32]:
     """Mean of a (h, w) map over cells of `step` x `step` samples, (ceil(h / step), ceil(w / step)) float32."""
-    values: npt.NDArray[Any] = np.ascontiguousarray(mask, np.float32)
+    values: Array = np.ascontiguousarray(mask, np.float32)
     if step == 1:
         return values
     rows, cols = values.shape

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import NalUnit
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import NalUnit, hevc
+from concealer.flow import Array
 from concealer.picture import Plane
-from concealer.splice.job import Job, Run, filled
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
+from concealer.splice.open_unit import OpenUnit, Run
 from concealer.splice.unit import Written
 from concealer.standins import UnsupportedStandInError
 from concealer.standins.hevc import coded_header, coded_standin, coding_order, inter_standin, intra_coded_standin
@@ -38,51 +37,51 @@ class HevcCarrier:
         """`parameter_sets`: those of the container's header."""
         self._mirror = Mirror("hevc", parameter_sets)
 
-    def carry(self, job: Job) -> list[Written]:
+    def carry(self, unit: OpenUnit) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
-        self._mirror.announce(job.parameter_sets)
-        if not job.runs:
-            self._mirror.pass_by(job)
+        self._mirror.announce(unit.parameter_sets)
+        if not unit.runs:
+            self._mirror.pass_by(unit)
             return []
-        if any(_is_intra(run) for run in job.runs):
-            intra = [_intra(run, job) for run in job.runs]
-            self._mirror.follow(filled(job.nals, intra), job.order, job.is_reference, job.restart)
+        if any(_is_intra(run) for run in unit.runs):
+            intra = [_intra(run, unit) for run in unit.runs]
+            self._mirror.follow(unit.filled(intra), unit.order, unit.is_reference, unit.restart)
             return intra
-        headers = [_header(run) for run in job.runs]
-        motions = [self._motion(header, run, job) for header, run in zip(headers, job.runs, strict=True)]
+        headers = [_header(run) for run in unit.runs]
+        motions = [self._motion(header, run, unit) for header, run in zip(headers, unit.runs, strict=True)]
         plain = [
             Written(inter_standin(h, run.first, run.end, m[0], references=m[1]), run.first, run.end, "inter")
-            for h, run, m in zip(headers, job.runs, motions, strict=True)
+            for h, run, m in zip(headers, unit.runs, motions, strict=True)
         ]
-        planes = self._mirror.follow(filled(job.nals, plain), job.order, job.is_reference, job.restart)
-        if not planes or planes[0].shape[1] != job.planes[0].shape[1]:
+        planes = self._mirror.follow(unit.filled(plain), unit.order, unit.is_reference, unit.restart)
+        if not planes or planes[0].shape[1] != unit.planes[0].shape[1]:
             raise UnsupportedStandInError("a picture whose stand-ins can't be decoded")
         written = []
-        for header, run, (field, references) in zip(headers, job.runs, motions, strict=True):
-            residual = _residual(header, run, job, planes)
+        for header, run, (field, references) in zip(headers, unit.runs, motions, strict=True):
+            residual = _residual(header, run, unit, planes)
             nal = coded_standin(header, run.first, run.end, field, residual, references)
             written.append(Written(nal, run.first, run.end, "inter"))
-        for run in job.runs:
-            _paint(run, job, planes)
+        for run in unit.runs:
+            _paint(run, unit, planes)
         return written
 
     def close(self) -> None:
         """Free the decoder."""
         self._mirror.close()
 
-    def _motion(self, header: hevc.SliceHeader, run: Run, job: Job) -> Motion:
+    def _motion(self, header: hevc.SliceHeader, run: Run, unit: OpenUnit) -> Motion:
         """Motion of the run's blocks towards the first reference of each list; zero where it can't be seen."""
         sps = header.sps
-        wanted = job.planes[0]
+        wanted = unit.planes[0]
         orders = [hevc.first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
-        seen = [None if delta is None else self._mirror.at(job.order + delta) for delta in orders]
+        seen = [None if delta is None else self._mirror.at(unit.order + delta) for delta in orders]
         field = np.zeros((len(orders), sps.height >> 3, sps.width >> 3, 2), np.int16)
         known = [planes[0] for planes in seen if planes is not None and planes[0].shape[1] == wanted.shape[1]]
         top, bottom = _rows(header, run)
         end = min(bottom, sps.height) // _BLOCK
         if len(known) == len(orders) and end > top // _BLOCK:
-            parts = [plane[job.top : job.top + wanted.shape[0]] for plane in known]
-            _, vectors = best_prediction(wanted, parts, (top - job.top) // _BLOCK, end - job.top // _BLOCK)
+            parts = [plane[unit.top : unit.top + wanted.shape[0]] for plane in known]
+            _, vectors = best_prediction(wanted, parts, (top - unit.top) // _BLOCK, end - unit.top // _BLOCK)
             cells = vectors[: len(orders)].repeat(2, axis=1).repeat(2, axis=2)
             field[:, top >> 3 : (top >> 3) + cells.shape[1], : cells.shape[2]] = cells[:, :, : field.shape[2]]
         return field, (0, 0 if len(orders) == 2 else None)
@@ -92,14 +91,14 @@ def _is_intra(run: Run) -> bool:
     return run.header.slice_type == hevc.I
 
 
-def _intra(run: Run, job: Job) -> Written:
+def _intra(run: Run, unit: OpenUnit) -> Written:
     """An intra slice, where there is nothing to predict from."""
     header = _header(run)
     top, bottom = _rows(header, run)
     planes = []
-    for index, plane in enumerate(job.planes):
-        shift = int(index > 0 and plane.shape[0] < job.planes[0].shape[0])
-        planes.append(plane[top - job.top >> shift : bottom - job.top >> shift].astype(np.int64))
+    for index, plane in enumerate(unit.planes):
+        shift = int(index > 0 and plane.shape[0] < unit.planes[0].shape[0])
+        planes.append(plane[top - unit.top >> shift : bottom - unit.top >> shift].astype(np.int64))
     return Written(intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
 
 
@@ -119,14 +118,14 @@ def _rows(header: hevc.SliceHeader, run: Run) -> tuple[int, int]:
     return top << header.sps.log2_ctb, bottom << header.sps.log2_ctb
 
 
-def _residual(header: hevc.SliceHeader, run: Run, job: Job, planes: Sequence[Plane]) -> list[npt.NDArray[Any]]:
+def _residual(header: hevc.SliceHeader, run: Run, unit: OpenUnit, planes: Sequence[Plane]) -> list[Array]:
     """Wanted minus predicted samples of the rows that the run touches, none outside the run."""
     top, bottom = _rows(header, run)
     inside = _inside(header, run)
     parts = []
-    for index, (wanted, seen) in enumerate(zip(job.planes, planes, strict=True)):
-        shift = int(index > 0 and wanted.shape[0] < job.planes[0].shape[0])
-        ours = wanted[top - job.top >> shift : bottom - job.top >> shift].astype(np.int32)
+    for index, (wanted, seen) in enumerate(zip(unit.planes, planes, strict=True)):
+        shift = int(index > 0 and wanted.shape[0] < unit.planes[0].shape[0])
+        ours = wanted[top - unit.top >> shift : bottom - unit.top >> shift].astype(np.int32)
         difference = ours - seen[top >> shift : (top >> shift) + ours.shape[0]]
         step = 1 << shift
         difference[~inside[::step, ::step][: difference.shape[0], : difference.shape[1]]] = 0
@@ -145,15 +144,15 @@ def _inside(header: hevc.SliceHeader, run: Run) -> npt.NDArray[np.bool_]:
     return units.reshape(-1, sps.width_ctbs).repeat(size, axis=0).repeat(size, axis=1)
 
 
-def _paint(run: Run, job: Job, planes: Sequence[Plane]) -> None:
+def _paint(run: Run, unit: OpenUnit, planes: Sequence[Plane]) -> None:
     """Put the wanted samples of the run into the mirror's picture."""
     header = run.header
     assert isinstance(header, hevc.SliceHeader)
     top, bottom = _rows(header, run)
     inside = _inside(header, run)
-    for index, (wanted, seen) in enumerate(zip(job.planes, planes, strict=True)):
-        shift = int(index > 0 and wanted.shape[0] < job.planes[0].shape[0])
-        ours = wanted[top - job.top >> shift : bottom - job.top >> shift]
+    for index, (wanted, seen) in enumerate(zip(unit.planes, planes, strict=True)):
+        shift = int(index > 0 and wanted.shape[0] < unit.planes[0].shape[0])
+        ours = wanted[top - unit.top >> shift : bottom - unit.top >> shift]
         step = 1 << shift
         mask = inside[::step, ::step][: ours.shape[0], : ours.shape[1]]
         np.copyto(seen[top >> shift : (top >> shift) + ours.shape[0]], ours, where=mask)

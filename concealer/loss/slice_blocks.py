@@ -6,8 +6,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, Grid, SliceHeader, h264
-from concealer.bitstream.hevc import slice_header as hevc
+from concealer.bitstream import AccessUnit, Grid, SliceHeader, h264, hevc
 
 Ranges = list[tuple[int, int]]
 
