@@ -84,7 +84,7 @@ def _arguments() -> argparse.ArgumentParser:
         "--closed-up",
         action="store_const",
         const=True,
-        help="rtp: keep what follows a lost fragment, as many recorders do",
+        help="rtp: keep what follows a lost fragment",
     )
     add("--P", type=int, metavar="N", help="damaged pictures in each group of 16 (default: 1)")
     add("--L", type=float, metavar="X", help="relative position in the NAL unit, 0..1 (default: 0.5)")
@@ -114,9 +114,8 @@ def _channel(options: argparse.Namespace) -> Channel:
                 return PictureLoss(rate, burst=burst, seed=seed, spare_first=spare)
             case "rtp":
                 mtu = 1200 if options.mtu is None else options.mtu
-                return RtpLoss(
-                    rate, burst=burst, mtu=mtu, closed_up=bool(options.closed_up), seed=seed, spare_first=spare
-                )
+                closed = bool(options.closed_up)
+                return RtpLoss(rate, burst=burst, mtu=mtu, closed_up=closed, seed=seed, spare_first=spare)
             case "flips":
                 return BitFlips(rate, seed=seed, spare_first=spare)
             case _:

@@ -42,7 +42,6 @@ def _load(folder: Path) -> None:
 
 def _serve() -> None:
     from concealer.splice.carriers import Carrier, open_carrier
-    from concealer.splice.remote import send
     from concealer.standins import UnsupportedStandInError
 
     source, target = sys.stdin.buffer, sys.stdout.buffer
@@ -60,7 +59,8 @@ def _serve() -> None:
             answer = error
         except Exception as error:  # the parent has one line for it, this process no terminal
             answer = RuntimeError(f"{type(error).__name__} while slices were written: {error}")
-        send(target, answer)
+        pickle.dump(answer, target, pickle.HIGHEST_PROTOCOL)
+        target.flush()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, BinaryIO
 
 from concealer.bitstream import Codec, NalUnit
 from concealer.splice import child
@@ -163,12 +162,6 @@ def _library_folders() -> list[str]:
         depth = 1 if spec.submodule_search_locations else 0
         folders.append(str(Path(spec.origin).absolute().parents[depth]))
     return list(dict.fromkeys(folders))
-
-
-def send(pipe: BinaryIO | Any, message: object) -> None:
-    """Write a message of ours to a pipe."""
-    pipe.write(_packed(message))
-    pipe.flush()
 
 
 def _packed(message: object) -> bytes:
