@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
-from concealer.repair import METHODS
+from concealer.repair import METHODS, Method
 from pipelines.generative import ENGINES
 from pipelines.gst.bindings import GObject, Gst
 
@@ -16,7 +15,7 @@ CORRUPTED = ("never", "unrepaired", "damaged")
 class Options:
     """Values of the properties, under their names with underscores."""
 
-    method: str = "auto"
+    method: Method = "auto"
     engine: str = "auto"
     deadline_ms: float = 28.0
     max_threads: int = 0
@@ -28,7 +27,7 @@ class Options:
     stats_interval: int = 1000
     qos: bool = True
 
-    def set(self, name: str, value: Any) -> None:
+    def set(self, name: str, value: str | int | float | bool) -> None:
         """Take over a property. Raises ValueError for a word it does not know."""
         allowed = {"method": METHODS, "engine": ENGINES, "mark_corrupted": CORRUPTED}.get(name)
         if allowed is not None and value not in allowed:
@@ -40,7 +39,7 @@ _PLAYING = GObject.ParamFlags.READWRITE | Gst.PARAM_MUTABLE_PLAYING
 _READY = GObject.ParamFlags.READWRITE | Gst.PARAM_MUTABLE_READY
 _DEFAULT = Options()
 
-PROPERTIES: dict[str, tuple[Any, ...]] = {
+PROPERTIES: dict[str, tuple[object, ...]] = {
     "method": (
         str,
         "Method",
@@ -141,7 +140,7 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
     ),
 }
 
-STATS: tuple[Any, ...] = (
+STATS: tuple[object, ...] = (
     Gst.Structure,
     "Statistics",
     "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them); "
