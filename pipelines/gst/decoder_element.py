@@ -174,7 +174,7 @@ class ConcealDec(Gst.Element):
             self._drop_decoder()
             self._caps = found
             self._begin_stream()
-        self._output.kept = raw_video.Kept.of(caps)
+        self._output.kept = raw_video.KeptCaps.of(caps)
         return True
 
     def _begin_stream(self) -> None:

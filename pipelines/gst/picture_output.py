@@ -18,11 +18,11 @@ class PictureOutput:
     def __init__(self, pad: Gst.Pad, options: Options) -> None:
         self._pad = pad
         self._options = options
-        self._raw = raw_video.Output()
+        self._raw = raw_video.BufferMaker()
         self._pending: list[Gst.Event] = []
         self._segment: Gst.Segment | None = None
         self._discont = True
-        self.kept = raw_video.Kept()
+        self.kept = raw_video.KeptCaps()
         """Of the input's caps."""
         self.flow = Gst.FlowReturn.OK
         """What downstream answered last; nothing more is pushed once it is not OK."""
