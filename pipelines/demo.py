@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
 
-from concealer.bitstream import Codec, StreamParser
+from concealer.bitstream import Codec, StreamParser, join_annexb
 from concealer.damage import BLOCK
 from concealer.loss import Received, SliceLoss
 from pipelines.demo_clip import talking_head
@@ -34,7 +34,7 @@ _TITLE: dict[Codec, str] = {"h264": "H.264, 8 slices", "hevc": "HEVC, 4 slices"}
 
 
 @dataclass
-class Shown:
+class Viewed:
     """One way of decoding: for each picture that was sent, the one a viewer sees."""
 
     frames: list[av.VideoFrame]
@@ -51,23 +51,23 @@ class Shown:
 
 
 @dataclass
-class Outcome:
+class Comparison:
     """All of one codec's part of the demo."""
 
     codec: Codec
     slices: int
     slices_lost: int
-    clean: Shown
-    ffmpeg: Shown
-    ours: Shown
+    clean: Viewed
+    ffmpeg: Viewed
+    ours: Viewed
     holes: dict[int, npt.NDArray[np.bool_]]
     """(rows, cols) of 16x16 blocks for each picture that lost some."""
     repair_ms: float
 
-    def psnr(self, shown: Shown, index: int) -> float:
+    def psnr(self, shown: Viewed, index: int) -> float:
         return _psnr(shown.luma(index), self.clean.luma(index))
 
-    def mean_psnr(self, shown: Shown) -> float:
+    def mean_psnr(self, shown: Viewed) -> float:
         """Sequence PSNR-Y: mean over all pictures."""
         return float(np.mean([self.psnr(shown, index) for index in range(FRAMES)]))
 
@@ -103,7 +103,7 @@ def _encode(frames: Sequence[Rgb], codec: Codec) -> bytes:
     return memory.getvalue()
 
 
-def _decode_as_shipped(codec: Codec, payloads: Sequence[tuple[int, bytes]]) -> Shown:
+def _decode_as_shipped(codec: Codec, payloads: Sequence[tuple[int, bytes]]) -> Viewed:
     """libavcodec with one thread (H.264 concealment is off with more); HEVC shows incomplete pictures too."""
     context = av.CodecContext.create(codec, "r")
     assert isinstance(context, VideoCodecContext)
@@ -123,18 +123,18 @@ def _decode_as_shipped(codec: Codec, payloads: Sequence[tuple[int, bytes]]) -> S
     shown: list[av.VideoFrame] = []
     for index in range(FRAMES):
         shown.append(found.get(index) or (shown[-1] if shown else found[min(found)]))
-    return Shown(shown, FRAMES - len(found))
+    return Viewed(shown, FRAMES - len(found))
 
 
 def _damage(stream: bytes, codec: Codec) -> tuple[list[Received], SliceLoss, list[bytes]]:
     parser = StreamParser(codec)
     units = parser.push(stream) + parser.flush()
     channel = SliceLoss(LOSS_RATE, seed=SEED)
-    clean = [b"".join(b"\0\0\0\1" + nal.data for nal in unit.nals) for unit in units]
+    clean = [join_annexb(unit.nals) for unit in units]
     return [channel.send(unit) for unit in units], channel, clean
 
 
-def _run(frames: Sequence[Rgb], codec: Codec, folder: Path) -> Outcome:
+def _run(frames: Sequence[Rgb], codec: Codec, folder: Path) -> Comparison:
     stream = _encode(frames, codec)
     received, channel, clean = _damage(stream, codec)
     arrived = [(unit.index, unit.payload) for unit in received if unit.payload]
@@ -150,13 +150,13 @@ def _run(frames: Sequence[Rgb], codec: Codec, folder: Path) -> Outcome:
     if len(ours) != FRAMES:
         raise RuntimeError(f"{FRAMES} pictures were sent, conceal put out {len(ours)}")
     holes = {unit.index: channel.record.truth(unit.index).lost for unit in channel.record.damaged}
-    return Outcome(
+    return Comparison(
         codec,
         channel.record.slices,
         sum(len(unit.nals) for unit in channel.record.damaged),
         _decode_as_shipped(codec, list(enumerate(clean))),
         _decode_as_shipped(codec, arrived),
-        Shown(ours, 0),
+        Viewed(ours, 0),
         holes,
         result.totals.repair_milliseconds / max(result.damaged_pictures, 1),
     )
@@ -178,7 +178,7 @@ def _text(picture: Rgb, text: str, x: int, y: int, size: float = 0.62, colour: t
     cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_DUPLEX, size, colour, 1, cv2.LINE_AA)
 
 
-def _sheet(outcomes: Sequence[Outcome]) -> Rgb:
+def _sheet(outcomes: Sequence[Comparison]) -> Rgb:
     """One row a codec: received, FFmpeg, conceal, clean, each with its label."""
     gap, top, head = 12, 40, 34
     cell_h, cell_w = HEIGHT + head + gap, WIDTH + gap
@@ -206,7 +206,7 @@ def _sheet(outcomes: Sequence[Outcome]) -> Rgb:
     return sheet
 
 
-def _table(outcomes: Sequence[Outcome]) -> str:
+def _table(outcomes: Sequence[Comparison]) -> str:
     lines = [f"{'':16}{'slices lost':>13}{'FFmpeg':>11}{'conceal':>11}{'gain':>11}{'repair':>16}"]
     for o in outcomes:
         ffmpeg, ours = o.mean_psnr(o.ffmpeg), o.mean_psnr(o.ours)

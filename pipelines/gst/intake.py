@@ -7,10 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from concealer.bitstream import Codec, NalUnit, join_annexb, nal_type, split_annexb, split_length_prefixed
+from concealer.bitstream import (
+    PARAMETER_SETS,
+    START_CODE,
+    Codec,
+    NalUnit,
+    join_annexb,
+    nal_type,
+    split_annexb,
+    split_length_prefixed,
+)
 
-_START_CODE = b"\x00\x00\x00\x01"
-_PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
 _SAME_TIME = 1_000_000
 """Nanoseconds within which two timestamps are those of the same access unit."""
 _MOST_ABSENT = 8
@@ -32,12 +39,17 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
-    """An access unit that lost packets on the way, as far as it arrived: Annex B with four byte start codes."""
+class LossReport:
+    """One access unit that lost packets on the way, as far as it arrived."""
 
     pts: int | None
+    """Of its packets, nanoseconds."""
     payload: bytes
+    """Annex B, start codes of four bytes; with the parts of NAL units that a depayloader throws away."""
     gaps: tuple[int, ...]
+    """Byte offsets in `payload` before which bytes are missing; its length: after the last."""
+    packets: int = 0
+    """Number of RTP packets known to be lost since the last report."""
 
 
 class LostTimes:
@@ -113,14 +125,14 @@ class Intake:
         """length_size: bytes of the length prefix of the buffers' NAL units, 0 = Annex B."""
         self._codec = codec
         self._length_size = length_size
-        self._reports: deque[Damaged] = deque(maxlen=64)
+        self._reports: deque[LossReport] = deque(maxlen=64)
         self._times = LostTimes()
         self._gap = False
         self._begun = False
 
-    def damaged(self, report: Damaged) -> None:
+    def damaged(self, report: LossReport) -> None:
         """The probe says how an access unit that is yet to come was damaged."""
-        if not self._length_size or self._length_size == len(_START_CODE):
+        if not self._length_size or self._length_size == len(START_CODE):
             self._reports.append(report)
         self._times.lost()
         self._gap = False
@@ -165,7 +177,7 @@ class Intake:
         self._reports.clear()
         return feeds
 
-    def _matching(self, pts: int | None) -> tuple[Damaged | None, list[Feed]]:
+    def _matching(self, pts: int | None) -> tuple[LossReport | None, list[Feed]]:
         """The report on the access unit at `pts`, and those before it whose access units will not come any more."""
         feeds: list[Feed] = []
         while self._reports:
@@ -178,10 +190,10 @@ class Intake:
     def _absent_before(self, pts: int | None) -> list[Feed]:
         return [Feed(b"", time, gaps=(0,), absent=True) for time in self._times.arrived(pts)]
 
-    def _alone(self, report: Damaged) -> Feed:
+    def _alone(self, report: LossReport) -> Feed:
         return Feed(self._reframed(report.payload), report.pts, gaps=report.gaps, absent=not report.payload)
 
-    def _merge(self, payload: bytes, report: Damaged) -> tuple[bytes, tuple[int, ...]]:
+    def _merge(self, payload: bytes, report: LossReport) -> tuple[bytes, tuple[int, ...]]:
         """The probe's copy behind the parameter sets that only the depayloader knew (from the SDP)."""
         present = {nal.data for nal in split_annexb(report.payload)}
         extra = join_annexb([nal for nal in self._parameter_sets(payload) if nal.data not in present])
@@ -193,11 +205,11 @@ class Intake:
             nals: Sequence[NalUnit] = split_length_prefixed(payload, self._length_size)[0]
         else:
             nals = split_annexb(payload)
-        return (nal for nal in nals if nal_type(self._codec, nal) in _PARAMETER_SETS[self._codec])
+        return (nal for nal in nals if nal_type(self._codec, nal) in PARAMETER_SETS[self._codec])
 
     def _reframed(self, annexb: bytes) -> bytes:
         """In the buffers' framing; a length takes as many bytes as a start code, so offsets stay."""
         if not self._length_size:
             return annexb
-        parts = annexb.split(_START_CODE)[1:]
-        return b"".join(len(part).to_bytes(len(_START_CODE), "big") + part for part in parts)
+        parts = annexb.split(START_CODE)[1:]
+        return b"".join(len(part).to_bytes(len(START_CODE), "big") + part for part in parts)

@@ -8,7 +8,8 @@ from concealer.bitstream import Codec
 from concealer.bitstream.transport import RtpAccessUnit, RtpDepacketiser
 from pipelines.gst.bindings import Gst, GstBase
 from pipelines.gst.floating import hand_over, made_by_factory
-from pipelines.gst.loss_report import LossReport, to_event
+from pipelines.gst.intake import LossReport
+from pipelines.gst.loss_report import to_event
 from pipelines.gst.rtp_times import RtpTimes
 
 ENCODINGS: dict[str, Codec] = {"H264": "h264", "H265": "hevc"}

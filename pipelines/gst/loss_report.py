@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pipelines.gst.bindings import Gst
+from pipelines.gst.intake import LossReport
 
 EVENT = "concealer-loss"
-
-
-@dataclass(frozen=True, slots=True)
-class LossReport:
-    """One access unit that lost packets, as far as it arrived."""
-
-    pts: int | None
-    """Of its packets, nanoseconds."""
-    payload: bytes
-    """Annex B, start codes of four bytes; with the parts of NAL units that a depayloader throws away."""
-    gaps: tuple[int, ...]
-    """Byte offsets in `payload` before which bytes are missing; its length: after the last."""
-    packets: int
-    """Number of RTP packets known to be lost since the last report."""
 
 
 def to_event(report: LossReport) -> Gst.Event:

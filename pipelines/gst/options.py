@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 from concealer.front_door import LIVE_DEADLINE_MS
-from concealer.repair import METHODS
+from concealer.repair import METHODS, Method
 from pipelines.generative import ENGINES
 from pipelines.gst.bindings import GObject, Gst
 
@@ -17,7 +16,7 @@ CORRUPTED = ("never", "unrepaired", "damaged")
 class Options:
     """Values of the properties, under their names with underscores."""
 
-    method: str = "auto"
+    method: Method = "auto"
     engine: str = "auto"
     deadline_ms: float = LIVE_DEADLINE_MS
     max_threads: int = 0
@@ -29,7 +28,7 @@ class Options:
     stats_interval: int = 1000
     qos: bool = True
 
-    def set(self, name: str, value: Any) -> None:
+    def set(self, name: str, value: str | int | float | bool) -> None:
         """Take over a property. Raises ValueError for a word it does not know."""
         allowed = {"method": METHODS, "engine": ENGINES, "mark_corrupted": CORRUPTED}.get(name)
         if allowed is not None and value not in allowed:
@@ -41,7 +40,7 @@ _PLAYING = GObject.ParamFlags.READWRITE | Gst.PARAM_MUTABLE_PLAYING
 _READY = GObject.ParamFlags.READWRITE | Gst.PARAM_MUTABLE_READY
 _DEFAULT = Options()
 
-PROPERTIES: dict[str, tuple[Any, ...]] = {
+PROPERTIES: dict[str, tuple[object, ...]] = {
     "method": (
         str,
         "Method",
@@ -142,7 +141,7 @@ PROPERTIES: dict[str, tuple[Any, ...]] = {
     ),
 }
 
-STATS: tuple[Any, ...] = (
+STATS: tuple[object, ...] = (
     Gst.Structure,
     "Statistics",
     "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them); "

@@ -51,7 +51,7 @@ def with_known_format(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptCaps:
     """What the output's caps take from the input's."""
 
     framerate: Fraction | None = None
@@ -62,7 +62,7 @@ class Kept:
     """Field name and string value of what is passed on as it is."""
 
     @classmethod
-    def of(cls, caps: Gst.Caps) -> Kept:
+    def of(cls, caps: Gst.Caps) -> KeptCaps:
         """From caps of H.264 or HEVC video."""
         structure = caps.get_structure(0)
 
@@ -81,7 +81,7 @@ class Kept:
         )
 
 
-class Output:
+class BufferMaker:
     """Makes caps and buffers for frames of one size and format after the other."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Output:
         self.bit_depth = 8
         self.rgb = False
 
-    def adapt(self, frame: av.VideoFrame, kept: Kept, aspect: Fraction | None) -> bool:
+    def adapt(self, frame: av.VideoFrame, kept: KeptCaps, aspect: Fraction | None) -> bool:
         """Caps for `frame`; True if they differ from those before."""
         colours = (frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries)
         key = (frame.width, frame.height, frame.format.name, frame.interlaced_frame, *map(int, colours), kept, aspect)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipelines.gst.bindings import GLib, GObject, Gst
 from pipelines.gst.decoder_element import ConcealDec
 from pipelines.gst.floating import hand_over, made_by_factory
@@ -68,11 +66,11 @@ class ConcealBin(Gst.Bin):
         self.add_pad(src)
         self._probe.get_static_pad("sink").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _on_event)
 
-    def do_get_property(self, pspec: GObject.ParamSpec) -> Any:
+    def do_get_property(self, pspec: GObject.ParamSpec) -> object:
         element = self._buffer if pspec.name == "latency" else self._decoder
         return element.get_property(pspec.name)
 
-    def do_set_property(self, pspec: GObject.ParamSpec, value: Any) -> None:
+    def do_set_property(self, pspec: GObject.ParamSpec, value: str | int | float | bool) -> None:
         element = self._buffer if pspec.name == "latency" else self._decoder
         element.set_property(pspec.name, value)
 

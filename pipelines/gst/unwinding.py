@@ -9,7 +9,6 @@ libunwind for everyone, which `prefer_libgcc` makes sure of if it comes before G
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 _preferred_in_time = False
 
@@ -45,7 +44,7 @@ def _loaded() -> list[str]:
     names: list[str] = []
 
     @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Info), ctypes.c_size_t, ctypes.c_void_p)
-    def note(info: Any, size: int, data: Any) -> int:
+    def note(info: ctypes._Pointer[_Info], size: int, data: int | None) -> int:
         names.append((info.contents.name or b"").decode(errors="replace"))
         return 0
 

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.rtp import Sending, send_lossy
-from concealer.bitstream.nal import Codec
-from concealer.bitstream.stream import StreamParser
+from concealer.bitstream import Codec, StreamParser, join_annexb
 from tests.media import clip, encode_bytes
 
 FPS = 25
@@ -61,7 +60,7 @@ def _stream(codec: Codec, bframes: int) -> list[tuple[bytes, int]]:
     units = [*parser.push(data), *parser.flush()]
     order = sorted(range(len(units)), key=lambda index: units[index].order)
     place = {index: position for position, index in enumerate(order)}
-    payloads = [b"".join(b"\x00\x00\x00\x01" + nal.data for nal in unit.nals) for unit in units]
+    payloads = [join_annexb(unit.nals) for unit in units]
     return [(payload, place[index]) for index, payload in enumerate(payloads)]
 
 

@@ -11,9 +11,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from concealer.bitstream.transport.rtp import RtpDepacketiser
+from concealer.bitstream import StreamParser, join_annexb
+from concealer.bitstream.transport import RtpDepacketiser
 from concealer.decoder import ConcealingDecoder
-from concealer.decoder.hook.frames import frame_planes
+from concealer.decoder.hook import frame_planes
 from concealer.repair import Repairer
 from tests.media import Codec, clip, encode_bytes, encode_file
 from tests.pipelines.gst.running import (
@@ -174,11 +175,9 @@ def test_caps_change_and_picture_size_change() -> None:
         position = 0
         for codec, data in zip(("h264", "hevc"), small, strict=True):
             source.set_property("caps", Gst.Caps.from_string(au_source(codec).split("caps=")[1]))
-            from concealer.bitstream.stream import StreamParser
-
             parser = StreamParser(codec)
             for unit in [*parser.push(data), *parser.flush()]:
-                buffer = Gst.Buffer.new_wrapped(b"".join(b"\x00\x00\x00\x01" + nal.data for nal in unit.nals))
+                buffer = Gst.Buffer.new_wrapped(join_annexb(unit.nals))
                 buffer.pts = position * FRAME
                 position += 1
                 source.emit("push-buffer", buffer)
@@ -200,12 +199,10 @@ def test_caps_change_and_picture_size_change() -> None:
     ],
 )
 def test_output_has_the_streams_own_format(codec: Codec, pix_fmt: str, expected: str) -> None:
-    from concealer.bitstream.stream import StreamParser
-
     parser = StreamParser(codec)
     data = encode_bytes(clip(3), codec, pix_fmt=pix_fmt)
     units = [*parser.push(data), *parser.flush()]
-    payloads = [(b"".join(b"\x00\x00\x00\x01" + nal.data for nal in unit.nals), n) for n, unit in enumerate(units)]
+    payloads = [(join_annexb(unit.nals), n) for n, unit in enumerate(units)]
     result = run(f"{au_source(codec)} ! concealdec name=dec ! appsink name=out", push_all(payloads))
     assert not result.errors
     assert len(result.buffers) == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.gst.intake import Damaged, Feed, Intake
+from pipelines.gst.intake import Feed, Intake, LossReport
 from pipelines.gst.rtp_times import RtpTimes
 
 FRAME = 40_000_000
@@ -18,7 +18,7 @@ def _steady(intake: Intake, positions: list[int]) -> list[list[Feed]]:
 
 def test_a_report_replaces_what_the_depayloader_let_through() -> None:
     intake = Intake("h264")
-    intake.damaged(Damaged(0, SLICE + SLICE, (5, 13)))
+    intake.damaged(LossReport(0, SLICE + SLICE, (5, 13)))
     [feed] = intake.buffer(SPS + SLICE, 0)
     assert feed == Feed(SPS + SLICE + SLICE, 0, gaps=(5 + len(SPS), 13 + len(SPS)))
     [after] = intake.buffer(SLICE, FRAME)
@@ -27,7 +27,7 @@ def test_a_report_replaces_what_the_depayloader_let_through() -> None:
 
 def test_a_report_in_avc_framing() -> None:
     intake = Intake("h264", length_size=4)
-    intake.damaged(Damaged(0, SLICE, (9,)))
+    intake.damaged(LossReport(0, SLICE, (9,)))
     [feed] = intake.buffer(b"\x00\x00\x00\x01\x67", 0)
     assert feed.payload == b"\x00\x00\x00\x01\x67" + b"\x00\x00\x00\x09" + SLICE[4:]
     assert feed.gaps == (9 + 5,)
@@ -35,7 +35,7 @@ def test_a_report_in_avc_framing() -> None:
 
 def test_an_access_unit_that_the_depayloader_dropped_comes_from_the_report() -> None:
     intake = Intake("h264")
-    intake.damaged(Damaged(FRAME, SLICE, (9,)))
+    intake.damaged(LossReport(FRAME, SLICE, (9,)))
     feeds = intake.buffer(SLICE, 2 * FRAME)
     assert [(feed.pts, feed.gaps, feed.absent) for feed in feeds] == [(FRAME, (9,), False), (2 * FRAME, (), False)]
 

@@ -80,7 +80,7 @@ def test_mpegts_over_udp(tmp_path: Path) -> None:
 
 def test_codec_change_inside_the_bin() -> None:
     from benchmarks.rtp import packetise
-    from concealer.bitstream.nal import split_annexb
+    from concealer.bitstream import split_annexb
     from pipelines.gst.bindings import Gst
 
     fed = threading.Event()

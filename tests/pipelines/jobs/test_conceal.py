@@ -25,7 +25,7 @@ from pipelines import (
 )
 from pipelines.reading import Source
 from pipelines.writing.hdr import content_light, mastering_display
-from tests.media import decode_luma
+from tests.media import clip, decode_luma, encode_bytes
 from tests.pipelines.files import damage_samples, hdr_file, packets_of, picture_times, rich_file
 
 FAST = EncoderSettings(preset="ultrafast")
@@ -202,8 +202,6 @@ def test_two_video_streams_are_treated_each_on_its_own(media: Path, tmp_path: Pa
 
 
 def test_a_change_of_size_is_scaled_to_the_first(media: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from tests.media import clip, encode_bytes
-
     joined = tmp_path / "in.264"
     joined.write_bytes(encode_bytes(clip(6)) + encode_bytes(clip(6, 320, 192)))
     result = conceal_file(joined, tmp_path / "out.mkv", Settings(encoder=FAST, always_encode=True))

@@ -15,7 +15,7 @@ import av
 import pytest
 
 from benchmarks.rtp import send_lossy, send_udp
-from concealer.bitstream import StreamParser
+from concealer.bitstream import StreamParser, join_annexb
 from pipelines import ConcealResult, EncoderSettings, InputError, Settings, UsageError, conceal_file
 from pipelines.reading import is_live, scheme
 from tests.media import clip, encode_bytes, encode_file
@@ -128,7 +128,7 @@ def test_rtp_by_its_description(tmp_path: Path) -> None:
     data = encode_bytes(clip(PICTURES), "h264", slices=3, gop=10)
     parser = StreamParser("h264")
     units = [*parser.push(data), *parser.flush()]
-    payloads = [(b"".join(b"\x00\x00\x00\x01" + nal.data for nal in unit.nals), n) for n, unit in enumerate(units)]
+    payloads = [(join_annexb(unit.nals), n) for n, unit in enumerate(units)]
     sendings = send_lossy(payloads, "h264", 25, rate=0.03, seed=2, mtu=300)
     port, target = _free_port() & ~1, tmp_path / "out.mkv"
     description = tmp_path / "session.sdp"

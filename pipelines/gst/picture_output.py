@@ -1,0 +1,112 @@
+"""The source pad of `concealdec`: pictures as buffers, and serialised events in their place between them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import partial
+
+from concealer.decoder import DecodedPicture
+from pipelines.gst import marks, raw_video
+from pipelines.gst.bindings import Gst, GstVideo
+from pipelines.gst.decoding import DEFAULT_INTERVAL, Shown
+from pipelines.gst.options import Options
+
+
+class PictureOutput:
+    """What is known of the stream downstream: its caps, its segment, whether it still flows."""
+
+    def __init__(self, pad: Gst.Pad, options: Options) -> None:
+        self._pad = pad
+        self._options = options
+        self._raw = raw_video.BufferMaker()
+        self._pending: list[Gst.Event] = []
+        self._segment: Gst.Segment | None = None
+        self._discont = True
+        self.kept = raw_video.KeptCaps()
+        """Of the input's caps."""
+        self.flow = Gst.FlowReturn.OK
+        """What downstream answered last; nothing more is pushed once it is not OK."""
+
+    def begin_stream(self) -> None:
+        """The next picture does not follow the last one."""
+        self._discont = True
+
+    def flush(self) -> None:
+        """What was pushed before is void."""
+        self._pending = [kept for kept in self._pending if kept.type != Gst.EventType.SEGMENT]
+        self._segment = None
+        self.flow = Gst.FlowReturn.OK
+
+    def is_in(self, segment: Gst.Segment) -> bool:
+        """The segment is the one that pictures are put out in already."""
+        return self._segment is not None and bool(segment.is_equal(self._segment))
+
+    def begin_segment(self, segment: Gst.Segment) -> None:
+        """Pictures from here on lie in it."""
+        self._segment = segment
+
+    def push_in_order(self, event: Gst.Event) -> bool:
+        """Push a serialised event, after the caps."""
+        if self._raw.caps is None:
+            self._pending.append(event)
+            return True
+        return bool(self._pad.push_event(event))
+
+    def push_pending(self) -> None:
+        """Push the events that waited for caps."""
+        pending, self._pending = self._pending, []
+        for event in pending:
+            self._pad.push_event(event)
+
+    def push(self, buffer: Gst.Buffer) -> None:
+        """Push a picture's buffer."""
+        self.flow = self._pad.push(buffer)
+
+    @property
+    def running_time(self) -> int:
+        """Of the latest picture, in nanoseconds; -1 if that is not known."""
+        if self._segment is None or self._segment.position == Gst.CLOCK_TIME_NONE:
+            return -1
+        running: int = self._segment.to_running_time(Gst.Format.TIME, self._segment.position)
+        return -1 if running == Gst.CLOCK_TIME_NONE else running
+
+    @property
+    def duration(self) -> int:
+        """Nanoseconds from picture to picture."""
+        rate = self.kept.framerate
+        return round(Gst.SECOND / rate) if rate else DEFAULT_INTERVAL
+
+    def make_buffer(self, shown: Shown, aspect: Fraction | None) -> Gst.Buffer | None:
+        """The picture as a buffer with everything set, its caps pushed before it; None if it lies outside the segment.
+
+        aspect: the bitstream's sample aspect ratio. Raises KeyError, ValueError, MemoryError, av.FFmpegError.
+        """
+        picture, start = shown.picture, shown.pts
+        duration = picture.duration or self.duration
+        if self._segment is not None and self._segment.format == Gst.Format.TIME:
+            inside, start, stop = self._segment.clip(Gst.Format.TIME, shown.pts, shown.pts + duration)
+            if not inside:
+                return None
+            duration = stop - start
+            self._segment.position = start
+        buffer = self._wrap(picture, aspect)
+        buffer.pts, buffer.duration = start, duration
+        if self._discont:
+            buffer.set_flags(Gst.BufferFlags.DISCONT)
+            self._discont = False
+        if picture.damage.state.any():
+            marks.mark(buffer, picture, self._options)
+        return buffer
+
+    def _wrap(self, picture: DecodedPicture, aspect: Fraction | None) -> Gst.Buffer:
+        frame = raw_video.with_known_format(picture.frame)
+        if self._raw.adapt(frame, self.kept, aspect):
+            self._pad.push_event(Gst.Event.new_caps(self._raw.caps))
+            self.push_pending()
+            query = Gst.Query.new_allocation(self._raw.caps, False)
+            answered = self._pad.peer_query(query)
+            meta = GstVideo.video_meta_api_get_type()
+            self._raw.share_memory(answered and query.find_allocation_meta(meta)[0])
+        if not (self._options.overlay and picture.damage.state.any()):
+            return self._raw.buffer(frame)
+        return self._raw.buffer(frame, partial(marks.draw, picture, bit_depth=self._raw.bit_depth, rgb=self._raw.rgb))
