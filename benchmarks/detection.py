@@ -134,7 +134,7 @@ def broken_blocks(stream: Stream, damaged: Damaged, most: int) -> Counts:
 
 
 @dataclass(frozen=True)
-class Job:
+class DetectionJob:
     """One damaged stream."""
 
     clip: Clip
@@ -168,13 +168,13 @@ def classes(loss: Loss) -> tuple[str, ...]:
     return (f"broken, {'known' if loss.gaps_known else 'unknown'} place",)
 
 
-def run_job(job: Job, cache: Path, most: int, sources: str) -> list[Row]:
+def run_job(job: DetectionJob, cache: Path, most: int, sources: str) -> list[Row]:
     """Measure one damaged stream in this process."""
     stream = encoded(job.clip, job.encoding, cache)
     return [row | {"sources": sources} for row in _measure(stream, job, most)]
 
 
-def _measure(stream: Stream, job: Job, most: int) -> Iterator[Row]:
+def _measure(stream: Stream, job: DetectionJob, most: int) -> Iterator[Row]:
     damaged = transmit(stream, job.loss, job.seed)
     names = classes(job.loss)
     if job.loss.model == SLICE:
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = Store(out, command_line("benchmarks.detection"), KEY)
     sources = fingerprint(_ROOMS)
     jobs = [
-        Job(clip, Encoding(codec, structure, options.pictures), loss, seed)
+        DetectionJob(clip, Encoding(codec, structure, options.pictures), loss, seed)
         for clip in clips
         for codec, structure in COMBINATIONS
         for loss in (Loss(SLICE, 0.03), GONE_BYTES, FLIPS)

@@ -35,7 +35,7 @@ FEW = ("ffmpeg", "ffmpeg_corrupt", "copy", "concealer")
 
 
 @dataclass(frozen=True)
-class Job:
+class QualityJob:
     """One damaged stream and the methods to try on it."""
 
     clip: Clip
@@ -66,7 +66,7 @@ class Job:
         }
 
 
-def measure(stream: Stream, job: Job, methods: Sequence[Method]) -> Iterator[Row]:
+def measure(stream: Stream, job: QualityJob, methods: Sequence[Method]) -> Iterator[Row]:
     """One row per method."""
     damaged = transmit(stream, job.loss, job.seed)
     clean = [planes[0] for planes in stream.clean]
@@ -87,7 +87,7 @@ def measure(stream: Stream, job: Job, methods: Sequence[Method]) -> Iterator[Row
         }
 
 
-def run_job(job: Job, names: Sequence[str], sources: dict[str, str], cache: Path) -> list[Row]:
+def run_job(job: QualityJob, names: Sequence[str], sources: dict[str, str], cache: Path) -> list[Row]:
     """Measure the methods `names` in this process."""
     stream = encoded(job.clip, job.encoding, cache)
     methods = methods_for(job.encoding.codec, names)
@@ -96,14 +96,14 @@ def run_job(job: Job, names: Sequence[str], sources: dict[str, str], cache: Path
 
 def plan(
     clips: Sequence[Clip], pictures: int, seeds: Sequence[int], sets: Sequence[str], methods: tuple[str, ...]
-) -> list[Job]:
+) -> list[QualityJob]:
     """All jobs, those of the main table first."""
     few = _among(FEW, methods)
 
-    def jobs(names: Sequence[str], losses: Sequence[Loss], seeds: Sequence[int], methods: tuple[str, ...]) -> list[Job]:
+    def jobs(names: Sequence[str], losses: Sequence[Loss], seeds: Sequence[int], methods: tuple[str, ...]) -> list[QualityJob]:
         chosen = [clip for clip in clips if not names or clip.name in names] or list(clips[:1])
         return [
-            Job(clip, Encoding(codec, structure, pictures), loss, seed, methods)
+            QualityJob(clip, Encoding(codec, structure, pictures), loss, seed, methods)
             for clip in chosen
             for codec, structure in COMBINATIONS
             for loss in losses
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = [job for job in jobs if job.loss.model != SLICE or job.loss.rate in (RATE, 0.1)]
     store = Store(out, command_line("benchmarks.quality"), KEY)
     sources = {m.name: fingerprint(m.rooms) for codec in ("h264", "hevc") for m in methods_for(codec)}
-    todo: list[tuple[Job, list[str], dict[str, str], Path]] = []
+    todo: list[tuple[QualityJob, list[str], dict[str, str], Path]] = []
     planned: set[tuple[Clip, Encoding, Loss, int, str]] = set()
     for job in jobs:
         names = []

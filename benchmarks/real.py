@@ -70,7 +70,7 @@ WAYS = (
 
 
 @dataclass(frozen=True)
-class Job:
+class DamagedStream:
     """One damaged stream."""
 
     clip: Clip
@@ -97,7 +97,7 @@ class Job:
         }
 
 
-def run_job(job: Job, sources: str, cache: Path) -> list[Row]:
+def run_job(job: DamagedStream, sources: str, cache: Path) -> list[Row]:
     """Measure one job in this process."""
     stream = encoded(job.clip, job.encoding, cache)
     clean = [planes[0] for planes in stream.clean]
@@ -184,7 +184,7 @@ def _parameter_sets(stream: Stream) -> bytes:
     return b"".join(b"\0\0\0\1" + data for data in kept)
 
 
-def _damaged(stream: Stream, job: Job, folder: Path) -> Path:
+def _damaged(stream: Stream, job: DamagedStream, folder: Path) -> Path:
     way, suffix = job.way, ".ts" if job.way.name == "ts" else ".mp4"
     whole, out = folder / f"whole{suffix}", folder / f"damaged{suffix}"
     write(stream, whole)
@@ -199,7 +199,7 @@ def _damaged(stream: Stream, job: Job, folder: Path) -> Path:
     return out
 
 
-def _known_places(stream: Stream, job: Job, folder: Path) -> tuple[Path, dict[int, Luma]]:
+def _known_places(stream: Stream, job: DamagedStream, folder: Path) -> tuple[Path, dict[int, Luma]]:
     """The damaged file for FFmpeg, and what the product's decoder makes of the same bytes when told the places."""
     codec: Codec = stream.encoding.codec
     parser = StreamParser(codec, None, container_framed=True)
@@ -228,10 +228,10 @@ def _known_places(stream: Stream, job: Job, folder: Path) -> tuple[Path, dict[in
     return path, luma
 
 
-def plan(clips: Sequence[Clip], seeds: Sequence[int], ways: Sequence[Way], pictures: int) -> list[Job]:
+def plan(clips: Sequence[Clip], seeds: Sequence[int], ways: Sequence[Way], pictures: int) -> list[DamagedStream]:
     """All jobs."""
     return [
-        Job(clip, Encoding(codec, structure, pictures, gop=GOP, slices=1), way, seed)
+        DamagedStream(clip, Encoding(codec, structure, pictures, gop=GOP, slices=1), way, seed)
         for seed in seeds
         for way in ways
         for clip in clips

@@ -40,7 +40,7 @@ LOSS = Loss(SLICE, RATE)
 
 
 @dataclass(frozen=True)
-class Job:
+class SpliceJob:
     """One damaged stream."""
 
     clip: Clip
@@ -82,7 +82,7 @@ def spliced(stream: Stream, damaged: Damaged) -> list[SplicedUnit]:
     return units + splicer.flush()
 
 
-def quality(stream: Stream, job: Job) -> Row:
+def quality(stream: Stream, job: SpliceJob) -> Row:
     """Sequence PSNR of what stock FFmpeg makes of the spliced stream, of hooked repair and of FFmpeg alone."""
     damaged = transmit(stream, LOSS, job.seed)
     clean = [planes[0] for planes in stream.clean]
@@ -124,7 +124,7 @@ def quality(stream: Stream, job: Job) -> Row:
     }
 
 
-def run_quality(job: Job, sources: str, cache: Path) -> list[Row]:
+def run_quality(job: SpliceJob, sources: str, cache: Path) -> list[Row]:
     """Measure in this process."""
     return [rounded(quality(encoded(job.clip, job.encoding, cache), job)) | {"sources": sources}]
 
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     if options.only in (None, "quality"):
         jobs = [
-            Job(clip, Encoding(codec, structure, options.pictures), seed)
+            SpliceJob(clip, Encoding(codec, structure, options.pictures), seed)
             for clip in clips
             for codec, structure in COMBINATIONS
             if codec in CODECS
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 stream = encoded(clip, Encoding(codec, structure, 60, slices=8), options.cache)
                 size = {"width": stream.width, "height": stream.height, "encoder": stream.writer, "sources": sources}
                 for lookahead in SPEED_LOOKAHEAD:
-                    key = Job(clip, stream.encoding, 1).key | {"measure": "speed", "lookahead": lookahead}
+                    key = SpliceJob(clip, stream.encoding, 1).key | {"measure": "speed", "lookahead": lookahead}
                     store.add([key | size | rounded(speed(stream, times, 1, lookahead))])
     print("\n\n".join(splice_tables(store.rows)))
     print(f"\n{out}")

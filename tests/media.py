@@ -101,7 +101,7 @@ def encode_bytes(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stream"
         options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
-        _write(path, frames, Job(codec, options, pix_fmt, fps, muxer=codec), guarded=codec == "hevc" and slices > 1)
+        _write(path, frames, EncodingJob(codec, options, pix_fmt, fps, muxer=codec), guarded=codec == "hevc" and slices > 1)
         return path.read_bytes()
 
 
@@ -124,13 +124,13 @@ def encode_file(
     """Write a file whose container follows from the suffix; `audio` adds a 440 Hz AAC tone."""
     raw = {".264": "h264", ".h264": "h264", ".265": "hevc", ".h265": "hevc", ".hevc": "hevc"}.get(path.suffix)
     options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
-    job = Job(codec, options, pix_fmt, fps, raw, audio, dict(muxer_options or {}))
+    job = EncodingJob(codec, options, pix_fmt, fps, raw, audio, dict(muxer_options or {}))
     _write(path, frames, job, guarded=codec == "hevc" and slices > 1)
     return path
 
 
 @dataclass
-class Job:
+class EncodingJob:
     """One encoding."""
 
     codec: Codec
@@ -142,7 +142,7 @@ class Job:
     muxer_options: dict[str, str] = field(default_factory=dict)
 
 
-def _write(path: Path, frames: Sequence[Rgb], job: Job, guarded: bool) -> None:
+def _write(path: Path, frames: Sequence[Rgb], job: EncodingJob, guarded: bool) -> None:
     """Encode to `path`. `guarded`: in a process of its own, tried again if it hangs: x265 with several slices
     sometimes waits for itself for ever."""
     if not guarded:
@@ -176,4 +176,4 @@ def decode_luma(source: bytes | Path, codec: Codec | None = None) -> list[npt.ND
 
 
 if __name__ == "__main__":
-    _write(Path(sys.argv[2]), list(np.load(sys.argv[1])), Job(**json.loads(sys.argv[3])), guarded=False)
+    _write(Path(sys.argv[2]), list(np.load(sys.argv[1])), EncodingJob(**json.loads(sys.argv[3])), guarded=False)
