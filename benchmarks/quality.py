@@ -100,7 +100,9 @@ def plan(
     """All jobs, those of the main table first."""
     few = _among(FEW, methods)
 
-    def jobs(names: Sequence[str], losses: Sequence[Loss], seeds: Sequence[int], methods: tuple[str, ...]) -> list[QualityJob]:
+    def jobs(
+        names: Sequence[str], losses: Sequence[Loss], seeds: Sequence[int], methods: tuple[str, ...]
+    ) -> list[QualityJob]:
         chosen = [clip for clip in clips if not names or clip.name in names] or list(clips[:1])
         return [
             QualityJob(clip, Encoding(codec, structure, pictures), loss, seed, methods)

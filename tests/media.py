@@ -101,7 +101,9 @@ def encode_bytes(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stream"
         options = _encoder_options(codec, frames[0].shape[1], slices, bframes, gop, extra or {}, preset, crf)
-        _write(path, frames, EncodingJob(codec, options, pix_fmt, fps, muxer=codec), guarded=codec == "hevc" and slices > 1)
+        _write(
+            path, frames, EncodingJob(codec, options, pix_fmt, fps, muxer=codec), guarded=codec == "hevc" and slices > 1
+        )
         return path.read_bytes()
 
 
