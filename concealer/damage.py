@@ -36,6 +36,9 @@ class DamageMap:
     """(rows, cols) values of `Damage`; rows = ceil(height / 16), cols = ceil(width / 16)."""
     confidence: float = 1.0
     """0..1: 1.0 where the extent is known exactly (sentinel, slice layout), less where it is guessed."""
+    belief: npt.NDArray[np.float32] | None = None
+    """(rows, cols), 0..1: how sure it is that a block of the hole is wrong; None: sure everywhere. What a block of
+    doubtful damage holds may be right, and is part of its repair by that much."""
     causes: tuple[str, ...] = ()
     """Short reasons in the order found, e.g. "slice lost", "picture lost", "bytes lost", "decode error"."""
 
@@ -49,6 +52,12 @@ class DamageMap:
             raise ValueError(f"state must be uint8 {shape}, got {self.state.dtype} {self.state.shape}")
         if not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"confidence must be within 0..1, got {self.confidence}")
+
+    def doubt(self, blocks: npt.NDArray[np.bool_], belief: npt.NDArray[np.float32]) -> None:
+        """Set how sure it is that `blocks` are wrong ((rows, cols) both)."""
+        if self.belief is None:
+            self.belief = np.ones(self.state.shape, np.float32)
+        np.copyto(self.belief, belief, where=blocks)
 
     def mark(self, blocks: npt.NDArray[np.bool_], damage: Damage, cause: str = "") -> None:
         """Raise `blocks` (bool, same grid) to at least `damage`; remember `cause` if any block was named."""

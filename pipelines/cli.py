@@ -144,7 +144,6 @@ def _settings(args: argparse.Namespace) -> Settings:
         keep_partial=args.keep_partial,
         reconnect=args.reconnect,
         report=args.report,
-        threads=os.cpu_count() or 1,
     )
 
 

@@ -5,6 +5,7 @@ from concealer.bitstream.bits import BitReader, BitstreamError, BitWriter, ceil_
 from concealer.bitstream.nal import (
     PARAMETER_SETS,
     START_CODE,
+    START_CODE_PREFIX,
     Codec,
     Framing,
     NalUnit,
@@ -32,6 +33,7 @@ __all__ = [
     "NalUnit",
     "PARAMETER_SETS",
     "START_CODE",
+    "START_CODE_PREFIX",
     "Slice",
     "SliceHeader",
     "StreamParser",

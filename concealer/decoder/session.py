@@ -17,6 +17,7 @@ from concealer.decoder.extent import estimate_broken
 from concealer.decoder.finding import mark_known
 from concealer.decoder.history import History, Painted, Step
 from concealer.decoder.hook import Buffer, Decoded, DecoderCore, HookUnavailableError, PlainCore
+from concealer.decoder.locating import Suspicion
 from concealer.decoder.lookahead import LookAhead
 from concealer.decoder.lost_pictures import decode_stand_in
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
@@ -130,6 +131,7 @@ class ConcealingDecoder:
         ahead = lookahead if self._core.hooked and repair is not None else 0
         self._lookahead = LookAhead(codec, self._rules, ahead, Painter(self._rules, scout_repair, measure))
         self._shadows = Shadows(codec, track_taint, probe_breaks)
+        self._suspicion = Suspicion(codec)
         self._track_taint = track_taint
         self._observe = observe
         self._placer = Placer(self._rules)
@@ -279,6 +281,9 @@ class ConcealingDecoder:
             work.decoded.filled,
         )
         self._shadows.find_broken(damage, au, buffer, work.payload, work.other, self._history)
+        if au is not None and not damage.hole.all():
+            earlier = [one.picture for one in self._recent]
+            self._suspicion.mark(damage, au, work.decoded, picture, earlier)
         turn = Turn(work.key, self._previous, Held(picture, buffer), damage, tuple(self._recent))
         if damage.any_hole:
             self._repair(work, turn)

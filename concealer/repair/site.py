@@ -50,6 +50,7 @@ class Site:
         cols = slice(region.left // BLOCK, -(-region.right // BLOCK))
         self.state = damage.state[rows, cols]
         blocks = self.state >= Damage.BROKEN
+        self.belief = None if damage.belief is None else damage.belief[rows, cols]
         trust = np.where(blocks, 0.0, np.where(self.state == Damage.TAINTED, TAINTED_WEIGHT, 1.0))
         height, width = region.bottom - region.top, region.right - region.left
         self.size = (height, width)
@@ -115,7 +116,10 @@ class Site:
         return self.window.slices(*self.shift)
 
     def write(self, luma: Array, chroma: Array | None) -> None:
-        """Put window-sized predictions (8-bit scale) into the hole samples of the picture, and nowhere else."""
+        """Put window-sized predictions (8-bit scale) into the hole samples of the picture, and nowhere else.
+
+        Where it is not sure that the picture is wrong, by as much as it is.
+        """
         self._write_plane(0, luma, (0, 0))
         if chroma is not None:
             self._write_plane(1, chroma[..., 0], self.shift)
@@ -129,7 +133,13 @@ class Site:
         hole = blocks.repeat(BLOCK >> shift[1], 0).repeat(BLOCK >> shift[0], 1)
         hole = hole[: target.shape[0], : target.shape[1]]
         peak = float((1 << self.picture.bit_depth) - 1)
-        whole = np.clip(np.rint(values * np.float32(1.0 / self.gain)), 0.0, peak).astype(target.dtype)
+        samples = values * np.float32(1.0 / self.gain)
+        if self.belief is not None:
+            belief = np.ascontiguousarray(self.belief[top:bottom, left:right])
+            size = (belief.shape[1] * BLOCK >> shift[0], belief.shape[0] * BLOCK >> shift[1])
+            share = cv2.resize(belief, size, interpolation=cv2.INTER_LINEAR)[: target.shape[0], : target.shape[1]]
+            samples = target + share * (samples - target)
+        whole = np.clip(np.rint(samples), 0.0, peak).astype(target.dtype)
         np.copyto(target, whole, where=hole)
 
 

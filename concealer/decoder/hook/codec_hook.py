@@ -37,8 +37,15 @@ class CodecHook(Protocol):
     fills_holes: bool
     """What the decoder failed in holds its own concealment, not junk."""
 
-    def attach(self, pointer: int) -> None:
-        """The AVCodecContext at `pointer` is open."""
+    def attach(self, pointer: int, threads: int) -> None:
+        """The AVCodecContext at `pointer` is open, with so many threads."""
+
+    def dressed(self, payload: bytes) -> bytes:
+        """What the decoder gets for an access unit's payload."""
+
+    def left_over(self) -> int | None:
+        """Bytes of the last slice that the decoder left unused, less than 0 if it used some behind the slice's end; 0
+        for one that ended where its data end. None if that can't be told."""
 
     def prepare(self, buffer: Buffer) -> None:
         """A buffer is handed out: the decoder has not written to it yet."""

@@ -30,6 +30,8 @@ class Decoded:
     """Blocks the decoder failed in; None if nothing is known of any."""
     filled: bool = False
     """Those blocks hold the decoder's own concealment."""
+    left_over: int | None = None
+    """Bytes of the last slice that were not used, less than 0: used behind its end; None: that can't be told."""
 
 
 def _hook_of(codec: Codec, seed: int) -> CodecHook:
@@ -46,7 +48,7 @@ class DecoderCore:
         most = self._codec_hook.most_threads or threads
         context = open_context(codec, min(threads, most), self._codec_hook.options)
         self._context = HookedContext(context, self._codec_hook.prepare)
-        self._codec_hook.attach(self._context.pointer)
+        self._codec_hook.attach(self._context.pointer, min(threads, most))
 
     @property
     def sample_aspect_ratio(self) -> Fraction | None:
@@ -64,12 +66,13 @@ class DecoderCore:
 
     def decode(self, payload: bytes, tag: int) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data."""
-        step = self._context.decode(payload, tag)
+        step = self._context.decode(self._codec_hook.dressed(payload), tag)
         if not step.buffers:
             return Decoded(step.frames, None)
         errors = self._codec_hook.errors(step.buffers)
         filled = errors is not None and self._codec_hook.fills_holes
-        return Decoded(step.frames, self._codec_hook.own(step.buffers), errors, filled)
+        left_over = self._codec_hook.left_over()
+        return Decoded(step.frames, self._codec_hook.own(step.buffers), errors, filled, left_over)
 
     def flush(self) -> list[av.VideoFrame]:
         """The frames still held back for reordering; the decoder can't be used afterwards."""

@@ -32,9 +32,16 @@ class H264Hook:
     most_threads: int | None = 1  # libav's error concealment is off under slice threads
     fills_holes = True
 
-    def attach(self, pointer: int) -> None:
+    def attach(self, pointer: int, threads: int) -> None:
         self._pointer = pointer
         self._status = ErrorStatus(pointer)
+
+    def dressed(self, payload: bytes) -> bytes:
+        return payload
+
+    def left_over(self) -> int | None:
+        """None: the decoder checks that itself, and its status tells."""
+        return None
 
     def prepare(self, buffer: Buffer) -> None:
         """Nothing to prepare: the status tells."""

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import AccessUnit, MissingPicture, hevc
+from concealer.bitstream import START_CODE_PREFIX, AccessUnit, MissingPicture, hevc
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.errors import Errors
+from concealer.decoder.hook.libav import HookUnavailableError
 from concealer.decoder.hook.motion_store import MotionStore, open_store
+from concealer.decoder.hook.reading_head import TAIL, ReadingHead
 from concealer.decoder.hook.sentinel import Sentinel
 from concealer.outlook import NOWHERE, ReceivedMotion
 
 log = logging.getLogger(__name__)
 
+_FIRST_OTHER = 32
+"""Least nal_unit_type that is no slice."""
 _CELL = 8
 _MOST_REFERENCES = 16
 
@@ -33,8 +37,23 @@ class HevcHook:
         """seed: of the sentinel."""
         self._sentinel = Sentinel(seed)
 
-    def attach(self, pointer: int) -> None:
+    def attach(self, pointer: int, threads: int) -> None:
         self._pointer = pointer
+        self._head: ReadingHead | None = None
+        self._tailed = False
+        if threads == 1:  # each thread has a position of its own
+            try:
+                self._head = ReadingHead(pointer)
+            except HookUnavailableError as error:
+                log.debug("the decoder's position cannot be read: %s", error)
+
+    def dressed(self, payload: bytes) -> bytes:
+        last = payload.rfind(START_CODE_PREFIX) + len(START_CODE_PREFIX)
+        self._tailed = self._head is not None and last < len(payload) and payload[last] >> 1 & 63 < _FIRST_OTHER
+        return payload + TAIL if self._tailed else payload
+
+    def left_over(self) -> int | None:
+        return self._head.left_over() if self._head is not None and self._tailed else None
 
     def prepare(self, buffer: Buffer) -> None:
         self._sentinel.write(buffer)

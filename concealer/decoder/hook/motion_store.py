@@ -26,6 +26,7 @@ from concealer.bitstream.hevc import Sps
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.context import HookedContext, open_context
 from concealer.decoder.hook.libav import HookUnavailableError, private_data_pointer, read_memory, read_private_data
+from concealer.decoder.hook.samples import HEVC_IDR_64X64
 from concealer.standins.hevc import inter_standin, lost_picture_header
 
 log = logging.getLogger(__name__)
@@ -43,14 +44,6 @@ _FRAME_WORDS = 32
 _SEARCHED = 1 << 14
 """Bytes of private data searched for the array of frames; it begins at byte 32 in libavcodec 62."""
 _SIDE, _PART = 64, 4
-_IDR_64X64 = bytes.fromhex(
-    "0000000140010c01ffff01600000030090000003000003001eba0240"
-    "0000000142010101600000030090000003000003001ea020810596e96f0b9a020000030002000003003210"
-    "000000014401c073c189"
-    "000000012801ac194859a17049d4e2fd5d46e829a03e4657e287104fd93f6f5d518d9f538538efae8a30ba66db422e94bffd275bc0ade6573a"
-    "b69f975346b39180"
-)
-"""One intra picture of 64x64 samples by x265, CTBs of 16."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +145,7 @@ def _layout() -> _Layout:
     context = HookedContext(open_context("hevc", 1, {}))
     try:
         parser = StreamParser("hevc", None, container_framed=True)
-        (au,) = parser.push(_IDR_64X64, pts=0) + parser.flush()
+        (au,) = parser.push(HEVC_IDR_64X64, pts=0) + parser.flush()
         sps = au.sps
         sibling = au.slices[0].header
         assert isinstance(sibling, hevc.SliceHeader) and isinstance(sps, Sps)
@@ -160,7 +153,7 @@ def _layout() -> _Layout:
         assert header is not None
         blocks = np.random.default_rng(0).integers(-40, 40, (_PART, _PART, 2)).astype(np.int16)
         motion = blocks.repeat(2, 0).repeat(2, 1)[None]
-        payloads = [_IDR_64X64, join_annexb([inter_standin(header, 0, _PART * _PART, motion)])]
+        payloads = [HEVC_IDR_64X64, join_annexb([inter_standin(header, 0, _PART * _PART, motion)])]
         buffers = [b for n, payload in enumerate(payloads) for b in context.decode(payload, n).buffers]
         if len(buffers) != len(payloads):
             raise HookUnavailableError("the motion fields' test stream was not decoded")

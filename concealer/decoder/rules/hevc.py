@@ -13,7 +13,7 @@ import numpy as np
 
 from concealer.bitstream import AccessUnit, BitstreamError, MissingPicture, NalUnit, hevc
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.extent import GUESSED, is_tiled, range_blocks, slice_range
+from concealer.decoder.extent import from_blocks, is_tiled, range_blocks, slice_range
 from concealer.decoder.hook import Errors, inter_header
 from concealer.decoder.rules.motion import FieldFn
 from concealer.decoder.turn import Key
@@ -49,18 +49,19 @@ class HevcRules:
         return written
 
     def mark_errors(self, damage: DamageMap, au: AccessUnit, errors: Errors, all_arrived: bool) -> None:
+        """What was never decoded: of a slice that arrived it is broken, and so is what else follows in it."""
         fresh = errors.missing & ~damage.hole
         if not fresh.any():
             return
         if all_arrived and not is_tiled(au):
-            # The decoder gave up inside a slice. HEVC notices an error late or never: the whole slice is suspect.
             for slice_ in au.slices:
                 if slice_.first is None:
                     continue
-                suspect = range_blocks(*slice_range(au, slice_.first), au, damage)
-                if (suspect & fresh).any():
-                    damage.mark(suspect, Damage.BROKEN, "decode error")
-                    damage.confidence = min(damage.confidence, GUESSED)
+                first, end = slice_range(au, slice_.first)
+                inside = range_blocks(first, end, au, damage)
+                if (inside & fresh).any():
+                    given_up = first + int(np.argmax(from_blocks(inside & fresh, au)[first:end]))
+                    damage.mark(range_blocks(given_up, end, au, damage), Damage.BROKEN, "decode error")
         damage.mark(fresh & ~damage.hole, Damage.LOST, "slice lost")
 
     def follows_its_reference(self, au: AccessUnit) -> bool:

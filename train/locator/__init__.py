@@ -1,0 +1,1 @@
+"""Training of `concealer.decoder.locating`: where in a slice damage begins."""

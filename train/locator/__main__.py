@@ -1,0 +1,159 @@
+"""python -m train.locator FOLDER... : train the networks of `concealer.decoder.locating` and write them in place."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import concealer.decoder.locating
+from concealer.bitstream import Codec
+from concealer.decoder.locating import begun_by
+from train.locator.examples import Example, clips, examples
+
+CODECS: tuple[Codec, ...] = ("h264", "hevc")
+_HIDDEN, _ROUNDS, _BATCH, _RATE, _DECAY = 24, 6, 4096, 3e-3, 0.6
+
+
+def make(folders: Sequence[Path], codec: Codec, seeds: Sequence[int]) -> list[Example]:
+    """Every example; says how far it has come."""
+    found: list[Example] = []
+    for seed in seeds:
+        for number, path in enumerate(clips(folders), 1):
+            try:
+                found += examples(path, codec, seed)
+            except Exception as error:  # one clip that cannot be read does not end the training
+                print(f"{path.name}: {type(error).__name__}: {error}", file=sys.stderr)
+            if number % 20 == 0:
+                print(f"{codec} seed {seed}: {number} clips, {len(found)} pictures", file=sys.stderr)
+    return found
+
+
+def inputs(example: Example, which: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """(blocks, figures) of one picture, its kind among them."""
+    figures = getattr(example, which)
+    kinds = np.array([example.kind == name for name in "PBI"], np.float32)
+    return np.concatenate([figures.reshape(len(figures), -1).T, np.tile(kinds, (example.wrong.size, 1))], axis=1)
+
+
+def fit(found: Sequence[Example], which: str, seed: int = 0) -> torch.nn.Sequential:
+    """A network that tells visibly wrong blocks from right ones, each class counting alike."""
+    torch.manual_seed(seed)
+    values, answers = [], []
+    for one in found:
+        x, known = inputs(one, which), one.known.ravel()
+        right, wrong = ~one.wrong.ravel() & ~known, one.visible.ravel() & ~known
+        values += [x[right], x[wrong]]
+        answers += [np.zeros(right.sum(), np.float32), np.ones(wrong.sum(), np.float32)]
+    x, y = torch.tensor(np.concatenate(values)), torch.tensor(np.concatenate(answers))
+    mean, spread = x.mean(0), x.std(0) + 1e-3
+    network = torch.nn.Sequential(
+        torch.nn.Linear(x.shape[1], _HIDDEN),
+        torch.nn.ReLU(),
+        torch.nn.Linear(_HIDDEN, _HIDDEN),
+        torch.nn.ReLU(),
+        torch.nn.Linear(_HIDDEN, 1),
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=1e-3)
+    weights = torch.where(y > 0, (1 - y).sum() / y.sum(), torch.tensor(1.0))
+    for _ in range(_ROUNDS):
+        order = torch.randperm(len(x))
+        for start in range(0, len(x), _BATCH):
+            part = order[start : start + _BATCH]
+            guess = network((x[part] - mean) / spread).squeeze(-1)
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(guess, y[part], weight=weights[part])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        for group in optimiser.param_groups:
+            group["lr"] *= _DECAY
+    network.mean, network.spread = mean, spread  # type: ignore[assignment]
+    return network
+
+
+def measure(found: Sequence[Example], network: torch.nn.Sequential, which: str) -> dict[str, float]:
+    """Recall of visibly wrong blocks, precision, share of the squared error left outside the marks."""
+    hit = wrong = true = marked = 0
+    left = total = 0.0
+    for one in found:
+        with torch.no_grad():
+            x = (torch.tensor(inputs(one, which)) - network.mean) / network.spread  # type: ignore[operator]
+            signs = network(x).squeeze(-1).numpy().clip(-4, 4).reshape(one.wrong.shape)
+        mark = begun(np.where(one.known, 0, signs), one.known, one.unit // 16) > 0.5
+        hit, wrong = hit + int((mark & one.visible).sum()), wrong + int(one.visible.sum())
+        true, marked = true + int((mark & one.wrong).sum()), marked + int(mark.sum())
+        left, total = left + float(one.error[~mark].sum()), total + float(one.error.sum())
+    return {
+        "pictures": len(found),
+        "recall": round(hit / wrong, 4),
+        "precision": round(true / marked, 4),
+        "error_left": round(left / total, 4),
+    }
+
+
+def begun(signs: np.ndarray[Any, Any], known: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
+    """Probability, block by block, that a one-slice picture is wrong there; `side`: blocks of a unit's side."""
+    rows, cols = (-(-n // side) for n in signs.shape)
+    whole = np.zeros((2, rows * side, cols * side), np.float32)
+    whole[0, : signs.shape[0], : signs.shape[1]], whole[1, : signs.shape[0], : signs.shape[1]] = signs, known
+    units = whole.reshape(2, rows, side, cols, side).sum((2, 4)).reshape(2, -1)
+    end = int(np.argmax(units[1] > 0)) if units[1].any() else rows * cols
+    chance = np.ones(rows * cols, np.float32)
+    chance[:end] = begun_by(units[0, :end], side * side)
+    spread = chance.reshape(rows, cols).repeat(side, 0).repeat(side, 1)
+    return spread[: signs.shape[0], : signs.shape[1]]
+
+
+def stored(network: torch.nn.Sequential) -> dict[str, Any]:
+    """As `concealer.decoder.locating` reads it."""
+    layers = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+    return {
+        "mean": rounded(network.mean),
+        "spread": rounded(network.spread),
+        "layers": [[rounded(layer.weight), rounded(layer.bias)] for layer in layers],
+    }
+
+
+def rounded(values: Any) -> Any:
+    """Lists of numbers with five significant digits."""
+    return json.loads(json.dumps(values.detach().tolist()), parse_float=lambda text: float(f"{float(text):.5g}"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m train.locator", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of clips to damage")
+    parser.add_argument("--seeds", type=int, default=3, help="rounds over all clips (default 3)")
+    parser.add_argument("--keep", type=Path, help="folder for the examples, which are made anew otherwise")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(2)
+    for codec in CODECS:
+        kept = None if options.keep is None else options.keep / f"{codec}.pkl"
+        if kept is not None and kept.exists():
+            found = pickle.loads(kept.read_bytes())  # our own, of this machine
+        else:
+            found = make(options.folders, codec, range(1, options.seeds + 1))
+            if kept is not None:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_bytes(pickle.dumps(found))
+        names = sorted({one.clip for one in found})
+        halves = [[one for one in found if names.index(one.clip) % 2 == half] for half in (0, 1)]
+        measured = {
+            which: [measure(halves[1 - half], fit(halves[half], which), which) for half in (0, 1)]
+            for which in ("past", "alone")
+        }
+        print(json.dumps({codec: measured}))
+        networks = {which: stored(fit(found, which)) for which in ("past", "alone")}
+        folder = Path(concealer.decoder.locating.__file__).parent
+        (folder / f"{codec}.json").write_text(json.dumps(networks | {"measured": measured}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
