@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import pickle
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ import torch
 
 import concealer.decoder.locating
 from concealer.bitstream import Codec
-from concealer.decoder.locating import begun_by
+from concealer.decoder.locating import Prior, begun_by
 from train.locator.examples import Example, clips, examples
 
+Values = np.ndarray[Any, Any]
 CODECS: tuple[Codec, ...] = ("h264", "hevc")
+_REPAIRED = 40.0
+"""Mean squared error of a block that is repaired (32 dB)."""
 _HIDDEN, _ROUNDS, _BATCH, _RATE, _DECAY = 24, 6, 4096, 3e-3, 0.6
 
 
@@ -48,6 +51,8 @@ def fit(found: Sequence[Example], which: str, seed: int = 0) -> torch.nn.Sequent
     torch.manual_seed(seed)
     values, answers = [], []
     for one in found:
+        if getattr(one, which) is None:
+            continue
         x, known = inputs(one, which), one.known.ravel()
         right, wrong = ~one.wrong.ravel() & ~known, one.visible.ravel() & ~known
         values += [x[right], x[wrong]]
@@ -78,35 +83,56 @@ def fit(found: Sequence[Example], which: str, seed: int = 0) -> torch.nn.Sequent
     return network
 
 
-def measure(found: Sequence[Example], network: torch.nn.Sequential, which: str) -> dict[str, float]:
-    """Recall of visibly wrong blocks, precision, share of the squared error left outside the marks."""
-    hit = wrong = true = marked = 0
-    left = total = 0.0
+def signs_of(found: Sequence[Example], network: torch.nn.Sequential, which: str) -> list[tuple[Example, Values]]:
+    """Each picture that has such figures, with what its blocks say."""
+    out = []
     for one in found:
-        with torch.no_grad():
-            x = (torch.tensor(inputs(one, which)) - network.mean) / network.spread  # type: ignore[operator]
-            signs = network(x).squeeze(-1).numpy().clip(-4, 4).reshape(one.wrong.shape)
-        mark = begun(np.where(one.known, 0, signs), one.known, one.unit // 16) > 0.5
+        if getattr(one, which) is not None:
+            with torch.no_grad():
+                x = (torch.tensor(inputs(one, which)) - network.mean) / network.spread  # type: ignore[operator]
+                signs = network(x).squeeze(-1).numpy().clip(-4, 4).reshape(one.wrong.shape)
+            out.append((one, np.where(one.known, 0, signs).astype(np.float32)))
+    return out
+
+
+def measure(looked: Sequence[tuple[Example, Values]], prior: Prior) -> dict[str, float]:
+    """Recall of visibly wrong blocks, precision, squared error left, and what is lost on the whole."""
+    hit = wrong = true = marked = 0
+    left = total = cost = 0.0
+    for one, signs in looked:
+        belief = begun(signs, one.known, one.unit // 16, prior)
+        mark = belief > 0.5
         hit, wrong = hit + int((mark & one.visible).sum()), wrong + int(one.visible.sum())
         true, marked = true + int((mark & one.wrong).sum()), marked + int(mark.sum())
         left, total = left + float(one.error[~mark].sum()), total + float(one.error.sum())
+        cost += float((np.square(1 - belief) * one.error + np.square(belief) * _REPAIRED).sum())
     return {
-        "pictures": len(found),
+        "pictures": len(looked),
         "recall": round(hit / wrong, 4),
         "precision": round(true / marked, 4),
         "error_left": round(left / total, 4),
+        "cost": round(cost / total, 4),
     }
 
 
-def begun(signs: np.ndarray[Any, Any], known: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
+def best_prior(looked: Sequence[tuple[Example, Values]]) -> Prior:
+    """The one that costs least on these pictures."""
+    tried = [
+        Prior(a, r, w) for a in (0.0, 1.0, 2.0, 4.0) for r in (30.0, 100.0, 1e4) for w in (0.1, 0.2, 0.4, 0.7, 1.0)
+    ]
+    return min(tried, key=lambda prior: measure(looked, prior)["cost"])
+
+
+def begun(signs: Values, known: Values, side: int, prior: Prior) -> Values:
     """Probability, block by block, that a one-slice picture is wrong there; `side`: blocks of a unit's side."""
     rows, cols = (-(-n // side) for n in signs.shape)
     whole = np.zeros((2, rows * side, cols * side), np.float32)
     whole[0, : signs.shape[0], : signs.shape[1]], whole[1, : signs.shape[0], : signs.shape[1]] = signs, known
     units = whole.reshape(2, rows, side, cols, side).sum((2, 4)).reshape(2, -1)
-    end = int(np.argmax(units[1] > 0)) if units[1].any() else rows * cols
+    noticed = bool(units[1].any())
+    end = int(np.argmax(units[1] > 0)) if noticed else rows * cols
     chance = np.ones(rows * cols, np.float32)
-    chance[:end] = begun_by(units[0, :end], side * side)
+    chance[:end] = begun_by(units[0, :end], side * side, prior, noticed=noticed)
     spread = chance.reshape(rows, cols).repeat(side, 0).repeat(side, 1)
     return spread[: signs.shape[0], : signs.shape[1]]
 
@@ -130,28 +156,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.locator", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="folders of clips to damage")
     parser.add_argument("--seeds", type=int, default=3, help="rounds over all clips (default 3)")
-    parser.add_argument("--keep", type=Path, help="folder for the examples, which are made anew otherwise")
     options = parser.parse_args(arguments)
     torch.set_num_threads(2)
     for codec in CODECS:
-        kept = None if options.keep is None else options.keep / f"{codec}.pkl"
-        if kept is not None and kept.exists():
-            found = pickle.loads(kept.read_bytes())  # our own, of this machine
-        else:
-            found = make(options.folders, codec, range(1, options.seeds + 1))
-            if kept is not None:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                kept.write_bytes(pickle.dumps(found))
+        found = make(options.folders, codec, range(1, options.seeds + 1))
         names = sorted({one.clip for one in found})
         halves = [[one for one in found if names.index(one.clip) % 2 == half] for half in (0, 1)]
-        measured = {
-            which: [measure(halves[1 - half], fit(halves[half], which), which) for half in (0, 1)]
+        looked = {
+            which: [signs_of(halves[1 - half], fit(halves[half], which), which) for half in (0, 1)]
             for which in ("past", "alone")
         }
-        print(json.dumps({codec: measured}))
+        prior = best_prior(looked["past"][0] + looked["past"][1])
+        measured = {which: [measure(half, prior) for half in halves] for which, halves in looked.items()}
+        nothing = measure(looked["past"][0] + looked["past"][1], Prior(50.0, 1e4, 0.0))
+        print(json.dumps({codec: measured, "prior": asdict(prior), "decoder alone": nothing}), flush=True)
         networks = {which: stored(fit(found, which)) for which in ("past", "alone")}
         folder = Path(concealer.decoder.locating.__file__).parent
-        (folder / f"{codec}.json").write_text(json.dumps(networks | {"measured": measured}) + "\n")
+        made = networks | {"prior": asdict(prior), "measured": measured | {"decoder alone": nothing}}
+        (folder / f"{codec}.json").write_text(json.dumps(made) + "\n")
     return 0
 
 

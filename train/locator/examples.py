@@ -1,10 +1,10 @@
-"""Damaged pictures with the truth beside them: one slice a picture, a piece of it gone, references intact."""
+"""Damaged pictures with the truth beside them: one slice a picture, a piece of it gone, references as repaired."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,13 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import AccessUnit, Codec, StreamParser, join_annexb
-from concealer.decoder.hook import DecoderCore
+from concealer.damage import DamageMap
+from concealer.decoder import Settled
+from concealer.decoder.follower import Follower
 from concealer.decoder.locating import figures_with_past, own_figures
+from concealer.front_door import open_decoder
+from concealer.outcome import RepairOutcome
+from concealer.outlook import Outlook
 from concealer.picture import Picture
+from concealer.repair import Repairer
 
 _Blocks = npt.NDArray[np.bool_]
 _Figures = npt.NDArray[np.float32]
-PICTURES, GOP = 30, 12
+PICTURES, GOP = 40, 20
 _MOST_SAMPLES = 640 * 360
 _EACH = 8
 """Damaged pictures of one clip."""
@@ -36,7 +42,8 @@ class Example:
 
     clip: str
     kind: str
-    past: _Figures
+    past: _Figures | None
+    """None without a picture before it."""
     alone: _Figures
     wrong: _Blocks
     """(rows, cols): differs from what was sent."""
@@ -58,7 +65,7 @@ def clips(folders: Sequence[Path]) -> list[Path]:
 
 
 def examples(path: Path, codec: Codec, seed: int) -> Iterator[Example]:
-    """Damaged pictures of one clip; none if it is too short."""
+    """Damaged pictures of one clip, as the product meets them; none if the clip is too short."""
     rng = random.Random(f"{path.name}{seed}{codec}")
     frames = _frames(path, rng)
     if len(frames) < PICTURES // 2:
@@ -67,13 +74,87 @@ def examples(path: Path, codec: Codec, seed: int) -> Iterator[Example]:
     data = _encode(frames, codec, bframes, crf, rng.choice(["ultrafast", "veryfast", "medium"]))
     parser = StreamParser(codec)
     units = parser.push(data) + parser.flush()
-    usable = [i for i in range(2, len(units)) if len(units[i].slices) == 1 and len(units[i].slices[0].nal.data) > 300]
+    usable = [i for i in range(1, len(units)) if len(units[i].slices) == 1 and len(units[i].slices[0].nal.data) > 300]
     rng.shuffle(usable)
+    yield from _decoded(path.stem, codec, units, set(usable[:_EACH]), rng)
+
+
+def _decoded(
+    clip: str, codec: Codec, units: Sequence[AccessUnit], damaged: Collection[int], rng: random.Random
+) -> list[Example]:
+    """The product decodes and repairs; beside it a decoder gets every unit whole, on the same references."""
     packet = rng.choice(_PACKETS)
-    for number in sorted(usable[:_EACH]):
-        found = _example(path.stem, codec, units, number, packet, rng)
-        if found is not None:
-            yield found
+    truth = Follower(codec, 3, ())
+    repairer = _Looking()
+    found = []
+
+    def settled(picture: Settled) -> None:
+        right = None if picture.au is None else truth.decode(join_annexb(units[picture.index].nals)).buffer
+        if right is None or not picture.planes:
+            return
+        if repairer.seen is not None and picture.au is not None:
+            found.append(repairer.seen.example(clip, right.planes[0], picture.au))
+        repairer.seen = None
+        for plane, shown in zip(right.planes, picture.planes, strict=True):
+            np.copyto(plane, shown)
+
+    decoder = open_decoder(codec, repairer=repairer, container_framed=True, observe=settled)
+    for number, unit in enumerate(units):
+        nals = unit.nals
+        if number in damaged:
+            slice_data = unit.slices[0].nal.data
+            nals = [replace(n, data=_damaged(n.data, packet, rng)) if n.data is slice_data else n for n in nals]
+        decoder.decode(join_annexb(nals), pts=number)
+    decoder.flush()
+    decoder.close()
+    truth.close()
+    return found
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A damaged picture before its repair."""
+
+    kind: str
+    past: _Figures | None
+    alone: _Figures
+    known: _Blocks
+    luma: npt.NDArray[np.uint8]
+
+    def example(self, clip: str, right: npt.NDArray[np.uint8], unit: AccessUnit) -> Example:
+        error = right.astype(np.float32) - self.luma
+        blocks = error.reshape(error.shape[0] // 16, 16, error.shape[1] // 16, 16)
+        return Example(
+            clip,
+            self.kind,
+            self.past,
+            self.alone,
+            np.asarray(blocks.any((1, 3))),
+            np.abs(blocks).mean((1, 3)) > _VISIBLE,
+            self.known,
+            np.square(blocks).mean((1, 3)),
+            unit.unit,
+        )
+
+
+class _Looking(Repairer):
+    """Takes the figures of every picture before it repairs it."""
+
+    seen: _Seen | None = None
+
+    def __call__(
+        self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
+    ) -> RepairOutcome:
+        past = [one for one in references if one.order < picture.order]
+        sure = damage.hole if damage.belief is None else damage.hole & (damage.belief == 1.0)
+        self.seen = _Seen(
+            picture.kind,
+            figures_with_past(picture, past) if past else None,
+            own_figures(picture),
+            sure,
+            picture.planes[0].copy(),
+        )
+        return super().__call__(picture, damage, references, outlook)
 
 
 def _frames(path: Path, rng: random.Random) -> list[av.VideoFrame]:
@@ -98,58 +179,14 @@ def _encode(frames: Sequence[av.VideoFrame], codec: Codec, bframes: int, crf: in
     context.width, context.height, context.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
     context.time_base, context.framerate, context.thread_count = Fraction(1, 25), Fraction(25), 1
     common = f"keyint={GOP}:slices=1:bframes={bframes}:scenecut=0"
-    own = "sliced-threads=0" if codec == "h264" else "log-level=none:pools=1:frame-threads=1"
+    # Without inherited vectors, what is right hangs on the references' samples alone.
+    own = "sliced-threads=0" if codec == "h264" else "log-level=none:pools=1:frame-threads=1:temporal-mvp=0"
     context.options = {"preset": preset, "crf": str(crf), key: f"{common}:{own}"}
     data = []
     for number, frame in enumerate(frames):
         frame.pts, frame.time_base, frame.pict_type = number, context.time_base, 0
         data += [bytes(packet) for packet in context.encode(frame)]
     return b"".join(data + [bytes(packet) for packet in context.encode(None)])
-
-
-def _example(
-    clip: str, codec: Codec, units: Sequence[AccessUnit], number: int, packet: int, rng: random.Random
-) -> Example | None:
-    unit = units[number]
-    starts = [k for k in range(number) if units[k].is_irap]
-    if not starts:
-        return None
-    whole, broken = DecoderCore(codec), DecoderCore(codec)
-    held = []
-    for tag in range(starts[-1], number):
-        payload = join_annexb(units[tag].nals)
-        decoded = whole.decode(payload, tag)
-        broken.decode(payload, tag)
-        if decoded.buffer is not None:
-            planes = tuple(plane.copy() for plane in decoded.buffer.planes)
-            held.append(Picture(planes, order=units[tag].order))
-    past = sorted((one for one in held if one.order < unit.order), key=lambda one: -one.order)[:2]
-    clean = whole.decode(join_annexb(unit.nals), number).buffer
-    slice_data = unit.slices[0].nal.data
-    nals = [_damaged(nal.data, packet, rng) if nal.data is slice_data else nal.data for nal in unit.nals]
-    damaged = broken.decode(b"".join(b"\0\0\0\1" + nal for nal in nals), number)
-    if clean is None or damaged.buffer is None or not past:
-        return None
-    picture = Picture(damaged.buffer.planes, order=unit.order, kind=unit.kind)
-    error = clean.planes[0].astype(np.float32) - damaged.buffer.planes[0]
-    known = np.zeros((error.shape[0] // 16, error.shape[1] // 16), np.bool_)
-    if damaged.errors is not None:
-        known = damaged.errors.missing | damaged.errors.broken
-    blocks = error.reshape(error.shape[0] // 16, 16, error.shape[1] // 16, 16)
-    made = Example(
-        clip,
-        unit.kind,
-        figures_with_past(picture, past),
-        own_figures(picture),
-        blocks.any((1, 3)),
-        np.abs(blocks).mean((1, 3)) > _VISIBLE,
-        known,
-        np.square(blocks).mean((1, 3)),
-        unit.unit,
-    )
-    whole.close()
-    broken.close()
-    return made
 
 
 def _damaged(data: bytes, packet: int, rng: random.Random) -> bytes:

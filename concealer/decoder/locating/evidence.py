@@ -20,7 +20,7 @@ Figures = npt.NDArray[np.float32]
 """(figures, rows, cols)."""
 _Map = npt.NDArray[np.float32]
 
-OWN, WITH_PAST = 5, 20
+OWN, WITH_PAST = 5, 21
 """Numbers of figures of a picture alone, and with the two before it."""
 _REACH, _STEP = 10, 2
 """Motion searched and its step, in samples of the reduced pictures."""
@@ -38,7 +38,8 @@ def own_figures(picture: Picture) -> Figures:
 
 
 def figures_with_past(picture: Picture, past: Sequence[Picture]) -> Figures:
-    """(WITH_PAST, rows, cols) of `picture`; past: one or two pictures of its size shown before it, nearest first."""
+    """(WITH_PAST, rows, cols) of `picture`; past: pictures of its size shown before it, one at least."""
+    past = nearest(picture, past)
     now, last, older = (_eight_bit(p.planes[0], p.bit_depth) for p in (picture, past[0], past[-1]))
     reduction = _reduction(picture.width)
     small, small_last, small_older = (_reduced(luma, reduction) for luma in (now, last, older))
@@ -67,8 +68,23 @@ def figures_with_past(picture: Picture, past: Sequence[Picture]) -> Figures:
             np.minimum(logs[1], colour[0] + colour[1]),
             logs[0] - np.median(logs[0]),
             logs[1] - np.median(logs[1]),
+            np.full(moved.shape, _pace(picture, past), np.float32),
         ]
     )
+
+
+def nearest(picture: Picture, past: Sequence[Picture]) -> tuple[Picture, Picture]:
+    """The last picture before `picture`, and the one that lies as far before that as can be had."""
+    last = max(past, key=lambda one: one.order)
+    distance = picture.order - last.order
+    earlier = [one for one in past if one.order < last.order]
+    return last, min(earlier, key=lambda one: abs(last.order - one.order - distance), default=last)
+
+
+def _pace(picture: Picture, past: tuple[Picture, Picture]) -> float:
+    """Logarithm of how much farther the last picture is than the one before that from it; 0 if that is not known."""
+    before = past[0].order - past[1].order
+    return float(np.log((picture.order - past[0].order) / before)) if before else 0.0
 
 
 def _eight_bit(plane: Plane, bit_depth: int) -> npt.NDArray[np.uint8]:

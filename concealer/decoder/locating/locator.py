@@ -23,8 +23,6 @@ from concealer.picture import Picture
 _Layer = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 _MOST = 4.0
 """Most that one block may say, in natural logarithms."""
-_INDEPENDENT = 2.0
-"""Blocks of 16x16 samples of one CTB that count as saying something of their own: neighbours say the same."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,25 @@ class _Network:
         return np.clip(values[:, 0], -_MOST, _MOST).reshape(figures.shape[1:])
 
 
+@dataclass(frozen=True)
+class Prior:
+    """What is known of the place before the samples are looked at."""
+
+    at_once: float
+    """Logarithm of how much likelier it is that the decoder noticed at once than that it began one unit before."""
+    reach: float
+    """Blocks of 16x16 samples over which it becomes less likely by a factor of e that the damage went unnoticed."""
+    weight: float
+    """Part of what the blocks say that counts: neighbours say the same."""
+
+
 class Locator:
     """For the pictures of one codec. About 15 ms a picture at 720p."""
 
     def __init__(self, codec: Codec) -> None:
         self._with_past = _network(codec, "past")
         self._alone = _network(codec, "alone")
+        self.prior = _prior(codec)
 
     def signs(self, picture: Picture, references: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """(rows, cols) on the grid of 16x16 samples: logarithm of how much likelier a block looks wrong than right.
@@ -58,22 +69,27 @@ class Locator:
         references: pictures decoded before; those shown before `picture` are compared with it, if there are any.
         """
         alike = [one for one in references if _alike(one, picture) and one.order < picture.order]
-        past = sorted(alike, key=lambda one: -one.order)[:2]
         kind = np.array([picture.kind == name for name in "PBI"], np.float32)
-        figures = figures_with_past(picture, past) if past else own_figures(picture)
+        figures = figures_with_past(picture, alike) if alike else own_figures(picture)
         kinds = np.broadcast_to(kind[:, None, None], (3, *figures.shape[1:]))
-        network = self._with_past if past else self._alone
+        network = self._with_past if alike else self._alone
         return network(np.concatenate([figures, kinds]))
 
 
-def begun_by(signs: npt.NDArray[np.float32], blocks_each: int) -> npt.NDArray[np.float32]:
+def begun_by(
+    signs: npt.NDArray[np.float32], blocks_each: int, prior: Prior, *, noticed: bool
+) -> npt.NDArray[np.float32]:
     """Probability that the damage has begun at or before each unit of a scan.
 
-    signs: (n,) sums over the blocks of each unit, of which it has `blocks_each`; it is sure that it has begun after n.
+    signs: (n,) sums over the blocks of each unit, of which it has `blocks_each`. It is sure that it has begun after n:
+    noticed: the decoder gave up there; else a slice ends there that was decoded to another place.
     """
-    steps = signs * np.float32(min(blocks_each, _INDEPENDENT) / blocks_each)
+    count = len(signs)
     # Were unit c the first wrong one, all from c on would look wrong and all before right.
-    left = np.concatenate([np.cumsum(steps[::-1])[::-1], [0.0]])
+    left = np.concatenate([np.cumsum(signs[::-1])[::-1], [0.0]]) * prior.weight
+    if noticed:
+        left[:-1] -= np.arange(count, 0, -1) * (blocks_each / prior.reach)
+        left[-1] += prior.at_once
     chance = np.exp(left - left.max())
     return np.asarray(np.cumsum(chance / chance.sum())[:-1], np.float32)
 
@@ -87,3 +103,8 @@ def _network(codec: Codec, which: str) -> _Network:
     stored = json.loads((Path(__file__).parent / f"{codec}.json").read_text())[which]
     layers = tuple((np.array(w, np.float32), np.array(b, np.float32)) for w, b in stored["layers"])
     return _Network(np.array(stored["mean"], np.float32), np.array(stored["spread"], np.float32), layers)
+
+
+@functools.cache
+def _prior(codec: Codec) -> Prior:
+    return Prior(**json.loads((Path(__file__).parent / f"{codec}.json").read_text())["prior"])

@@ -37,10 +37,11 @@ class Suspicion:
         if not slices:
             return
         signs = self._locator.signs(picture, references)
-        for first, end in slices:
+        for first, end, noticed in slices:
             units = _sums(signs, au)[first:end]
             belief = np.zeros(au.rows * au.cols, np.float32)
-            belief[first:end] = begun_by(units, max(1, au.unit // BLOCK) ** 2)
+            each = max(1, au.unit // BLOCK) ** 2
+            belief[first:end] = begun_by(units, each, self._locator.prior, noticed=noticed)
             by_block = _spread(belief, au, damage)
             doubtful = range_blocks(first, end, au, damage) & (by_block > _LEAST)
             damage.doubt(doubtful & ~damage.hole, by_block)
@@ -49,8 +50,9 @@ class Suspicion:
             damage.confidence = min(damage.confidence, float(damage.belief[damage.hole].mean()))
 
 
-def _suspects(damage: DamageMap, au: AccessUnit, decoded: Decoded) -> Iterator[tuple[int, int]]:
-    """[first, end) in units of each such slice: from its begin to where its broken blocks begin, or to its end."""
+def _suspects(damage: DamageMap, au: AccessUnit, decoded: Decoded) -> Iterator[tuple[int, int, bool]]:
+    """[first, end) in units of each such slice, from its begin to where its broken blocks begin, or to its end; and
+    whether the decoder gave up there."""
     if is_tiled(au) or au.interlaced != "progressive":
         return
     broken = damage.state == Damage.BROKEN
@@ -60,9 +62,9 @@ def _suspects(damage: DamageMap, au: AccessUnit, decoded: Decoded) -> Iterator[t
         first, end = slice_range(au, slice_.first)
         wrong = _units(broken & range_blocks(first, end, au, damage), au)[first:end]
         if wrong.any():
-            yield first, first + int(np.argmax(wrong))
+            yield first, first + int(np.argmax(wrong)), True
         elif slice_ is au.slices[-1] and _ends_elsewhere(slice_.nal.data, decoded.left_over):
-            yield first, end
+            yield first, end, False
 
 
 def _ends_elsewhere(data: bytes, left_over: int | None) -> bool:
