@@ -24,6 +24,7 @@ from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
 from concealer.repair.regions import regions
+from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
 from concealer.repair.site import Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit
@@ -243,7 +244,17 @@ class Repairer:
         motion = weighted_misfit(luma, site, weight)
         notes["misfit"] = motion / max(spatial, 1.0)
         known = any(r.scene == site.picture.scene for r in references)
-        return notes["misfit"] > (SAME_SCENE_MISFIT if known else OTHER_SCENE_MISFIT)
+        if notes["misfit"] <= (SAME_SCENE_MISFIT if known else OTHER_SCENE_MISFIT):
+            return False
+        # The rim is narrow and may be wrong itself, and a large hole loses much by a spatial fill of the same scene.
+        notes["unexplained"] = min(unexplained(site, site.layer(one)) for one in nearest(site, references))
+        return notes["unexplained"] > OTHER_SCENE
+
+
+def nearest(site: Site, references: list[Picture]) -> list[Picture]:
+    """The nearest reference on each side in time."""
+    sides = ([r for r in references if (r.order < site.now.order) == past] for past in (True, False))
+    return [min(side, key=lambda r: abs(r.order - site.now.order)) for side in sides if side]
 
 
 def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None) -> list[Candidate]:
