@@ -28,6 +28,7 @@ from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_ca
 from benchmarks.tables import latency_tables
 from concealer.bitstream import h264, hevc
 from concealer.damage import DamageMap
+from concealer.decoder.hook import padded_packet
 from concealer.front_door import open_decoder
 from concealer.outcome import RepairOutcome
 from concealer.outlook import Outlook
@@ -52,7 +53,7 @@ def decode_plain(stream: Stream, threads: int) -> int:
     context.thread_count, context.thread_type = threads, "SLICE"
     count = 0
     for unit in stream.units:
-        packet = av.Packet(unit.payload)
+        packet = padded_packet(unit.payload)
         packet.pts = unit.pts
         count += len(context.decode(packet))
     return count + len(context.decode(None))

@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from benchmarks.clips import Clip, Planes, load, to_frame, to_planes
+from concealer.decoder.hook import padded_packet
 
 Codec = Literal["h264", "hevc"]
 Structure = Literal["P", "B"]
@@ -131,7 +132,7 @@ def plain_decode(
     for payload, pts in [*packets, (None, 0)]:
         packet = None
         if payload is not None:
-            packet = av.Packet(payload)
+            packet = padded_packet(payload)
             packet.pts = pts
         try:
             frames = context.decode(packet)

@@ -18,6 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from concealer.bitstream import Codec, StreamParser, join_annexb
 from concealer.damage import BLOCK
+from concealer.decoder.hook import padded_packet
 from concealer.loss import Received, SliceLoss
 from pipelines.demo_clip import talking_head
 from pipelines.jobs import Settings, conceal_file
@@ -112,7 +113,7 @@ def _decode_as_shipped(codec: Codec, payloads: Sequence[tuple[int, bytes]]) -> V
         context.flags |= av.codec.context.Flags.output_corrupt
     found: dict[int, av.VideoFrame] = {}
     for index, payload in [*payloads, (-1, b"")]:
-        packet = av.Packet(payload) if payload else None
+        packet = padded_packet(payload) if payload else None
         if packet is not None:
             packet.pts = packet.dts = index
         try:

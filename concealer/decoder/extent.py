@@ -81,6 +81,18 @@ def from_blocks(blocks: Blocks, au: AccessUnit) -> npt.NDArray[np.bool_]:
     return padded.reshape(au.rows, scale, au.cols, scale).any((1, 3)).ravel()
 
 
+def half_written(undecoded: Blocks, au: AccessUnit) -> Blocks:
+    """Blocks of the coding units that the decoder may have left half written: where any is undecoded, and right before.
+
+    What it did not write there is old memory, too little of a block to be seen as such.
+    """
+    units = from_blocks(undecoded, au)
+    units[:-1] |= units[1:]
+    scale = max(1, au.unit // BLOCK)
+    rows, cols = undecoded.shape
+    return units.reshape(au.rows, au.cols).repeat(scale, axis=0)[:rows].repeat(scale, axis=1)[:, :cols]
+
+
 def slice_range(au: AccessUnit, first: int) -> tuple[int, int]:
     """[first, end) of the slice that starts at unit `first`: up to the next start or the next missing unit."""
     later = [s.first for s in au.slices if s.first is not None and s.first > first]

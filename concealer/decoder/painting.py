@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from concealer.bitstream import AccessUnit, MissingPicture, hevc
 from concealer.damage import DamageMap
-from concealer.decoder.hook import Field, MotionStore, received_vectors, write_vectors
+from concealer.decoder.extent import half_written
+from concealer.decoder.hook import Field, MotionStore, inter_header, received_vectors, reset_vectors, write_vectors
 from concealer.decoder.rules import Rules
 from concealer.decoder.turn import Turn
 from concealer.outcome import Measure, Repair, RepairOutcome
@@ -57,6 +58,10 @@ class Painter:
         if store is None or not isinstance(sps, hevc.Sps):
             return None
         field = store.field(turn.buffer, sps)
+        if field is not None and turn.errors is not None and isinstance(key, AccessUnit):
+            # What the decoder keeps for blocks it never wrote is an older picture's.
+            unwritten = half_written(turn.errors.missing, key)
+            reset_vectors(field, sps, unwritten, inter_header(key) is not None)
         if field is None or turn.hole is None or self._measure is None or not measured:
             return field
         if isinstance(key, AccessUnit) and not key.is_reference:

@@ -133,7 +133,7 @@ class Scout:
         damage = self._damage(key, picture, decoded, prepared)
         held = Held(picture, buffer)
         if damage.any_hole:
-            turn = Turn(key, self._previous, held, damage, tuple(self._references))
+            turn = Turn(key, self._previous, held, damage, tuple(self._references), decoded.errors)
             if not decoded.filled:
                 self._painter.paint(picture, damage, turn.reference_pictures)
             self._painter.teach(self._follower.core.motion_store, turn)

@@ -284,7 +284,7 @@ class ConcealingDecoder:
         if au is not None and not damage.hole.all():
             earlier = [one.picture for one in self._recent]
             self._suspicion.mark(damage, au, work.decoded, picture, earlier)
-        turn = Turn(work.key, self._previous, Held(picture, buffer), damage, tuple(self._recent))
+        turn = Turn(work.key, self._previous, Held(picture, buffer), damage, tuple(self._recent), work.decoded.errors)
         if damage.any_hole:
             self._repair(work, turn)
         self._unfinished = _Unfinished(work, turn)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.hook import Buffer
+from concealer.decoder.hook import Buffer, Errors
 from concealer.outcome import Blocks
 from concealer.picture import Picture
 
@@ -33,6 +33,8 @@ class Turn:
     damage: DamageMap
     references: tuple[Held, ...]
     """The latest pictures before it, in decode order."""
+    errors: Errors | None = None
+    """What the decoder failed in."""
 
     @property
     def picture(self) -> Picture:

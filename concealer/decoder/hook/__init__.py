@@ -2,12 +2,13 @@
 
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.codec_hook import VectorReader
+from concealer.decoder.hook.context import padded_packet
 from concealer.decoder.hook.core import BareCore, Decoded, DecoderCore, PlainCore
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.frames import copy_frame, frame_picture, frame_planes
 from concealer.decoder.hook.hevc import inter_header
 from concealer.decoder.hook.libav import AVFrameHead, HookUnavailableError, libav, read_memory
-from concealer.decoder.hook.motion_store import Field, MotionStore, received_vectors, write_vectors
+from concealer.decoder.hook.motion_store import Field, MotionStore, received_vectors, reset_vectors, write_vectors
 
 __all__ = [
     "AVFrameHead",
@@ -26,7 +27,9 @@ __all__ = [
     "frame_planes",
     "inter_header",
     "libav",
+    "padded_packet",
     "read_memory",
     "received_vectors",
+    "reset_vectors",
     "write_vectors",
 ]

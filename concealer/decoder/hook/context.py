@@ -30,6 +30,17 @@ def open_context(codec: Codec, threads: int, options: Mapping[str, str]) -> av.V
     return context
 
 
+def padded_packet(payload: bytes) -> av.Packet:
+    """A packet with the zeros behind its payload that libav counts on.
+
+    `av.Packet(payload)` shares the memory of `payload` and has none: a decoder that reads past the end of a damaged
+    slice, as HEVC's does, then reads whatever lies behind it, which differs from run to run.
+    """
+    packet = av.Packet(len(payload))
+    packet.update(payload)
+    return packet
+
+
 @dataclass
 class Step:
     """What a context made of one access unit."""
@@ -55,7 +66,7 @@ class PlainContext:
 
     def decode(self, payload: bytes, tag: int) -> Step:
         """Decode one access unit in Annex B form. Never raises on bad data."""
-        packet = av.Packet(payload)
+        packet = padded_packet(payload)
         packet.pts = packet.dts = tag
         return self._run(packet)
 

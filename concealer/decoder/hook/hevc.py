@@ -63,11 +63,7 @@ class HevcHook:
         return buffers[0]
 
     def errors(self, buffers: list[Buffer]) -> Errors | None:
-        if len(buffers) > 1:
-            # The sentinel's last pattern lies in a made-up reference; nothing can be said about this picture.
-            log.debug("references made up by the decoder")
-            return None
-        undecoded = self._sentinel.undecoded(buffers[0])
+        undecoded = self._sentinel.undecoded(self.own(buffers))
         return None if undecoded is None else Errors(undecoded, np.zeros_like(undecoded))
 
     def open_motion_store(self) -> MotionStore | None:

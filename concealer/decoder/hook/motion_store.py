@@ -128,6 +128,21 @@ def write_vectors(
     field["mv"][:, :, which][inside] = motion.repeat(repeat, 0)[:rows].repeat(repeat, 1)[:, :cols][inside]
 
 
+def reset_vectors(field: Field, sps: Sps, blocks: npt.NDArray[np.bool_], inter: bool) -> None:
+    """Give the `blocks` (of 16x16 samples), which the decoder did not write, a motion of their own.
+
+    Its memory holds an older picture's there. They rest on reference 0 of list 0 (`inter`), or have no vectors.
+    """
+    repeat = _BLOCK >> (sps.log2_min_cb - 1)
+    if not repeat:  # coding blocks of 64 samples and nothing smaller
+        return
+    rows, cols = field.shape
+    inside = blocks.repeat(repeat, 0)[:rows].repeat(repeat, 1)[:, :cols]
+    if inside.shape == field.shape:
+        field[inside] = np.zeros((), MV_FIELD)
+        field["pred_flag"][inside] = inter
+
+
 def _view(table: int, sps: Sps) -> Field | None:
     side = 1 << (sps.log2_min_cb - 1)
     rows, cols = sps.height // side, sps.width // side

@@ -36,7 +36,6 @@ class Sentinel:
         self._rng = np.random.default_rng(seed)
         self._bank: Plane = np.zeros((0, 0), np.uint8)
         self._bit_depth = 0
-        self._first = (0, 0)
 
     def write(self, buffer: Buffer) -> None:
         """Overwrite the sampled luma rows of `buffer` with this picture's pattern."""
@@ -47,14 +46,14 @@ class Sentinel:
             self._bank = self._rng.integers(0, 1 << depth, shape, rows.dtype)
             self._bit_depth = depth
         first_row, first_col = self._rng.integers(0, _PATTERNS, 2).tolist()
-        self._first = (first_row, first_col)
-        rows[...] = self._pattern(rows)
+        buffer.pattern = (first_row, first_col)
+        rows[...] = self._pattern(buffer, rows)
 
     def undecoded(self, buffer: Buffer) -> npt.NDArray[np.bool_] | None:
-        """(block rows, block cols) bool: blocks that still hold the pattern written last; None if there are none."""
+        """(block rows, block cols) bool: blocks that still hold their pattern; None if there are none."""
         luma = buffer.planes[0]
         rows = luma[_ROW::BLOCK]
-        pattern = self._pattern(rows)
+        pattern = self._pattern(buffer, rows)
         depth = buffer.layout.bit_depth
         offset = rows.dtype.type((1 << (min(depth, 10) - 5)) - 1 << max(0, depth - 10))
 
@@ -78,6 +77,6 @@ class Sentinel:
             undecoded = np.concatenate([undecoded, undecoded[-1:]])
         return undecoded if undecoded.any() else None
 
-    def _pattern(self, rows: Plane) -> Plane:
-        row, col = self._first
+    def _pattern(self, buffer: Buffer, rows: Plane) -> Plane:
+        row, col = buffer.pattern
         return self._bank[row : row + rows.shape[0], col : col + rows.shape[1]]

@@ -13,7 +13,7 @@ import numpy as np
 
 from concealer.bitstream import AccessUnit, BitstreamError, MissingPicture, NalUnit, hevc
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.extent import from_blocks, is_tiled, range_blocks, slice_range
+from concealer.decoder.extent import from_blocks, half_written, is_tiled, range_blocks, slice_range
 from concealer.decoder.hook import Errors, inter_header
 from concealer.decoder.rules.motion import FieldFn
 from concealer.decoder.turn import Key
@@ -60,9 +60,11 @@ class HevcRules:
                 first, end = slice_range(au, slice_.first)
                 inside = range_blocks(first, end, au, damage)
                 if (inside & fresh).any():
-                    given_up = first + int(np.argmax(from_blocks(inside & fresh, au)[first:end]))
+                    given_up = first + int(np.argmax(from_blocks(half_written(inside & fresh, au), au)[first:end]))
                     damage.mark(range_blocks(given_up, end, au, damage), Damage.BROKEN, "decode error")
-        damage.mark(fresh & ~damage.hole, Damage.LOST, "slice lost")
+        fresh &= ~damage.hole
+        damage.mark(fresh, Damage.LOST, "slice lost")
+        damage.mark(half_written(fresh, au) & ~damage.hole, Damage.BROKEN, "decode error")
 
     def follows_its_reference(self, au: AccessUnit) -> bool:
         """Whether a P picture's first reference is shown right before it.
