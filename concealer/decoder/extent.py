@@ -81,13 +81,17 @@ def from_blocks(blocks: Blocks, au: AccessUnit) -> npt.NDArray[np.bool_]:
     return padded.reshape(au.rows, scale, au.cols, scale).any((1, 3)).ravel()
 
 
-def half_written(undecoded: Blocks, au: AccessUnit) -> Blocks:
-    """Blocks of the coding units that the decoder may have left half written: where any is undecoded, and right before.
+def half_written(undecoded: Blocks, au: AccessUnit, previous: AccessUnit | None) -> Blocks:
+    """Blocks of the coding units that the decoder may have left half written: where any is undecoded, and where it gave
+    up right before. What it did not write there is old memory, too little of a block to be seen as such.
 
-    What it did not write there is old memory, too little of a block to be seen as such.
+    previous: the access unit before; behind a place where one of its slices ended the next one is just missing.
     """
     units = from_blocks(undecoded, au)
-    units[:-1] |= units[1:]
+    begun = units.copy()
+    if previous is not None:
+        begun[[s.first for s in previous.slices if s.first is not None and s.first < len(begun)]] = False
+    units[:-1] |= begun[1:]
     scale = max(1, au.unit // BLOCK)
     rows, cols = undecoded.shape
     return units.reshape(au.rows, au.cols).repeat(scale, axis=0)[:rows].repeat(scale, axis=1)[:, :cols]

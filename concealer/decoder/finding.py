@@ -11,11 +11,17 @@ from concealer.decoder.rules import Rules
 
 
 def mark_known(
-    damage: DamageMap, au: AccessUnit, prepared: Prepared, decoded: Decoded, rules: Rules, all_arrived: bool
+    damage: DamageMap,
+    au: AccessUnit,
+    prepared: Prepared,
+    decoded: Decoded,
+    rules: Rules,
+    previous: AccessUnit | None,
+    all_arrived: bool,
 ) -> None:
     """Mark all that the parser and the decoder tell of the picture of `au`.
 
-    all_arrived: the picture's slices start where those of the picture before did, so none is missing.
+    previous: the access unit before. all_arrived: its slices started where those of `au` do, so none is missing.
     """
     # Without its IDR picture the decoder may not have taken over a new size yet: the parser's map does not fit.
     if (-(-au.width // BLOCK), -(-au.height // BLOCK)) != damage.state.shape[::-1]:
@@ -24,4 +30,4 @@ def mark_known(
         mark_known_losses(damage, au)
         mark_slices(damage, au, prepared.orphans, "slice unusable")
         if decoded.errors is not None:
-            rules.mark_errors(damage, au, decoded.errors, all_arrived)
+            rules.mark_errors(damage, au, decoded.errors, previous, all_arrived)

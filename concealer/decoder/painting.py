@@ -60,7 +60,7 @@ class Painter:
         field = store.field(turn.buffer, sps)
         if field is not None and turn.errors is not None and isinstance(key, AccessUnit):
             # What the decoder keeps for blocks it never wrote is an older picture's.
-            unwritten = half_written(turn.errors.missing, key)
+            unwritten = half_written(turn.errors.missing, key, turn.previous)
             reset_vectors(field, sps, unwritten, inter_header(key) is not None)
         if field is None or turn.hole is None or self._measure is None or not measured:
             return field

@@ -145,7 +145,7 @@ class Scout:
         if isinstance(key, MissingPicture) or prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST)
         else:
-            mark_known(damage, key, prepared, decoded, self._rules, all_arrived=False)
+            mark_known(damage, key, prepared, decoded, self._rules, self._previous, all_arrived=False)
             mark_slices(damage, key, (piece for piece in key.slices if piece.nal.damaged_at is not None), "")
         return damage
 

@@ -306,7 +306,7 @@ class ConcealingDecoder:
         if au is None or work.prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
         else:
-            mark_known(damage, au, work.prepared, work.decoded, self._rules, self._same_starts(au))
+            mark_known(damage, au, work.prepared, work.decoded, self._rules, self._previous, self._same_starts(au))
         return damage
 
     def _repair(self, work: _Work, turn: Turn) -> None:

@@ -15,13 +15,15 @@ import torch
 
 import concealer.decoder.locating
 from concealer.bitstream import Codec
-from concealer.decoder.locating import Prior, begun_by
+from concealer.decoder.locating import Habits, begun_by
 from train.locator.examples import Example, clips, examples
 
 Values = np.ndarray[Any, Any]
 CODECS: tuple[Codec, ...] = ("h264", "hevc")
-_REPAIRED = 40.0
-"""Mean squared error of a block that is repaired (32 dB)."""
+_REPAIRED = 80.0
+"""Mean squared error of a block that is repaired (29 dB)."""
+_LEAST_AREA = 20
+_ALIKE, _ONCE, _REACH = (10.0, 25.0, 60.0), (0.0, 2.0, 4.0), (40.0, 100.0, 1e4)
 _HIDDEN, _ROUNDS, _BATCH, _RATE, _DECAY = 24, 6, 4096, 3e-3, 0.6
 
 
@@ -95,12 +97,15 @@ def signs_of(found: Sequence[Example], network: torch.nn.Sequential, which: str)
     return out
 
 
-def measure(looked: Sequence[tuple[Example, Values]], prior: Prior) -> dict[str, float]:
-    """Recall of visibly wrong blocks, precision, squared error left, and what is lost on the whole."""
+def measure(looked: Sequence[tuple[Example, Values]], habits: Habits | None) -> dict[str, float]:
+    """Recall of visibly wrong blocks, precision, squared error left, and what is lost on the whole.
+
+    habits: None takes the decoder's word for where the damage begins.
+    """
     hit = wrong = true = marked = 0
     left = total = cost = 0.0
     for one, signs in looked:
-        belief = begun(signs, one.known, one.unit // 16, prior)
+        belief = begun(signs, one.known, one.unit // 16, habits)
         mark = belief > 0.5
         hit, wrong = hit + int((mark & one.visible).sum()), wrong + int(one.visible.sum())
         true, marked = true + int((mark & one.wrong).sum()), marked + int(mark.sum())
@@ -115,15 +120,20 @@ def measure(looked: Sequence[tuple[Example, Values]], prior: Prior) -> dict[str,
     }
 
 
-def best_prior(looked: Sequence[tuple[Example, Values]]) -> Prior:
-    """The one that costs least on these pictures."""
-    tried = [
-        Prior(a, r, w) for a in (0.0, 1.0, 2.0, 4.0) for r in (30.0, 100.0, 1e4) for w in (0.1, 0.2, 0.4, 0.7, 1.0)
-    ]
-    return min(tried, key=lambda prior: measure(looked, prior)["cost"])
+def habits_of(looked: Sequence[tuple[Example, Values]]) -> Habits:
+    """Those of the areas of these pictures, with the rest as costs least on them."""
+    right, wrong, scatter = [], [], []
+    for one, signs in looked:
+        for area, means in ((~one.wrong & ~one.known, right), (one.visible & ~one.known, wrong)):
+            if area.sum() >= _LEAST_AREA:
+                means.append(float(signs[area].mean()))
+                scatter.append(float(signs[area].var()))
+    known = [float(v) for v in (np.mean(right), np.std(right), np.mean(wrong), np.std(wrong), np.mean(scatter))]
+    tried = [Habits(*known, alike, once, reach) for alike in _ALIKE for once in _ONCE for reach in _REACH]
+    return min(tried, key=lambda habits: measure(looked, habits)["cost"])
 
 
-def begun(signs: Values, known: Values, side: int, prior: Prior) -> Values:
+def begun(signs: Values, known: Values, side: int, habits: Habits | None) -> Values:
     """Probability, block by block, that a one-slice picture is wrong there; `side`: blocks of a unit's side."""
     rows, cols = (-(-n // side) for n in signs.shape)
     whole = np.zeros((2, rows * side, cols * side), np.float32)
@@ -132,7 +142,10 @@ def begun(signs: Values, known: Values, side: int, prior: Prior) -> Values:
     noticed = bool(units[1].any())
     end = int(np.argmax(units[1] > 0)) if noticed else rows * cols
     chance = np.ones(rows * cols, np.float32)
-    chance[:end] = begun_by(units[0, :end], side * side, prior, noticed=noticed)
+    if habits is None:
+        chance[:end] = 0.0 if noticed else 1.0
+    else:
+        chance[:end] = begun_by(units[0, :end] / side**2, side * side, habits, noticed=noticed)
     spread = chance.reshape(rows, cols).repeat(side, 0).repeat(side, 1)
     return spread[: signs.shape[0], : signs.shape[1]]
 
@@ -166,13 +179,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             which: [signs_of(halves[1 - half], fit(halves[half], which), which) for half in (0, 1)]
             for which in ("past", "alone")
         }
-        prior = best_prior(looked["past"][0] + looked["past"][1])
-        measured = {which: [measure(half, prior) for half in halves] for which, halves in looked.items()}
-        nothing = measure(looked["past"][0] + looked["past"][1], Prior(50.0, 1e4, 0.0))
-        print(json.dumps({codec: measured, "prior": asdict(prior), "decoder alone": nothing}), flush=True)
+        habits = habits_of(looked["past"][0] + looked["past"][1])
+        measured = {which: [measure(half, habits) for half in halves] for which, halves in looked.items()}
+        alone = measure(looked["past"][0] + looked["past"][1], None)
+        print(json.dumps({codec: measured, "habits": asdict(habits), "decoder alone": alone}), flush=True)
         networks = {which: stored(fit(found, which)) for which in ("past", "alone")}
         folder = Path(concealer.decoder.locating.__file__).parent
-        made = networks | {"prior": asdict(prior), "measured": measured | {"decoder alone": nothing}}
+        made = networks | {"habits": asdict(habits), "measured": measured | {"decoder alone": alone}}
         (folder / f"{codec}.json").write_text(json.dumps(made) + "\n")
     return 0
 

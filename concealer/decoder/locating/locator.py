@@ -1,8 +1,8 @@
 """Where in a slice damage begins, if nobody says: from where on the samples look decoded from wrong bytes.
 
 Each block is judged by a small network (`train.locator`) on figures of its samples; its answer is the logarithm of how
-much likelier it looks wrong than right. Once a decoder lost its place it never finds back, so these add up along the
-scan to a probability for every place at which it may have happened.
+much likelier it looks wrong than right. Once a decoder lost its place it never finds back, so the scan falls into two
+areas, and every place at which it may have happened gets a probability.
 """
 
 from __future__ import annotations
@@ -44,15 +44,25 @@ class _Network:
 
 
 @dataclass(frozen=True)
-class Prior:
-    """What is known of the place before the samples are looked at."""
+class Habits:
+    """What the blocks of right and of wrong areas say on the mean, and what is known before they are looked at.
 
+    Areas differ from picture to picture: however many blocks agree, they only tell that their area is unlike the other.
+    """
+
+    right: float
+    right_spread: float
+    wrong: float
+    wrong_spread: float
+    """Mean of an area's blocks, and its standard deviation from picture to picture."""
+    variance: float
+    """Of a block within its area."""
+    alike: float
+    """Neighbouring blocks that say together as much as one alone."""
     at_once: float
     """Logarithm of how much likelier it is that the decoder noticed at once than that it began one unit before."""
     reach: float
-    """Blocks of 16x16 samples over which it becomes less likely by a factor of e that the damage went unnoticed."""
-    weight: float
-    """Part of what the blocks say that counts: neighbours say the same."""
+    """Blocks over which it becomes less likely by a factor of e that the damage went unnoticed."""
 
 
 class Locator:
@@ -61,7 +71,7 @@ class Locator:
     def __init__(self, codec: Codec) -> None:
         self._with_past = _network(codec, "past")
         self._alone = _network(codec, "alone")
-        self.prior = _prior(codec)
+        self.habits = _habits(codec)
 
     def signs(self, picture: Picture, references: Sequence[Picture]) -> npt.NDArray[np.float32]:
         """(rows, cols) on the grid of 16x16 samples: logarithm of how much likelier a block looks wrong than right.
@@ -77,21 +87,44 @@ class Locator:
 
 
 def begun_by(
-    signs: npt.NDArray[np.float32], blocks_each: int, prior: Prior, *, noticed: bool
+    signs: npt.NDArray[np.float32], blocks_each: int, habits: Habits, *, noticed: bool
 ) -> npt.NDArray[np.float32]:
     """Probability that the damage has begun at or before each unit of a scan.
 
-    signs: (n,) sums over the blocks of each unit, of which it has `blocks_each`. It is sure that it has begun after n:
+    signs: (n,) means over the blocks of each unit, of which it has `blocks_each`. It is sure that it has begun after n:
     noticed: the decoder gave up there; else a slice ends there that was decoded to another place.
     """
     count = len(signs)
-    # Were unit c the first wrong one, all from c on would look wrong and all before right.
-    left = np.concatenate([np.cumsum(signs[::-1])[::-1], [0.0]]) * prior.weight
+    before = np.arange(count + 1)
+    sums, squares = (np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)]) for values in (signs, signs**2))
+    alike = habits.alike / blocks_each
+    # Were unit c the first wrong one, all from c on would be an area of wrong blocks and all before one of right ones.
+    likely = _area(before, sums, squares, habits.right, habits.right_spread, habits.variance, alike)
+    rest = (count - before, sums[-1] - sums, squares[-1] - squares)
+    likely += _area(*rest, habits.wrong, habits.wrong_spread, habits.variance, alike)
     if noticed:
-        left[:-1] -= np.arange(count, 0, -1) * (blocks_each / prior.reach)
-        left[-1] += prior.at_once
-    chance = np.exp(left - left.max())
+        likely -= (count - before) * (blocks_each / habits.reach)
+        likely[-1] += habits.at_once
+    chance = np.exp(likely - likely.max())
     return np.asarray(np.cumsum(chance / chance.sum())[:-1], np.float32)
+
+
+def _area(
+    count: npt.NDArray[np.intp],
+    sums: npt.NDArray[np.float64],
+    squares: npt.NDArray[np.float64],
+    mean: float,
+    spread: float,
+    variance: float,
+    alike: float,
+) -> npt.NDArray[np.float64]:
+    """Logarithm of how likely areas of `count` units are whose own mean deviates from `mean` by about `spread`."""
+    alone = np.maximum(count / alike, 1e-6)
+    own = sums / np.maximum(count, 1)
+    scatter = np.maximum(squares - count * own**2, 0.0)
+    of_mean = spread**2 + variance / alone
+    within = -np.maximum(alone - 1, 0) / 2 * np.log(variance) - scatter / alike / (2 * variance)
+    return np.where(count > 0, within - np.log(of_mean) / 2 - (own - mean) ** 2 / (2 * of_mean), 0.0)
 
 
 def _alike(one: Picture, other: Picture) -> bool:
@@ -106,5 +139,5 @@ def _network(codec: Codec, which: str) -> _Network:
 
 
 @functools.cache
-def _prior(codec: Codec) -> Prior:
-    return Prior(**json.loads((Path(__file__).parent / f"{codec}.json").read_text())["prior"])
+def _habits(codec: Codec) -> Habits:
+    return Habits(**json.loads((Path(__file__).parent / f"{codec}.json").read_text())["habits"])

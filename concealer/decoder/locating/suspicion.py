@@ -38,10 +38,10 @@ class Suspicion:
             return
         signs = self._locator.signs(picture, references)
         for first, end, noticed in slices:
-            units = _sums(signs, au)[first:end]
             belief = np.zeros(au.rows * au.cols, np.float32)
             each = max(1, au.unit // BLOCK) ** 2
-            belief[first:end] = begun_by(units, each, self._locator.prior, noticed=noticed)
+            means = _sums(signs, au)[first:end] / each
+            belief[first:end] = begun_by(means, each, self._locator.habits, noticed=noticed)
             by_block = _spread(belief, au, damage)
             doubtful = range_blocks(first, end, au, damage) & (by_block > _LEAST)
             damage.doubt(doubtful & ~damage.hole, by_block)

@@ -36,10 +36,12 @@ class Rules(Protocol):
     ) -> list[tuple[int, NalUnit]]:
         """(address of the first unit, slice) to write in place of lost ones; see `Prepared`."""
 
-    def mark_errors(self, damage: DamageMap, au: AccessUnit, errors: Errors, all_arrived: bool) -> None:
+    def mark_errors(
+        self, damage: DamageMap, au: AccessUnit, errors: Errors, previous: AccessUnit | None, all_arrived: bool
+    ) -> None:
         """Mark what the decoder failed in.
 
-        all_arrived: the picture's slices start where those of the picture before did, so none is missing.
+        previous: the access unit before. all_arrived: its slices started where those of `au` do, so none is missing.
         """
 
     def follows_its_reference(self, au: AccessUnit) -> bool:

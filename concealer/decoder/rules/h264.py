@@ -31,7 +31,9 @@ class H264Rules:
         """None: the decoder conceals lost slices, and keeps a picture without its first."""
         return []
 
-    def mark_errors(self, damage: DamageMap, au: AccessUnit, errors: Errors, all_arrived: bool) -> None:
+    def mark_errors(
+        self, damage: DamageMap, au: AccessUnit, errors: Errors, previous: AccessUnit | None, all_arrived: bool
+    ) -> None:
         missing, broken = errors.missing, errors.broken
         inside = _failed_slices(au, missing | broken, broken, damage)
         damage.mark(broken | (missing & inside), Damage.BROKEN, "decode error")

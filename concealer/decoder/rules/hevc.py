@@ -48,7 +48,9 @@ class HevcRules:
                 written.append((0, first_slice))
         return written
 
-    def mark_errors(self, damage: DamageMap, au: AccessUnit, errors: Errors, all_arrived: bool) -> None:
+    def mark_errors(
+        self, damage: DamageMap, au: AccessUnit, errors: Errors, previous: AccessUnit | None, all_arrived: bool
+    ) -> None:
         """What was never decoded: of a slice that arrived it is broken, and so is what else follows in it."""
         fresh = errors.missing & ~damage.hole
         if not fresh.any():
@@ -60,11 +62,13 @@ class HevcRules:
                 first, end = slice_range(au, slice_.first)
                 inside = range_blocks(first, end, au, damage)
                 if (inside & fresh).any():
-                    given_up = first + int(np.argmax(from_blocks(half_written(inside & fresh, au), au)[first:end]))
+                    given_up = first + int(
+                        np.argmax(from_blocks(half_written(inside & fresh, au, previous), au)[first:end])
+                    )
                     damage.mark(range_blocks(given_up, end, au, damage), Damage.BROKEN, "decode error")
         fresh &= ~damage.hole
         damage.mark(fresh, Damage.LOST, "slice lost")
-        damage.mark(half_written(fresh, au) & ~damage.hole, Damage.BROKEN, "decode error")
+        damage.mark(half_written(fresh, au, previous) & ~damage.hole, Damage.BROKEN, "decode error")
 
     def follows_its_reference(self, au: AccessUnit) -> bool:
         """Whether a P picture's first reference is shown right before it.
