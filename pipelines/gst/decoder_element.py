@@ -187,7 +187,7 @@ class ConcealDec(Gst.Element):
         """Take in a report of the loss probe; False for any other event."""
         try:
             report = from_event(event)
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             log.warning("%s: loss report not understood: %s", self.get_name(), error)
             return True
         if report is None:
