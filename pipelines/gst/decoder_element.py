@@ -15,7 +15,7 @@ from pipelines.gst.bindings import GLib, GObject, Gst, GstVideo
 from pipelines.gst.decoding import Shown, StreamDecoder
 from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.intake import Feed, Intake
-from pipelines.gst.loss_report import from_event
+from pipelines.gst.loss_report import from_event, is_restart
 from pipelines.gst.options import PROPERTIES, STATS, Options
 from pipelines.gst.pace import Pace, Pause
 from pipelines.gst.picture_output import PictureOutput
@@ -184,7 +184,12 @@ class ConcealDec(Gst.Element):
             self._intake = Intake(self._caps.codec, self._caps.length_size)
 
     def _loss(self, event: Gst.Event) -> bool:
-        """Take in a report of the loss probe; False for any other event."""
+        """Take in what the loss probe tells; False for any other event."""
+        if is_restart(event):
+            self._drain()
+            self._begin_stream()
+            self._statistics.restarts += 1
+            return True
         try:
             report = from_event(event)
         except ValueError as error:

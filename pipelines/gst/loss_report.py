@@ -6,6 +6,8 @@ from pipelines.gst.bindings import GLib, Gst
 from pipelines.gst.intake import LossReport
 
 EVENT = "concealer-loss"
+RESTART = "concealer-restart"
+"""The name of the event before the first packet of a sender that began anew."""
 
 
 def to_event(report: LossReport) -> Gst.Event:
@@ -33,3 +35,13 @@ def from_event(event: Gst.Event) -> LossReport | None:
     if any(not 0 <= gap <= len(payload) for gap in offsets):
         raise ValueError(f"{EVENT} event with gaps {offsets} outside a payload of {len(payload)} bytes")
     return LossReport(None if pts == Gst.CLOCK_TIME_NONE else pts, payload, offsets, packets)
+
+
+def restart_event() -> Gst.Event:
+    """A serialised custom event: what comes after it does not follow what came before."""
+    return Gst.Event.new_custom(Gst.EventType.CUSTOM_DOWNSTREAM, Gst.Structure.new_empty(RESTART))
+
+
+def is_restart(event: Gst.Event) -> bool:
+    """Whether `event` is one that `restart_event` made."""
+    return bool(event.has_name(RESTART))

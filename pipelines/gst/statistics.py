@@ -20,7 +20,7 @@ class Statistics:
     def __init__(self) -> None:
         self.pictures = self.damaged = self.repaired = self.made_up = 0
         self.lost_blocks = self.broken_blocks = self.tainted_blocks = 0
-        self.packets_lost = self.keyframe_requests = self.deadline_missed = 0
+        self.packets_lost = self.restarts = self.keyframe_requests = self.deadline_missed = 0
         self.methods: Counter[str] = Counter()
         self._repair: deque[float] = deque(maxlen=_WINDOW)
         self._processing: deque[float] = deque(maxlen=_WINDOW)
@@ -66,6 +66,7 @@ class Statistics:
             "broken-blocks": self.broken_blocks,
             "tainted-blocks": self.tainted_blocks,
             "packets-lost": self.packets_lost,
+            "restarts": self.restarts,
             "keyframe-requests": self.keyframe_requests,
             "deadline-missed": self.deadline_missed,
             "methods": ",".join(f"{name}:{count}" for name, count in sorted(self.methods.items())),
