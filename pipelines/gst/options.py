@@ -146,8 +146,8 @@ STATS: tuple[object, ...] = (
     "Statistics",
     "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them); "
     "blocks of 16x16 lost, broken, tainted; RTP packets lost; restarts of the sender; keyframe requests; access "
-    "units that missed the deadline; repairs by method; milliseconds of repair, of processing an access unit, and from an "
-    "access unit's arrival to its picture (latency), over the latest 900 pictures.",
+    "units that missed the deadline; repairs by method; milliseconds of repair, of processing an access unit, and from "
+    "an access unit's arrival to its picture (latency), over the latest 900 pictures.",
     GObject.ParamFlags.READABLE,
 )
 """The property `stats`."""
