@@ -10,6 +10,7 @@ from functools import partial
 from concealer.decoder import DecodedPicture, ObserveFn
 from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
 from concealer.repair import Repairer
+from pipelines.joining import Joining, JoinPolicy
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
@@ -21,7 +22,8 @@ class ShownPicture:
 
     picture: DecodedPicture
     pts: int | None
-    """Ticks of the track's time base, strictly increasing; None for a picture outside the edit list."""
+    """Ticks of the track's time base, strictly increasing; None for a picture that is not shown: outside the edit list,
+    or left out where the stream is joined."""
 
 
 class Track:
@@ -36,10 +38,12 @@ class Track:
         threads: int,
         lookahead: int = 0,
         observe: ObserveFn | None = None,
+        join: JoinPolicy = "conceal",
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
-        observe: the decoder's observer; its access units bear the number of their payload as DTS.
+        observe: the decoder's observer; its access units bear the number of their payload as DTS. join: what is shown
+        until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -71,6 +75,7 @@ class Track:
         """Ticks from one picture to the next at the nominal rate."""
         self._clock = PictureClock(self.interval, self._timed)
         self._hidden: set[int] = set()
+        self._joining = Joining(join) if source.live or join != "conceal" else None
         self._decoder = self._open(source.video[index].codec_context.extradata)
 
     @property
@@ -124,4 +129,5 @@ class Track:
             self._hidden.discard(picture.pts)
             self.totals.hidden += 1
             return ShownPicture(picture, None)
-        return ShownPicture(picture, self._clock.stamp(picture.pts))
+        seen = picture if self._joining is None else self._joining.shown(picture)
+        return ShownPicture(picture, None) if seen is None else ShownPicture(seen, self._clock.stamp(picture.pts))

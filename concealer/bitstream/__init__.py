@@ -17,6 +17,7 @@ from concealer.bitstream.nal import (
     split_length_prefixed,
     unescape,
 )
+from concealer.bitstream.recovery import Recovery
 from concealer.bitstream.stream import StreamParser
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "START_CODE",
     "Slice",
     "SliceHeader",
+    "Recovery",
     "StreamParser",
     "ceil_log2",
     "escape",

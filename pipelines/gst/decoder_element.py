@@ -6,10 +6,10 @@ import logging
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 import av
 
-from concealer.decoder import DecodedPicture
 from pipelines.gst import raw_video
 from pipelines.gst.bindings import GLib, GObject, Gst, GstVideo
 from pipelines.gst.decoding import Shown, StreamDecoder
@@ -19,13 +19,13 @@ from pipelines.gst.loss_report import from_event, is_restart
 from pipelines.gst.options import PROPERTIES, STATS, Options
 from pipelines.gst.pace import Pace, Pause
 from pipelines.gst.picture_output import PictureOutput
+from pipelines.gst.requests import KeyframeRequests
 from pipelines.gst.statistics import Statistics
 from pipelines.gst.stream_caps import SINK_CAPS, StreamCaps
+from pipelines.joining import Joining
 
 log = logging.getLogger(__name__)
 
-_KEYFRAME_PAUSE = 0.5
-"""Seconds between two force-key-unit events."""
 _LONG_GAP = Gst.SECOND
 """A longer GAP event is a pause, not a loss."""
 
@@ -90,7 +90,10 @@ class ConcealDec(Gst.Element):
         self._intake: Intake | None = None
         self._output = PictureOutput(self._src, self._options)
         self._pace = Pace(self._options)
-        self._since_request, self._since_stats = Pause(), Pause()
+        self._joining = Joining()
+        self._awaits_first = True
+        self._since_stats = Pause()
+        self._requests = KeyframeRequests(self._options)
 
     def do_change_state(self, transition: Gst.StateChange) -> Gst.StateChangeReturn:
         result = Gst.Element.do_change_state(self, transition)
@@ -117,6 +120,7 @@ class ConcealDec(Gst.Element):
         if kind == Gst.EventType.FLUSH_STOP:
             self._drop_decoder()
             self._begin_stream()
+            self._joining.forget()
             self._output.flush()
             self._pace.forget_lateness()
             return self._src.push_event(event)
@@ -180,6 +184,9 @@ class ConcealDec(Gst.Element):
     def _begin_stream(self) -> None:
         """Fresh knowledge of losses for the decoder to come."""
         self._output.begin_stream()
+        self._joining.begin()
+        self._requests.begin()
+        self._awaits_first = True
         if self._caps is not None:
             self._intake = Intake(self._caps.codec, self._caps.length_size)
 
@@ -221,6 +228,9 @@ class ConcealDec(Gst.Element):
         if self._output.flow != Gst.FlowReturn.OK:
             return self._output.flow
         flags = buffer.get_flags()
+        if self._awaits_first and flags & Gst.BufferFlags.DELTA_UNIT and self._requests.joins():
+            self._request_keyframe()
+        self._awaits_first = False
         feeds = self._intake.buffer(
             buffer.extract_dup(0, buffer.get_size()),
             _time(buffer.pts),
@@ -237,6 +247,7 @@ class ConcealDec(Gst.Element):
             started = time.perf_counter()
             deadline = self._pace.deadline(self._output.running_time)
             decoder.repairer.method = self._options.method
+            self._joining.policy = self._options.join
             pictures = list(decoder.decode(feed, deadline))
             milliseconds = (time.perf_counter() - started) * 1e3
             self._statistics.access_unit(milliseconds, deadline)
@@ -281,25 +292,26 @@ class ConcealDec(Gst.Element):
             picture = shown.picture
             if picture.synthesised and picture.pts is not None and self._intake is not None:
                 self._intake.made_up(picture.pts)
+            if self._requests.wanted_for(picture):
+                self._request_keyframe()
+            seen = self._joining.shown(picture)
+            self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
+            if seen is None:
+                continue
             self._statistics.picture(picture, shown.waited)
             try:
-                buffer = self._output.make_buffer(shown, decoder.aspect)
+                buffer = self._output.make_buffer(replace(shown, picture=seen), decoder.aspect)
             except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
                 log.debug("output", exc_info=True)
                 self._fail(f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
                 self._output.flow = Gst.FlowReturn.ERROR
                 return
             if buffer is not None:
-                self._request_keyframe(picture)
                 self._output.push(buffer)
 
     # Telling others
 
-    def _request_keyframe(self, picture: DecodedPicture) -> None:
-        """Ask upstream for one where too much of the picture is missing."""
-        share = self._options.keyframe_request_share
-        if not share or float(picture.damage.hole.mean()) < share or not self._since_request.is_over(_KEYFRAME_PAUSE):
-            return
+    def _request_keyframe(self) -> None:
         self._statistics.keyframe_requests += 1
         count = self._statistics.keyframe_requests
         event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, count)

@@ -19,6 +19,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self.pictures = self.damaged = self.repaired = self.made_up = 0
+        self.without_references = self.held = self.dropped = 0
         self.lost_blocks = self.broken_blocks = self.tainted_blocks = 0
         self.packets_lost = self.restarts = self.keyframe_requests = self.deadline_missed = 0
         self.methods: Counter[str] = Counter()
@@ -30,6 +31,7 @@ class Statistics:
         """A picture goes out, `waited` seconds after its access unit came in."""
         self.pictures += 1
         self.made_up += picture.synthesised
+        self.without_references += picture.lacks_references
         if waited is not None:
             self._added.append(waited * 1e3)
         damage = picture.damage
@@ -62,6 +64,9 @@ class Statistics:
             "damaged": self.damaged,
             "repaired": self.repaired,
             "made-up": self.made_up,
+            "without-references": self.without_references,
+            "held": self.held,
+            "dropped": self.dropped,
             "lost-blocks": self.lost_blocks,
             "broken-blocks": self.broken_blocks,
             "tainted-blocks": self.tainted_blocks,

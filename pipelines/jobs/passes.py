@@ -49,6 +49,7 @@ class Pass:
                     run.settings.threads,
                     run.lookahead,
                     None if observers is None else observers[index],
+                    run.settings.join if repair and observers is None else "conceal",
                 )
             if run.settings.report is not None:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))

@@ -8,6 +8,7 @@ from concealer.decoder import MOST_AHEAD
 from concealer.repair import Method
 from pipelines.errors import UsageError
 from pipelines.generative import check_engine
+from pipelines.joining import JoinPolicy
 from pipelines.writing import EncoderSettings
 
 
@@ -20,6 +21,8 @@ class Settings:
     """Repair by the method that fits best, or always by one."""
     engine: str = "auto"
     """What runs the generative method's network: "auto" or a backend of `engines`."""
+    join: JoinPolicy = "conceal"
+    """What is shown of a stream joined in its middle, until its pictures have what they are predicted from."""
     output_format: str | None = None
     """FFmpeg's muxer name; None = by the output's suffix."""
     input_format: str | None = None
