@@ -155,6 +155,11 @@ class ConcealingDecoder:
         """Width of a sample by its height, as the bitstream says; None if it does not."""
         return self._core.sample_aspect_ratio
 
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Pictures a second, as the bitstream says; None if it does not."""
+        return self._core.frame_rate
+
     def decode(
         self,
         payload: bytes,

@@ -16,12 +16,13 @@ from pipelines.gst.decoding import Shown, StreamDecoder
 from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.intake import Feed, Intake
 from pipelines.gst.loss_report import from_event, is_restart
+from pipelines.gst.negotiation import taken_caps
 from pipelines.gst.options import PROPERTIES, STATS, Options
 from pipelines.gst.pace import Pace, Pause
 from pipelines.gst.picture_output import PictureOutput
 from pipelines.gst.requests import KeyframeRequests
 from pipelines.gst.statistics import Statistics
-from pipelines.gst.stream_caps import SINK_CAPS, StreamCaps
+from pipelines.gst.stream_caps import SINK_CAPS, BadCodecDataError, StreamCaps
 from pipelines.joining import Joining
 
 log = logging.getLogger(__name__)
@@ -56,10 +57,13 @@ class ConcealDec(Gst.Element):
         if factory:
             hand_over(self)
         self._options = Options()
+        self._refused: dict[str, str] = {}
+        """What was said of properties that were given a value they cannot have."""
         self._sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
         self._src = Gst.Pad.new_from_template(self.get_pad_template("src"), "src")
         # Functions without a bound method: pads that held their element would keep it alive for ever.
         self._sink.set_chain_function_full(lambda pad, parent, buffer: parent.chain(buffer))
+        self._sink.set_query_function_full(lambda pad, parent, query: parent.sink_query(pad, query))
         self._sink.set_event_function_full(lambda pad, parent, event: parent.sink_event(event))
         self._src.set_event_function_full(lambda pad, parent, event: parent.src_event(event))
         self._src.set_query_function_full(lambda pad, parent, query: parent.src_query(pad, query))
@@ -78,7 +82,12 @@ class ConcealDec(Gst.Element):
         try:
             self._options.set(pspec.name.replace("-", "_"), value)
         except ValueError as error:
-            log.warning("%s: %s", self.get_name(), error)
+            self._refused[pspec.name] = str(error)
+            log.error("%s: %s", self.get_name(), error)
+            if self._caps is not None:
+                self._fail(str(error), Gst.LibraryError.SETTINGS)
+        else:
+            self._refused.pop(pspec.name, None)
 
     # State
 
@@ -91,11 +100,15 @@ class ConcealDec(Gst.Element):
         self._output = PictureOutput(self._src, self._options)
         self._pace = Pace(self._options)
         self._joining = Joining()
+        self._had_input = self._had_output = False
         self._awaits_first = True
         self._since_stats = Pause()
         self._requests = KeyframeRequests(self._options)
 
     def do_change_state(self, transition: Gst.StateChange) -> Gst.StateChangeReturn:
+        if transition == Gst.StateChange.NULL_TO_READY and self._refused:
+            self._fail("; ".join(self._refused.values()), Gst.LibraryError.SETTINGS)
+            return Gst.StateChangeReturn.FAILURE
         result = Gst.Element.do_change_state(self, transition)
         if transition in (Gst.StateChange.READY_TO_PAUSED, Gst.StateChange.PAUSED_TO_READY):
             statistics = self._statistics
@@ -125,15 +138,9 @@ class ConcealDec(Gst.Element):
             self._pace.forget_lateness()
             return self._src.push_event(event)
         if kind == Gst.EventType.SEGMENT:
-            segment = event.parse_segment()
-            if not self._output.is_in(segment):
-                self._drain()
-            self._output.begin_segment(segment)
-            return self._output.push_in_order(event)
+            return self._begin_segment(event)
         if kind == Gst.EventType.EOS:
-            self._drain()
-            self._output.push_pending()
-            self._post_stats()
+            self._end()
             return self._src.push_event(event)
         if kind == Gst.EventType.GAP:
             return self._gap(event)
@@ -147,6 +154,26 @@ class ConcealDec(Gst.Element):
             return self._output.push_in_order(event)
         return self._src.push_event(event)
 
+    def _begin_segment(self, event: Gst.Event) -> bool:
+        segment = event.parse_segment()
+        if segment.format != Gst.Format.TIME:  # of a parser that counts bytes; buffers are timed all the same
+            segment = Gst.Segment()
+            segment.init(Gst.Format.TIME)
+            event = Gst.Event.new_segment(segment)
+        if not self._output.is_in(segment):
+            self._drain()
+        self._output.begin_segment(segment)
+        return self._output.push_in_order(event)
+
+    def _end(self) -> None:
+        """The stream ends."""
+        self._drain()
+        self._output.push_gap()
+        self._output.push_pending()
+        self._post_stats()
+        if self._had_input and not self._had_output:
+            self._fail("no valid picture before the end of the stream", Gst.StreamError.DECODE)
+
     def src_event(self, event: Gst.Event) -> bool:
         """Event function of the source pad."""
         if event.type == Gst.EventType.QOS:
@@ -155,6 +182,16 @@ class ConcealDec(Gst.Element):
         elif event.type == Gst.EventType.SEEK and event.parse_seek()[0] <= 0:
             return False  # pictures cannot be predicted backwards
         return self._sink.push_event(event)
+
+    def sink_query(self, pad: Gst.Pad, query: Gst.Query) -> bool:
+        """Query function of the sink pad."""
+        if query.type == Gst.QueryType.CAPS:
+            query.set_caps_result(taken_caps(self._src, query.parse_caps()))
+        elif query.type == Gst.QueryType.ACCEPT_CAPS:  # which need not name all that is asked of them
+            query.set_accept_caps_result(query.parse_accept_caps().can_intersect(taken_caps(self._src, None)))
+        else:
+            return Gst.Pad.query_default(pad, self, query)
+        return True
 
     def src_query(self, pad: Gst.Pad, query: Gst.Query) -> bool:
         """Query function of the source pad."""
@@ -171,7 +208,8 @@ class ConcealDec(Gst.Element):
         try:
             found = StreamCaps.of(caps)
         except ValueError as error:
-            self._fail(str(error), Gst.StreamError.FORMAT)
+            bad = isinstance(error, BadCodecDataError)
+            self._fail(str(error), Gst.StreamError.DECODE if bad else Gst.StreamError.FORMAT)
             return False
         if found != self._caps:
             self._drain()
@@ -210,13 +248,15 @@ class ConcealDec(Gst.Element):
         return True
 
     def _gap(self, event: Gst.Event) -> bool:
+        """Something is missing here, or the sender pauses."""
         _, duration = event.parse_gap()
-        if duration != Gst.CLOCK_TIME_NONE and duration > _LONG_GAP:
-            return self._output.push_in_order(event)
-        # The picture that is missing is made up; a sink that got the event would wait beyond those still held.
-        if self._intake is not None:
-            self._intake.gap()
-        return True
+        paused = duration != Gst.CLOCK_TIME_NONE and duration > _LONG_GAP
+        if self._intake is None or not self._had_output:
+            return self._output.gap(event, fillable=False)
+        if not paused:
+            self._intake.gap()  # its picture is made up; a sink that got the event would wait beyond those still held
+        held = self._decoder is not None and self._decoder.held > 0
+        return self._output.gap(event, fillable=held or not paused)
 
     # Data
 
@@ -227,6 +267,8 @@ class ConcealDec(Gst.Element):
             return Gst.FlowReturn.NOT_NEGOTIATED
         if self._output.flow != Gst.FlowReturn.OK:
             return self._output.flow
+        self._had_input = True
+        self._output.carried.take(buffer)
         flags = buffer.get_flags()
         if self._awaits_first and flags & Gst.BufferFlags.DELTA_UNIT and self._requests.joins():
             self._request_keyframe()
@@ -298,9 +340,10 @@ class ConcealDec(Gst.Element):
             self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
             if seen is None:
                 continue
+            self._had_output |= not picture.synthesised
             self._statistics.picture(picture, shown.waited)
             try:
-                buffer = self._output.make_buffer(replace(shown, picture=seen), decoder.aspect)
+                buffer = self._output.make_buffer(replace(shown, picture=seen), decoder.aspect, decoder.rate)
             except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
                 log.debug("output", exc_info=True)
                 self._fail(f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
@@ -326,8 +369,8 @@ class ConcealDec(Gst.Element):
     def _post_stats(self) -> None:
         self.post_message(Gst.Message.new_element(self, self._stats_structure()))
 
-    def _fail(self, message: str, code: Gst.StreamError) -> None:
-        error = GLib.Error.new_literal(Gst.StreamError.quark(), message, code)
+    def _fail(self, message: str, code: Gst.StreamError | Gst.LibraryError) -> None:
+        error = GLib.Error.new_literal(type(code).quark(), message, code)
         self.post_message(Gst.Message.new_error(self, error, message))
 
 

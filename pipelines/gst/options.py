@@ -26,6 +26,7 @@ class Options:
     keyframe_request_share: float = 0.5
     automatic_request_sync_points: bool = True
     min_force_key_unit_interval: int = 1_000_000_000
+    discard_corrupted_frames: bool = False
     regions: bool = True
     overlay: bool = False
     track_taint: bool = False
@@ -113,6 +114,13 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         _DEFAULT.keyframe_request_share,
         _PLAYING,
     ),
+    "discard-corrupted-frames": (
+        bool,
+        "Discard corrupted",
+        "Leave out pictures that would be flagged corrupted (mark-corrupted).",
+        _DEFAULT.discard_corrupted_frames,
+        _PLAYING,
+    ),
     "automatic-request-sync-points": (
         bool,
         "Request keyframes",
@@ -127,7 +135,7 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         "Keyframe request interval",
         "Nanoseconds between two force-key-unit events at least.",
         0,
-        GObject.G_MAXUINT64,
+        2**64 - 1,
         _DEFAULT.min_force_key_unit_interval,
         _PLAYING,
     ),
