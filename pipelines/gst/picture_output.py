@@ -13,6 +13,9 @@ from pipelines.gst.decoding import DEFAULT_INTERVAL, Shown
 from pipelines.gst.negotiation import default_caps
 from pipelines.gst.options import Options
 
+_BOTTOM_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED))
+_TOP_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED | GstVideo.VideoBufferFlags.TFF))
+
 
 class PictureOutput:
     """What is known of the stream downstream: its caps, its segment, whether it still flows."""
@@ -148,9 +151,9 @@ class PictureOutput:
             buffer.set_flags(Gst.BufferFlags.DISCONT)
             self._discont = False
         if picture.frame.interlaced_frame:
-            fields = GstVideo.VideoBufferFlags.INTERLACED
             # Which field is first is told by the caps alone; top is what broadcasts are.
-            buffer.set_flags(fields if self.kept.bottom_first else fields | GstVideo.VideoBufferFlags.TFF)
+            fields = _BOTTOM_FIRST if self.kept.bottom_first else _TOP_FIRST
+            buffer.set_flags(fields)
         self.carried.give(picture.pts, buffer)
         if picture.damage.state.any():
             marks.mark(buffer, picture, self._options)
