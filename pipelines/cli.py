@@ -76,6 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     out = parser.add_argument_group("what is told")
     out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
     out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
+    out.add_argument(
+        "--metrics", metavar="ADDR:PORT", help="serve counts for Prometheus while it runs (:PORT: to this machine only)"
+    )
     out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
     out.add_argument("-q", "--quiet", action="store_true", help="errors only")
     out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
@@ -148,6 +151,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         engine=args.engine,
         lookahead=args.lookahead,
         join=args.join,
+        metrics=args.metrics,
         output_format=args.format,
         input_format=args.input_format,
         overwrite=args.overwrite,

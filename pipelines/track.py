@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pipelines.joining import Joining, JoinPolicy
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
+from pipelines.statistics import Statistics
 
 
 @dataclass(slots=True)
@@ -39,11 +41,13 @@ class Track:
         lookahead: int = 0,
         observe: ObserveFn | None = None,
         join: JoinPolicy = "conceal",
+        statistics: Statistics | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
         observe: the decoder's observer; its access units bear the number of their payload as DTS. join: what is shown
         until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
+        statistics: filled if there are any.
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -75,6 +79,8 @@ class Track:
         """Ticks from one picture to the next at the nominal rate."""
         self._clock = PictureClock(self.interval, self._timed)
         self._hidden: set[int] = set()
+        self._statistics = statistics
+        self._arrivals: dict[int | None, float] = {}
         self._joining = Joining(join) if source.live or join != "conceal" else None
         self._decoder = self._open(source.video[index].codec_context.extradata)
 
@@ -94,6 +100,8 @@ class Track:
         self._clock.arrived(payload.pts, payload.dts)
         if payload.hidden and pts is not None:
             self._hidden.add(pts)
+        started = time.perf_counter()
+        self._arrivals[pts] = started
         if self._repairer is not None:
             self._repairer.begin(self._deadline_ms)
         pictures = self._decoder.decode(
@@ -104,6 +112,9 @@ class Track:
             gaps=payload.gaps,
             truncated=payload.truncated,
         )
+        if self._statistics is not None:
+            self._statistics.access_unit((time.perf_counter() - started) * 1e3, self._deadline_ms)
+            self._statistics.packets_lost += len(payload.gaps)
         yield from map(self._count, pictures)
 
     def flush(self) -> Iterator[ShownPicture]:
@@ -123,6 +134,10 @@ class Track:
     def _count(self, picture: DecodedPicture) -> ShownPicture:
         self.totals.add(picture)
         self.damaged |= is_damaged(picture)
+        arrived = self._arrivals.pop(picture.pts, None)
+        if self._statistics is not None:
+            waited = None if arrived is None else time.perf_counter() - arrived
+            self._statistics.picture(picture, waited, float(1 / self.rate))
         if not self._timed and picture.pts is not None:
             self.output_order.append(picture.pts)
         if picture.pts is not None and picture.pts in self._hidden:
@@ -130,4 +145,6 @@ class Track:
             self.totals.hidden += 1
             return ShownPicture(picture, None)
         seen = picture if self._joining is None else self._joining.shown(picture)
+        if self._statistics is not None and self._joining is not None:
+            self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
         return ShownPicture(picture, None) if seen is None else ShownPicture(seen, self._clock.stamp(picture.pts))

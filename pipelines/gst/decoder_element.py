@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import av
 
+from pipelines.errors import UsageError
 from pipelines.gst import raw_video
 from pipelines.gst.bindings import GLib, GObject, Gst, GstVideo
 from pipelines.gst.decoding import Shown, StreamDecoder
@@ -21,9 +22,10 @@ from pipelines.gst.options import PROPERTIES, STATS, Options
 from pipelines.gst.pace import Pace, Pause
 from pipelines.gst.picture_output import PictureOutput
 from pipelines.gst.requests import KeyframeRequests
-from pipelines.gst.statistics import Statistics
 from pipelines.gst.stream_caps import SINK_CAPS, BadCodecDataError, StreamCaps
 from pipelines.joining import Joining
+from pipelines.metrics import Served
+from pipelines.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class ConcealDec(Gst.Element):
         if factory:
             hand_over(self)
         self._options = Options()
+        self._served: Served | None = None
         self._refused: dict[str, str] = {}
         """What was said of properties that were given a value they cannot have."""
         self._sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
@@ -116,7 +119,22 @@ class ConcealDec(Gst.Element):
             self._reset()
             if transition == Gst.StateChange.PAUSED_TO_READY:
                 self._statistics = statistics  # to be read after the end
+            if not self._serve(transition):
+                return Gst.StateChangeReturn.FAILURE
         return result
+
+    def _serve(self, transition: Gst.StateChange) -> bool:
+        """Serve the counts while the element is more than READY; False if that is not possible."""
+        if self._served is not None:
+            self._served.close()
+            self._served = None
+        if transition == Gst.StateChange.READY_TO_PAUSED and self._options.metrics:
+            try:
+                self._served = Served(self._options.metrics, self.get_name(), self._statistics)
+            except UsageError as error:
+                self._fail(str(error), Gst.ResourceError.SETTINGS)
+                return False
+        return True
 
     def _drop_decoder(self) -> None:
         decoder, self._decoder = self._decoder, None
@@ -341,7 +359,7 @@ class ConcealDec(Gst.Element):
             if seen is None:
                 continue
             self._had_output |= not picture.synthesised
-            self._statistics.picture(picture, shown.waited)
+            self._statistics.picture(picture, shown.waited, self._output.duration / Gst.SECOND)
             try:
                 buffer = self._output.make_buffer(replace(shown, picture=seen), decoder.aspect, decoder.rate)
             except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
@@ -369,7 +387,7 @@ class ConcealDec(Gst.Element):
     def _post_stats(self) -> None:
         self.post_message(Gst.Message.new_element(self, self._stats_structure()))
 
-    def _fail(self, message: str, code: Gst.StreamError | Gst.LibraryError) -> None:
+    def _fail(self, message: str, code: Gst.StreamError | Gst.LibraryError | Gst.ResourceError) -> None:
         error = GLib.Error.new_literal(type(code).quark(), message, code)
         self.post_message(Gst.Message.new_error(self, error, message))
 

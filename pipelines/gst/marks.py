@@ -13,7 +13,7 @@ from concealer.picture import Plane
 from pipelines.gst.bindings import Gst, GstVideo
 from pipelines.gst.options import Options
 from pipelines.gst.overlay import draw_overlay
-from pipelines.gst.statistics import is_repaired, repair_of
+from pipelines.statistics import is_repaired, repair_of
 
 
 def mark(buffer: Gst.Buffer, picture: DecodedPicture, options: Options) -> None:

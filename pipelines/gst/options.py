@@ -31,6 +31,7 @@ class Options:
     overlay: bool = False
     track_taint: bool = False
     stats_interval: int = 1000
+    metrics: str = ""
     qos: bool = True
 
     def set(self, name: str, value: str | int | float | bool) -> None:
@@ -172,6 +173,14 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         3_600_000,
         _DEFAULT.stats_interval,
         _PLAYING,
+    ),
+    "metrics": (
+        str,
+        "Metrics",
+        "ADDR:PORT to serve the counts at, for Prometheus (/metrics, /healthz); :PORT serves this machine only. "
+        "Elements of a process may share one. Needs prometheus-client.",
+        _DEFAULT.metrics,
+        _READY,
     ),
     "qos": (
         bool,

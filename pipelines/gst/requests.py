@@ -5,7 +5,7 @@ from __future__ import annotations
 from concealer.decoder import DecodedPicture
 from pipelines.gst.options import Options
 from pipelines.gst.pace import Pause
-from pipelines.gst.statistics import repair_of
+from pipelines.statistics import repair_of
 
 _PATIENCE = 5.0
 """Seconds after which a keyframe that was asked for and did not come is asked for again."""

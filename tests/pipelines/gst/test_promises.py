@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import io
+import socket
+import urllib.request
 from pathlib import Path
 from typing import get_args
 
@@ -281,6 +283,33 @@ def test_bad_property_values_are_errors(name: str, value: str) -> None:
     element.set_state(Gst.State.NULL)
     element.set_property(name, good)
     assert element.set_state(Gst.State.READY) == Gst.StateChangeReturn.SUCCESS
+    element.set_state(Gst.State.NULL)
+
+
+def test_metrics_are_the_elements_own_counts() -> None:
+    from pipelines.gst.bindings import Gst
+
+    pytest.importorskip("prometheus_client")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    units = [(payload, position) for payload, position in stream("h264") if position != 12]
+    with Pads("h264", metrics=f":{port}") as pads:
+        pads.start()
+        for payload, position in units:
+            pads.push(payload, position)
+        pads.end()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        name, stats = pads.element.get_name(), pads.stats
+        assert stats["pictures"] == 30
+        for metric, value in (("pictures", 30), ("pictures_damaged", stats["damaged"]), ("pictures_made_up", 1)):
+            assert f'concealer_{metric}_total{{stream="{name}"}} {float(value)}' in text
+        assert f'concealer_latency_seconds_count{{stream="{name}"}} 29.0' in text
+    element, bus = Gst.ElementFactory.make("concealdec"), Gst.Bus.new()
+    element.set_bus(bus)
+    element.set_property("metrics", "nowhere")
+    assert element.set_state(Gst.State.PAUSED) == Gst.StateChangeReturn.FAILURE
+    assert "ADDR:PORT" in bus.pop_filtered(Gst.MessageType.ERROR).parse_error()[0].message
     element.set_state(Gst.State.NULL)
 
 
