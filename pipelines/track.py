@@ -17,6 +17,8 @@ from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
 from pipelines.statistics import Statistics
 
+_REMEMBERED = 64
+
 
 @dataclass(slots=True)
 class ShownPicture:
@@ -101,7 +103,10 @@ class Track:
         if payload.hidden and pts is not None:
             self._hidden.add(pts)
         started = time.perf_counter()
-        self._arrivals[pts] = started
+        if self._statistics is not None:
+            self._arrivals[pts] = started
+            if len(self._arrivals) > _REMEMBERED:  # one that gave no picture, or one with another time
+                del self._arrivals[next(iter(self._arrivals))]
         if self._repairer is not None:
             self._repairer.begin(self._deadline_ms)
         pictures = self._decoder.decode(

@@ -12,8 +12,6 @@ _SEI = {"h264": (6, 1), "hevc": (39, 2)}
 """NAL unit type of SEI messages before a picture, and bytes of its header."""
 _RECOVERY_POINT = 6
 """payloadType (H.264 D.1, HEVC D.2.1)."""
-
-
 _LONGEST = 600
 """Access units without an intra picture after which all is taken to be refreshed, for encoders that announce nothing:
 x265 does not, and does not heal wholly in one round either."""

@@ -26,7 +26,7 @@ class Carried:
             self._buffers.popitem(last=False)
 
     def give(self, pts: int | None, buffer: Gst.Buffer) -> None:
-        """Its picture goes out; what belongs to earlier access units can be forgotten by size alone."""
+        """The picture of the access unit at `pts` goes out as `buffer`."""
         metas = None if pts is None else self._buffers.pop(pts, None)
         if metas is not None:
             buffer.copy_into(metas, Gst.BufferCopyFlags.META, 0, 0)
