@@ -14,7 +14,7 @@ lacked nothing, nothing if there was none; drop: nothing."""
 
 
 class Joining:
-    """Decides picture by picture, in output order. Nothing is made up before a picture could be decoded."""
+    """Decides picture by picture, in output order. Nothing is made up before there is a picture that lacks nothing."""
 
     def __init__(self, policy: JoinPolicy = "conceal") -> None:
         self.policy: JoinPolicy = policy
@@ -34,10 +34,10 @@ class Joining:
 
     def shown(self, picture: DecodedPicture) -> DecodedPicture | None:
         """The picture to show in the place of `picture`; None: none."""
-        if picture.lacks_references or not self._seen:
-            self._seen |= not picture.synthesised
-            if not self._seen or (picture.lacks_references and self.policy != "conceal"):
-                return self._instead(picture)
+        self._seen |= not picture.synthesised
+        # What seems lost before anything is whole was, as a rule, sent before we listened.
+        if not self._seen or (picture.lacks_references and (picture.synthesised or self.policy != "conceal")):
+            return self._instead(picture)
         if self.policy != "hold":
             self._clean = None
         elif not picture.lacks_references:
