@@ -9,11 +9,12 @@ Needs GStreamer's Python bindings (docs/live.md).
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,7 @@ import numpy as np
 
 from benchmarks.clips import CUPS_720P, available
 from benchmarks.metrics import Luma, psnr_of, squared_error
+from benchmarks.rough_wire import STOCK, send_rough, stock_error
 from benchmarks.rtp import CLOCK, Sending, send_lossy, send_udp
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
@@ -40,7 +42,9 @@ _PICTURES = 60
 _ENCODING = {"h264": "H264", "hevc": "H265"}
 _REFERENCE = {"h264": "avdec_h264 max-threads=1", "hevc": "avdec_h265 max-threads=1"}
 _PARSER = {"h264": "h264parse", "hevc": "h265parse"}
-KEY = ("measure", "clip", "codec", "structure", "pictures", "deadline_ms")
+KEY = ("measure", "clip", "codec", "structure", "pictures", "deadline_ms", "loss", "seed")
+Send = Callable[[Sequence[Sending], int, int], None]
+"""Sends to a port of this machine, at so many pictures a second."""
 
 
 def repeated(stream: Stream, times: int) -> list[tuple[bytes, int]]:
@@ -90,7 +94,7 @@ class Reception:
     stats: dict[str, Any] = field(default_factory=dict)
 
 
-def receive(stream: Stream, sendings: Sequence[Sending], options: str) -> Reception:
+def receive(stream: Stream, sendings: Sequence[Sending], options: str, send: Send = send_udp) -> Reception:
     """Send in real time from another process over UDP; `concealbin` with `options` repairs here."""
     register()
     from pipelines.gst.bindings import Gst
@@ -107,7 +111,7 @@ def receive(stream: Stream, sendings: Sequence[Sending], options: str) -> Recept
     pipeline.set_state(Gst.State.PLAYING)
     pipeline.get_state(Gst.SECOND)
     port = pipeline.get_by_name("udp").get_property("port")
-    sender = multiprocessing.get_context("spawn").Process(target=send_udp, args=(sendings, port, FPS))
+    sender = multiprocessing.get_context("spawn").Process(target=send, args=(sendings, port, FPS))
     sender.start()
     started = last_sample = time.perf_counter()
     cpu = _cpu_seconds()
@@ -226,6 +230,37 @@ def loopback(stream: Stream, seconds: int, deadline_ms: float) -> Row:
     }
 
 
+def one_slice(stream: Stream, seconds: int, loss: float, seed: int) -> Row:
+    """A row of the stream as cameras send it, over a wire with jitter, reordering and duplicates, beside stock."""
+    units = repeated(stream, seconds * FPS // _PICTURES)
+    sendings = send_lossy(units, stream.encoding.codec, FPS, rate=loss, seed=seed)
+    load = os.getloadavg()[0]
+    reception = receive(stream, sendings, "", send_rough)
+    delays = np.array(reception.delays) * 1e3
+    error = float(np.mean(255.0**2 / 10 ** (np.array(reception.psnr) / 10)))
+    row: Row = {
+        "loss": loss,
+        "seed": seed,
+        "access_units": len(sendings),
+        "pictures_out": len(reception.positions),
+        "once_in_order": reception.positions == list(range(len(sendings))),
+        "access_units_hit": sum(s.lost > 0 for s in sendings),
+        "packets_lost": sum(s.lost for s in sendings),
+        "packets_lost_seen": reception.stats["packets-lost"],
+        "keyframe_requests": reception.stats["keyframe-requests"],
+        "psnr": 10 * float(np.log10(255.0**2 / error)),
+        "delay_p50_ms": float(np.percentile(delays, 50)),
+        "delay_p95_ms": float(np.percentile(delays, 95)),
+        "delay_p99_ms": float(np.percentile(delays, 99)),
+        "load_before": load,
+    }
+    for decoder in STOCK[stream.encoding.codec]:
+        stock, pictures = stock_error(stream, sendings, decoder, FPS)
+        name = decoder.split()[0]
+        row |= {f"psnr_{name}": 10 * float(np.log10(255.0**2 / stock)), f"pictures_{name}": pictures}
+    return row
+
+
 def throughput(stream: Stream, rounds: int) -> Row:
     """Pictures per second of an undamaged stream, `concealdec` and libav's own element in turns, one thread each."""
     codec = stream.encoding.codec
@@ -289,7 +324,8 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
     clip = available([CUPS_720P])[0]
     codecs: tuple[Codec, ...] = ("h264", "hevc")
     for codec in codecs:
-        stream = encoded(clip, Encoding(codec, "P", _PICTURES, slices=8), options.cache)
+        slices = 1 if options.only == "one-slice" else 8
+        stream = encoded(clip, Encoding(codec, "P", _PICTURES, slices=slices), options.cache)
         common = {
             "clip": clip.name,
             "width": stream.width,
@@ -303,6 +339,10 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
         if options.only in (None, "throughput"):
             values = throughput(stream, rounds)
             yield {"measure": "throughput", "pictures": 5 * _PICTURES, **common, **rounded(values)}
+        if options.only == "one-slice":
+            for loss, seed in itertools.product((0.01, 0.03, 0.05), range(1, 1 + options.seeds)):
+                row = {"measure": "one-slice", "pictures": options.seconds * FPS, "deadline_ms": 28.0}
+                yield row | common | rounded(one_slice(stream, options.seconds, loss, seed))
         if options.only in (None, "loopback"):
             row = {"measure": "loopback", "pictures": seconds * FPS, "deadline_ms": options.deadline_ms}
             yield row | common | rounded(loopback(stream, seconds, options.deadline_ms))
@@ -311,7 +351,9 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="6 s instead of 60, fewer rounds")
-    parser.add_argument("--only", choices=("loopback", "throughput"), help="one measure only")
+    parser.add_argument("--only", choices=("loopback", "throughput", "one-slice"), help="one measure only")
+    parser.add_argument("--seconds", type=int, default=60, help="of one-slice, for each rate and seed (default: 60)")
+    parser.add_argument("--seeds", type=int, default=1, help="of one-slice (default: 1)")
     parser.add_argument("--deadline-ms", type=float, default=28.0, help="the element's deadline-ms (default: 28)")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips")
     parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/live.json)")

@@ -18,6 +18,7 @@ from concealer.repair import METHODS
 from pipelines.errors import ConcealError, Interrupted, OutputError, UsageError, one_line
 from pipelines.generative import ENGINES
 from pipelines.jobs import ConcealResult, Settings, SpliceTotals, conceal_file
+from pipelines.joining import JOIN_POLICIES
 from pipelines.progress import Bar, JsonLines
 from pipelines.reading import is_live
 from pipelines.writing import STDOUT, EncoderSettings
@@ -71,6 +72,21 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
+    _add_video_options(parser)
+    out = parser.add_argument_group("what is told")
+    out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
+    out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
+    out.add_argument(
+        "--metrics", metavar="ADDR:PORT", help="serve counts for Prometheus while it runs (:PORT: to this machine only)"
+    )
+    out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
+    out.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
+    out.add_argument("--version", action="version", version=f"conceal {__version__}")
+    return parser
+
+
+def _add_video_options(parser: argparse.ArgumentParser) -> None:
     video = parser.add_argument_group("repair and encoding")
     video.add_argument(
         "--splice",
@@ -96,6 +112,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="access units that repair may look ahead, which come out that much later (default: 2, live 0)",
     )
     video.add_argument(
+        "--join",
+        choices=JOIN_POLICIES,
+        default="conceal",
+        help="what is shown of a stream joined in mid-GOP until references are there: conceal (what is guessed), hold "
+        "(the last good picture), drop (nothing) (default: conceal)",
+    )
+    video.add_argument(
         "--encoder",
         metavar="NAME",
         help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
@@ -108,14 +131,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     video.add_argument("--preset", help="encoder preset (default: medium for libx264, fast for libx265)")
     video.add_argument("--always-encode", action="store_true", help="encode even if nothing is damaged")
-    out = parser.add_argument_group("what is told")
-    out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
-    out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
-    out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
-    out.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
-    out.add_argument("--version", action="version", version=f"conceal {__version__}")
-    return parser
 
 
 def _live_preset(args: argparse.Namespace) -> str | None:
@@ -127,7 +142,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     if args.splice:
         given = {"--encoder": args.encoder, "--crf": args.crf, "--preset": args.preset}
         idle = [name for name, value in given.items() if value is not None]
-        idle += ["--always-encode"] * args.always_encode
+        idle += ["--always-encode"] * args.always_encode + ["--join"] * (args.join != "conceal")
         if idle:
             raise UsageError(f"{', '.join(idle)}: --splice encodes nothing")
     return Settings(
@@ -135,6 +150,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         method=args.method,
         engine=args.engine,
         lookahead=args.lookahead,
+        join=args.join,
+        metrics=args.metrics,
         output_format=args.format,
         input_format=args.input_format,
         overwrite=args.overwrite,

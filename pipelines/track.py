@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +11,13 @@ from functools import partial
 from concealer.decoder import DecodedPicture, ObserveFn
 from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
 from concealer.repair import Repairer
+from pipelines.joining import Joining, JoinPolicy
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
+from pipelines.statistics import Statistics
+
+_REMEMBERED = 64
 
 
 @dataclass(slots=True)
@@ -21,7 +26,8 @@ class ShownPicture:
 
     picture: DecodedPicture
     pts: int | None
-    """Ticks of the track's time base, strictly increasing; None for a picture outside the edit list."""
+    """Ticks of the track's time base, strictly increasing; None for a picture that is not shown: outside the edit list,
+    or left out where the stream is joined."""
 
 
 class Track:
@@ -36,10 +42,14 @@ class Track:
         threads: int,
         lookahead: int = 0,
         observe: ObserveFn | None = None,
+        join: JoinPolicy = "conceal",
+        statistics: Statistics | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
-        observe: the decoder's observer; its access units bear the number of their payload as DTS.
+        observe: the decoder's observer; its access units bear the number of their payload as DTS. join: what is shown
+        until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
+        statistics: filled if there are any.
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -71,6 +81,9 @@ class Track:
         """Ticks from one picture to the next at the nominal rate."""
         self._clock = PictureClock(self.interval, self._timed)
         self._hidden: set[int] = set()
+        self._statistics = statistics
+        self._arrivals: dict[int | None, float] = {}
+        self._joining = Joining(join) if source.live or join != "conceal" else None
         self._decoder = self._open(source.video[index].codec_context.extradata)
 
     @property
@@ -89,6 +102,11 @@ class Track:
         self._clock.arrived(payload.pts, payload.dts)
         if payload.hidden and pts is not None:
             self._hidden.add(pts)
+        started = time.perf_counter()
+        if self._statistics is not None:
+            self._arrivals[pts] = started
+            if len(self._arrivals) > _REMEMBERED:  # one that gave no picture, or one with another time
+                del self._arrivals[next(iter(self._arrivals))]
         if self._repairer is not None:
             self._repairer.begin(self._deadline_ms)
         pictures = self._decoder.decode(
@@ -99,6 +117,9 @@ class Track:
             gaps=payload.gaps,
             truncated=payload.truncated,
         )
+        if self._statistics is not None:
+            self._statistics.access_unit((time.perf_counter() - started) * 1e3, self._deadline_ms)
+            self._statistics.packets_lost += len(payload.gaps)
         yield from map(self._count, pictures)
 
     def flush(self) -> Iterator[ShownPicture]:
@@ -118,10 +139,17 @@ class Track:
     def _count(self, picture: DecodedPicture) -> ShownPicture:
         self.totals.add(picture)
         self.damaged |= is_damaged(picture)
+        arrived = self._arrivals.pop(picture.pts, None)
+        if self._statistics is not None:
+            waited = None if arrived is None else time.perf_counter() - arrived
+            self._statistics.picture(picture, waited, float(1 / self.rate))
         if not self._timed and picture.pts is not None:
             self.output_order.append(picture.pts)
         if picture.pts is not None and picture.pts in self._hidden:
             self._hidden.discard(picture.pts)
             self.totals.hidden += 1
             return ShownPicture(picture, None)
-        return ShownPicture(picture, self._clock.stamp(picture.pts))
+        seen = picture if self._joining is None else self._joining.shown(picture)
+        if self._statistics is not None and self._joining is not None:
+            self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
+        return ShownPicture(picture, None) if seen is None else ShownPicture(seen, self._clock.stamp(picture.pts))

@@ -18,6 +18,7 @@ from concealer.bitstream.nal import (
     split_length_prefixed,
     unescape,
 )
+from concealer.bitstream.recovery import Recovery
 from concealer.bitstream.stream import StreamParser
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "START_CODE_PREFIX",
     "Slice",
     "SliceHeader",
+    "Recovery",
     "StreamParser",
     "ceil_log2",
     "escape",

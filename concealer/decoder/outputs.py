@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import av
 
 from concealer.damage import DamageMap
+from concealer.decoder.roots import NO_REFERENCES
 from concealer.outcome import RepairOutcome
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,11 @@ class DecodedPicture:
     """True if the stream held nothing of it, or the decoder could make no picture of what it held."""
     in_loop: bool
     """False if it could not be repaired in the decoder's reference memory (e.g. interlaced coding)."""
+
+    @property
+    def lacks_references(self) -> bool:
+        """Decoding began after what it is predicted from: it holds guesses where nothing of it was coded anew."""
+        return NO_REFERENCES in self.damage.causes
 
 
 @dataclass(frozen=True)

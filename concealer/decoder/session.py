@@ -24,6 +24,7 @@ from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.painting import Painter
 from concealer.decoder.placing import Placer
 from concealer.decoder.prepare import Prepared, prepare
+from concealer.decoder.roots import NO_REFERENCES, Roots
 from concealer.decoder.rules import FieldFn, rules_of
 from concealer.decoder.scout import MOST_AHEAD, REFERENCES
 from concealer.decoder.settled import ObserveFn, Settled
@@ -144,7 +145,7 @@ class ConcealingDecoder:
         self._unfinished: _Unfinished | None = None
         self._index = 0
         self._scene = 0
-        self._rooted = False
+        self._roots = Roots()
 
     @property
     def hooked(self) -> bool:
@@ -155,6 +156,11 @@ class ConcealingDecoder:
     def sample_aspect_ratio(self) -> Fraction | None:
         """Width of a sample by its height, as the bitstream says; None if it does not."""
         return self._core.sample_aspect_ratio
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Pictures a second, as the bitstream says; None if it does not."""
+        return self._core.frame_rate
 
     def decode(
         self,
@@ -300,9 +306,10 @@ class ConcealingDecoder:
         else:
             width, height = (au.width, au.height) if au is not None and au.width else self._last_size()
         damage = DamageMap(width, height)
-        self._rooted |= au is not None and (au.is_irap or au.kind == "I")
-        if not self._rooted:
-            damage.mark(damage.state >= 0, Damage.TAINTED, "no intra picture before it")
+        if au is not None:
+            self._roots.arrives(au)
+        if self._roots.lacks(work.record.order):
+            damage.mark(damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
         if au is None or work.prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
         else:

@@ -6,26 +6,29 @@ import logging
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 import av
 
-from concealer.decoder import DecodedPicture
+from pipelines.errors import UsageError
 from pipelines.gst import raw_video
 from pipelines.gst.bindings import GLib, GObject, Gst, GstVideo
 from pipelines.gst.decoding import Shown, StreamDecoder
 from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.intake import Feed, Intake
-from pipelines.gst.loss_report import from_event
+from pipelines.gst.loss_report import from_event, is_restart
+from pipelines.gst.negotiation import taken_caps
 from pipelines.gst.options import PROPERTIES, STATS, Options
 from pipelines.gst.pace import Pace, Pause
 from pipelines.gst.picture_output import PictureOutput
-from pipelines.gst.statistics import Statistics
-from pipelines.gst.stream_caps import SINK_CAPS, StreamCaps
+from pipelines.gst.requests import KeyframeRequests
+from pipelines.gst.stream_caps import SINK_CAPS, BadCodecDataError, StreamCaps
+from pipelines.joining import Joining
+from pipelines.metrics import Served
+from pipelines.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
-_KEYFRAME_PAUSE = 0.5
-"""Seconds between two force-key-unit events."""
 _LONG_GAP = Gst.SECOND
 """A longer GAP event is a pause, not a loss."""
 
@@ -56,10 +59,14 @@ class ConcealDec(Gst.Element):
         if factory:
             hand_over(self)
         self._options = Options()
+        self._served: Served | None = None
+        self._refused: dict[str, str] = {}
+        """What was said of properties that were given a value they cannot have."""
         self._sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
         self._src = Gst.Pad.new_from_template(self.get_pad_template("src"), "src")
         # Functions without a bound method: pads that held their element would keep it alive for ever.
         self._sink.set_chain_function_full(lambda pad, parent, buffer: parent.chain(buffer))
+        self._sink.set_query_function_full(lambda pad, parent, query: parent.sink_query(pad, query))
         self._sink.set_event_function_full(lambda pad, parent, event: parent.sink_event(event))
         self._src.set_event_function_full(lambda pad, parent, event: parent.src_event(event))
         self._src.set_query_function_full(lambda pad, parent, query: parent.src_query(pad, query))
@@ -78,7 +85,12 @@ class ConcealDec(Gst.Element):
         try:
             self._options.set(pspec.name.replace("-", "_"), value)
         except ValueError as error:
-            log.warning("%s: %s", self.get_name(), error)
+            self._refused[pspec.name] = str(error)
+            log.error("%s: %s", self.get_name(), error)
+            if self._caps is not None:
+                self._fail(str(error), Gst.LibraryError.SETTINGS)
+        else:
+            self._refused.pop(pspec.name, None)
 
     # State
 
@@ -90,9 +102,16 @@ class ConcealDec(Gst.Element):
         self._intake: Intake | None = None
         self._output = PictureOutput(self._src, self._options)
         self._pace = Pace(self._options)
-        self._since_request, self._since_stats = Pause(), Pause()
+        self._joining = Joining()
+        self._had_input = self._had_output = False
+        self._awaits_first = True
+        self._since_stats = Pause()
+        self._requests = KeyframeRequests(self._options)
 
     def do_change_state(self, transition: Gst.StateChange) -> Gst.StateChangeReturn:
+        if transition == Gst.StateChange.NULL_TO_READY and self._refused:
+            self._fail("; ".join(self._refused.values()), Gst.LibraryError.SETTINGS)
+            return Gst.StateChangeReturn.FAILURE
         result = Gst.Element.do_change_state(self, transition)
         if transition in (Gst.StateChange.READY_TO_PAUSED, Gst.StateChange.PAUSED_TO_READY):
             statistics = self._statistics
@@ -100,7 +119,22 @@ class ConcealDec(Gst.Element):
             self._reset()
             if transition == Gst.StateChange.PAUSED_TO_READY:
                 self._statistics = statistics  # to be read after the end
+            if not self._serve(transition):
+                return Gst.StateChangeReturn.FAILURE
         return result
+
+    def _serve(self, transition: Gst.StateChange) -> bool:
+        """Serve the counts while the element is more than READY; False if that is not possible."""
+        if self._served is not None:
+            self._served.close()
+            self._served = None
+        if transition == Gst.StateChange.READY_TO_PAUSED and self._options.metrics:
+            try:
+                self._served = Served(self._options.metrics, self.get_name(), self._statistics)
+            except UsageError as error:
+                self._fail(str(error), Gst.ResourceError.SETTINGS)
+                return False
+        return True
 
     def _drop_decoder(self) -> None:
         decoder, self._decoder = self._decoder, None
@@ -117,19 +151,14 @@ class ConcealDec(Gst.Element):
         if kind == Gst.EventType.FLUSH_STOP:
             self._drop_decoder()
             self._begin_stream()
+            self._joining.forget()
             self._output.flush()
             self._pace.forget_lateness()
             return self._src.push_event(event)
         if kind == Gst.EventType.SEGMENT:
-            segment = event.parse_segment()
-            if not self._output.is_in(segment):
-                self._drain()
-            self._output.begin_segment(segment)
-            return self._output.push_in_order(event)
+            return self._begin_segment(event)
         if kind == Gst.EventType.EOS:
-            self._drain()
-            self._output.push_pending()
-            self._post_stats()
+            self._end()
             return self._src.push_event(event)
         if kind == Gst.EventType.GAP:
             return self._gap(event)
@@ -143,6 +172,26 @@ class ConcealDec(Gst.Element):
             return self._output.push_in_order(event)
         return self._src.push_event(event)
 
+    def _begin_segment(self, event: Gst.Event) -> bool:
+        segment = event.parse_segment()
+        if segment.format != Gst.Format.TIME:  # of a parser that counts bytes; buffers are timed all the same
+            segment = Gst.Segment()
+            segment.init(Gst.Format.TIME)
+            event = Gst.Event.new_segment(segment)
+        if not self._output.is_in(segment):
+            self._drain()
+        self._output.begin_segment(segment)
+        return self._output.push_in_order(event)
+
+    def _end(self) -> None:
+        """The stream ends."""
+        self._drain()
+        self._output.push_gap()
+        self._output.push_pending()
+        self._post_stats()
+        if self._had_input and not self._had_output:
+            self._fail("no valid picture before the end of the stream", Gst.StreamError.DECODE)
+
     def src_event(self, event: Gst.Event) -> bool:
         """Event function of the source pad."""
         if event.type == Gst.EventType.QOS:
@@ -151,6 +200,16 @@ class ConcealDec(Gst.Element):
         elif event.type == Gst.EventType.SEEK and event.parse_seek()[0] <= 0:
             return False  # pictures cannot be predicted backwards
         return self._sink.push_event(event)
+
+    def sink_query(self, pad: Gst.Pad, query: Gst.Query) -> bool:
+        """Query function of the sink pad."""
+        if query.type == Gst.QueryType.CAPS:
+            query.set_caps_result(taken_caps(self._src, query.parse_caps()))
+        elif query.type == Gst.QueryType.ACCEPT_CAPS:  # which need not name all that is asked of them
+            query.set_accept_caps_result(query.parse_accept_caps().can_intersect(taken_caps(self._src, None)))
+        else:
+            return Gst.Pad.query_default(pad, self, query)
+        return True
 
     def src_query(self, pad: Gst.Pad, query: Gst.Query) -> bool:
         """Query function of the source pad."""
@@ -167,7 +226,8 @@ class ConcealDec(Gst.Element):
         try:
             found = StreamCaps.of(caps)
         except ValueError as error:
-            self._fail(str(error), Gst.StreamError.FORMAT)
+            bad = isinstance(error, BadCodecDataError)
+            self._fail(str(error), Gst.StreamError.DECODE if bad else Gst.StreamError.FORMAT)
             return False
         if found != self._caps:
             self._drain()
@@ -180,14 +240,22 @@ class ConcealDec(Gst.Element):
     def _begin_stream(self) -> None:
         """Fresh knowledge of losses for the decoder to come."""
         self._output.begin_stream()
+        self._joining.begin()
+        self._requests.begin()
+        self._awaits_first = True
         if self._caps is not None:
             self._intake = Intake(self._caps.codec, self._caps.length_size)
 
     def _loss(self, event: Gst.Event) -> bool:
-        """Take in a report of the loss probe; False for any other event."""
+        """Take in what the loss probe tells; False for any other event."""
+        if is_restart(event):
+            self._drain()
+            self._begin_stream()
+            self._statistics.restarts += 1
+            return True
         try:
             report = from_event(event)
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             log.warning("%s: loss report not understood: %s", self.get_name(), error)
             return True
         if report is None:
@@ -198,13 +266,15 @@ class ConcealDec(Gst.Element):
         return True
 
     def _gap(self, event: Gst.Event) -> bool:
+        """Something is missing here, or the sender pauses."""
         _, duration = event.parse_gap()
-        if duration != Gst.CLOCK_TIME_NONE and duration > _LONG_GAP:
-            return self._output.push_in_order(event)
-        # The picture that is missing is made up; a sink that got the event would wait beyond those still held.
-        if self._intake is not None:
-            self._intake.gap()
-        return True
+        paused = duration != Gst.CLOCK_TIME_NONE and duration > _LONG_GAP
+        if self._intake is None or not self._had_output:
+            return self._output.gap(event, fillable=False)
+        if not paused:
+            self._intake.gap()  # its picture is made up; a sink that got the event would wait beyond those still held
+        held = self._decoder is not None and self._decoder.held > 0
+        return self._output.gap(event, fillable=held or not paused)
 
     # Data
 
@@ -215,7 +285,12 @@ class ConcealDec(Gst.Element):
             return Gst.FlowReturn.NOT_NEGOTIATED
         if self._output.flow != Gst.FlowReturn.OK:
             return self._output.flow
+        self._had_input = True
+        self._output.carried.take(buffer)
         flags = buffer.get_flags()
+        if self._awaits_first and flags & Gst.BufferFlags.DELTA_UNIT and self._requests.joins():
+            self._request_keyframe()
+        self._awaits_first = False
         feeds = self._intake.buffer(
             buffer.extract_dup(0, buffer.get_size()),
             _time(buffer.pts),
@@ -232,6 +307,7 @@ class ConcealDec(Gst.Element):
             started = time.perf_counter()
             deadline = self._pace.deadline(self._output.running_time)
             decoder.repairer.method = self._options.method
+            self._joining.policy = self._options.join
             pictures = list(decoder.decode(feed, deadline))
             milliseconds = (time.perf_counter() - started) * 1e3
             self._statistics.access_unit(milliseconds, deadline)
@@ -276,25 +352,27 @@ class ConcealDec(Gst.Element):
             picture = shown.picture
             if picture.synthesised and picture.pts is not None and self._intake is not None:
                 self._intake.made_up(picture.pts)
-            self._statistics.picture(picture, shown.waited)
+            if self._requests.wanted_for(picture):
+                self._request_keyframe()
+            seen = self._joining.shown(picture)
+            self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
+            if seen is None:
+                continue
+            self._had_output |= not picture.synthesised
+            self._statistics.picture(picture, shown.waited, self._output.duration / Gst.SECOND)
             try:
-                buffer = self._output.make_buffer(shown, decoder.aspect)
+                buffer = self._output.make_buffer(replace(shown, picture=seen), decoder.aspect, decoder.rate)
             except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
                 log.debug("output", exc_info=True)
                 self._fail(f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
                 self._output.flow = Gst.FlowReturn.ERROR
                 return
             if buffer is not None:
-                self._request_keyframe(picture)
                 self._output.push(buffer)
 
     # Telling others
 
-    def _request_keyframe(self, picture: DecodedPicture) -> None:
-        """Ask upstream for one where too much of the picture is missing."""
-        share = self._options.keyframe_request_share
-        if not share or float(picture.damage.hole.mean()) < share or not self._since_request.is_over(_KEYFRAME_PAUSE):
-            return
+    def _request_keyframe(self) -> None:
         self._statistics.keyframe_requests += 1
         count = self._statistics.keyframe_requests
         event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, count)
@@ -309,8 +387,8 @@ class ConcealDec(Gst.Element):
     def _post_stats(self) -> None:
         self.post_message(Gst.Message.new_element(self, self._stats_structure()))
 
-    def _fail(self, message: str, code: Gst.StreamError) -> None:
-        error = GLib.Error.new_literal(Gst.StreamError.quark(), message, code)
+    def _fail(self, message: str, code: Gst.StreamError | Gst.LibraryError | Gst.ResourceError) -> None:
+        error = GLib.Error.new_literal(type(code).quark(), message, code)
         self.post_message(Gst.Message.new_error(self, error, message))
 
 

@@ -79,6 +79,11 @@ class StreamDecoder:
         """Sample aspect ratio of the bitstream."""
         return self._decoder.sample_aspect_ratio
 
+    @property
+    def rate(self) -> Fraction | None:
+        """Pictures a second, as the bitstream says."""
+        return self._decoder.frame_rate
+
     def decode(self, feed: Feed, deadline_ms: float | None) -> Iterator[Shown]:
         """Decode one access unit; the pictures whose turn has come."""
         self.repairer.begin(deadline_ms)

@@ -13,13 +13,14 @@ from concealer.picture import Plane
 from pipelines.gst.bindings import Gst, GstVideo
 from pipelines.gst.options import Options
 from pipelines.gst.overlay import draw_overlay
-from pipelines.gst.statistics import is_repaired, repair_of
+from pipelines.statistics import is_repaired, repair_of
 
 
 def mark(buffer: Gst.Buffer, picture: DecodedPicture, options: Options) -> None:
     """Flag the buffer of a damaged picture and name its holes, as the options ask for."""
     any_hole, marked = picture.damage.any_hole, options.mark_corrupted
-    if marked == "damaged" or (marked == "unrepaired" and any_hole and not is_repaired(picture)):
+    stayed = picture.lacks_references or (any_hole and not is_repaired(picture))
+    if marked == "damaged" or (marked == "unrepaired" and stayed):
         buffer.set_flags(Gst.BufferFlags.CORRUPTED)
     if any_hole and options.regions:
         _add_regions(buffer, picture)

@@ -8,6 +8,7 @@ from concealer.front_door import LIVE_DEADLINE_MS
 from concealer.repair import METHODS, Method
 from pipelines.generative import ENGINES
 from pipelines.gst.bindings import GObject, Gst
+from pipelines.joining import JOIN_POLICIES, JoinPolicy
 
 CORRUPTED = ("never", "unrepaired", "damaged")
 
@@ -18,19 +19,24 @@ class Options:
 
     method: Method = "auto"
     engine: str = "auto"
+    join: JoinPolicy = "conceal"
     deadline_ms: float = LIVE_DEADLINE_MS
     max_threads: int = 0
     mark_corrupted: str = "unrepaired"
     keyframe_request_share: float = 0.5
+    automatic_request_sync_points: bool = True
+    min_force_key_unit_interval: int = 1_000_000_000
+    discard_corrupted_frames: bool = False
     regions: bool = True
     overlay: bool = False
     track_taint: bool = False
     stats_interval: int = 1000
+    metrics: str = ""
     qos: bool = True
 
     def set(self, name: str, value: str | int | float | bool) -> None:
         """Take over a property. Raises ValueError for a word it does not know."""
-        allowed = {"method": METHODS, "engine": ENGINES, "mark_corrupted": CORRUPTED}.get(name)
+        allowed = {"method": METHODS, "engine": ENGINES, "join": JOIN_POLICIES, "mark_corrupted": CORRUPTED}.get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name.replace('_', '-')} must be one of {', '.join(allowed)}; got {value!r}")
         setattr(self, name, value)
@@ -59,6 +65,16 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         _DEFAULT.engine,
         _READY,
     ),
+    "join": (
+        str,
+        "Join",
+        "What is shown of a stream joined in its middle, until its pictures have what they are predicted from. "
+        "conceal: the pictures as they come, flagged corrupted; hold: the last picture that lacked nothing, nothing if "
+        "there was none; drop: nothing. A keyframe is asked for in each case. Nothing is ever made up before the "
+        "first picture.",
+        _DEFAULT.join,
+        _PLAYING,
+    ),
     "deadline-ms": (
         float,
         "Deadline",
@@ -84,18 +100,44 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         str,
         "Mark corrupted",
         "Which buffers get GST_BUFFER_FLAG_CORRUPTED. never; unrepaired: with lost or broken blocks that stayed as the "
-        "decoder left them; damaged: with any lost, broken or tainted block, repaired or not.",
+        "decoder left them, or without what they are predicted from; damaged: with any lost, broken or tainted block, "
+        "repaired or not.",
         _DEFAULT.mark_corrupted,
         _PLAYING,
     ),
     "keyframe-request-share": (
         float,
         "Keyframe request",
-        "Send a force-key-unit event upstream (RTCP PLI, where there is a session) once this share of the blocks of "
-        "one picture was lost or broken, at most twice a second (0 = never).",
+        "Share of the blocks of one picture that must be lost or broken, and poorly repaired, for a keyframe to be "
+        "asked for (0 = never for that reason).",
         0.0,
         1.0,
         _DEFAULT.keyframe_request_share,
+        _PLAYING,
+    ),
+    "discard-corrupted-frames": (
+        bool,
+        "Discard corrupted",
+        "Leave out pictures that would be flagged corrupted (mark-corrupted).",
+        _DEFAULT.discard_corrupted_frames,
+        _PLAYING,
+    ),
+    "automatic-request-sync-points": (
+        bool,
+        "Request keyframes",
+        "Send force-key-unit events upstream (RTCP PLI, where there is a session): once where the stream is joined "
+        "without a keyframe, and where much of a picture is missing and poorly repaired (keyframe-request-share). "
+        "None is sent while one is on its way.",
+        _DEFAULT.automatic_request_sync_points,
+        _PLAYING,
+    ),
+    "min-force-key-unit-interval": (
+        GObject.TYPE_UINT64,
+        "Keyframe request interval",
+        "Nanoseconds between two force-key-unit events at least.",
+        0,
+        2**64 - 1,
+        _DEFAULT.min_force_key_unit_interval,
         _PLAYING,
     ),
     "regions": (
@@ -132,6 +174,14 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         _DEFAULT.stats_interval,
         _PLAYING,
     ),
+    "metrics": (
+        str,
+        "Metrics",
+        "ADDR:PORT to serve the counts at, for Prometheus (/metrics, /healthz); :PORT serves this machine only. "
+        "Elements of a process may share one. Needs prometheus-client.",
+        _DEFAULT.metrics,
+        _READY,
+    ),
     "qos": (
         bool,
         "QoS",
@@ -144,10 +194,11 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
 STATS: tuple[object, ...] = (
     Gst.Structure,
     "Statistics",
-    "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them); "
-    "blocks of 16x16 lost, broken, tainted; RTP packets lost; keyframe requests; access units that "
-    "missed the deadline; repairs by method; milliseconds of repair, of processing an access unit, and from an "
-    "access unit's arrival to its picture (latency), over the latest 900 pictures.",
+    "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them), "
+    "without-references, held and dropped (see join); "
+    "blocks of 16x16 lost, broken, tainted; RTP packets lost; restarts of the sender; keyframe requests; access "
+    "units that missed the deadline; repairs by method; milliseconds of repair, of processing an access unit, and from "
+    "an access unit's arrival to its picture (latency), over the latest 900 pictures.",
     GObject.ParamFlags.READABLE,
 )
 """The property `stats`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pipelines.gst.options import Options
-from pipelines.gst.statistics import Statistics
+from pipelines.statistics import Statistics
 
 _HURRIED_MS = 10.0
 """Deadline while downstream reports that pictures come late."""

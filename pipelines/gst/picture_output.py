@@ -8,8 +8,13 @@ from functools import partial
 from concealer.decoder import DecodedPicture
 from pipelines.gst import marks, raw_video
 from pipelines.gst.bindings import Gst, GstVideo
+from pipelines.gst.carried import Carried
 from pipelines.gst.decoding import DEFAULT_INTERVAL, Shown
+from pipelines.gst.negotiation import default_caps
 from pipelines.gst.options import Options
+
+_BOTTOM_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED))
+_TOP_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED | GstVideo.VideoBufferFlags.TFF))
 
 
 class PictureOutput:
@@ -22,6 +27,12 @@ class PictureOutput:
         self._pending: list[Gst.Event] = []
         self._segment: Gst.Segment | None = None
         self._discont = True
+        self._gap: tuple[int, int, Gst.Event] | None = None
+        """Start and end of one that a picture may still fill, in nanoseconds."""
+        self._has_caps = False
+        self._rate: Fraction | None = None
+        self.carried = Carried()
+        """Metas of access units on their way."""
         self.kept = raw_video.KeptCaps()
         """Of the input's caps."""
         self.flow = Gst.FlowReturn.OK
@@ -34,7 +45,8 @@ class PictureOutput:
     def flush(self) -> None:
         """What was pushed before is void."""
         self._pending = [kept for kept in self._pending if kept.type != Gst.EventType.SEGMENT]
-        self._segment = None
+        self._segment = self._gap = None
+        self.carried.clear()
         self.flow = Gst.FlowReturn.OK
 
     def is_in(self, segment: Gst.Segment) -> bool:
@@ -43,14 +55,45 @@ class PictureOutput:
 
     def begin_segment(self, segment: Gst.Segment) -> None:
         """Pictures from here on lie in it."""
+        self.push_gap()
         self._segment = segment
+        if self.flow == Gst.FlowReturn.EOS:
+            self.flow = Gst.FlowReturn.OK
 
     def push_in_order(self, event: Gst.Event) -> bool:
         """Push a serialised event, after the caps."""
-        if self._raw.caps is None:
+        if not self._has_caps:
             self._pending.append(event)
             return True
         return bool(self._pad.push_event(event))
+
+    def gap(self, event: Gst.Event, fillable: bool) -> bool:
+        """A gap event came. fillable: pictures may still come that lie before it or in it."""
+        start, duration = event.parse_gap()
+        self.push_gap()
+        if not self._has_caps and not self._lead():
+            self.flow = Gst.FlowReturn.NOT_NEGOTIATED
+            return False
+        if not fillable:
+            return bool(self._pad.push_event(event))
+        length = self.duration if duration == Gst.CLOCK_TIME_NONE else duration
+        self._gap = start, start + length, event
+        return True
+
+    def push_gap(self) -> None:
+        """Push the gap event that waits for pictures, which do not come."""
+        gap, self._gap = self._gap, None
+        if gap is not None:
+            self._pad.push_event(gap[2])
+
+    def _lead(self) -> bool:
+        """Caps for a stream that begins with a gap; False if downstream takes none."""
+        caps = default_caps(self._pad, self.kept)
+        if caps is None or not self._pad.push_event(Gst.Event.new_caps(caps)):
+            return False
+        self._has_caps = True
+        self.push_pending()
+        return True
 
     def push_pending(self) -> None:
         """Push the events that waited for caps."""
@@ -59,7 +102,15 @@ class PictureOutput:
             self._pad.push_event(event)
 
     def push(self, buffer: Gst.Buffer) -> None:
-        """Push a picture's buffer."""
+        """Push a picture's buffer, and before it the gap that it leaves open."""
+        if self.flow != Gst.FlowReturn.OK:
+            return
+        if self._options.discard_corrupted_frames and buffer.has_flags(Gst.BufferFlags.CORRUPTED):
+            return
+        if self._gap is not None and buffer.pts + buffer.duration // 2 > self._gap[0]:
+            if buffer.pts + buffer.duration // 2 < self._gap[1]:
+                self._gap = None
+            self.push_gap()
         self.flow = self._pad.push(buffer)
 
     @property
@@ -73,19 +124,24 @@ class PictureOutput:
     @property
     def duration(self) -> int:
         """Nanoseconds from picture to picture."""
-        rate = self.kept.framerate
+        rate = self.kept.framerate or self._rate
         return round(Gst.SECOND / rate) if rate else DEFAULT_INTERVAL
 
-    def make_buffer(self, shown: Shown, aspect: Fraction | None) -> Gst.Buffer | None:
-        """The picture as a buffer with everything set, its caps pushed before it; None if it lies outside the segment.
+    def make_buffer(self, shown: Shown, aspect: Fraction | None, rate: Fraction | None) -> Gst.Buffer | None:
+        """The picture as a buffer with everything set, its caps pushed before it; None if it lies outside the segment,
+        behind which nothing more flows.
 
-        aspect: the bitstream's sample aspect ratio. Raises KeyError, ValueError, MemoryError, av.FFmpegError.
+        aspect, rate: the bitstream's sample aspect ratio and pictures a second. Raises KeyError, ValueError,
+        MemoryError, av.FFmpegError.
         """
+        self._rate = rate
         picture, start = shown.picture, shown.pts
         duration = picture.duration or self.duration
         if self._segment is not None and self._segment.format == Gst.Format.TIME:
             inside, start, stop = self._segment.clip(Gst.Format.TIME, shown.pts, shown.pts + duration)
             if not inside:
+                if self._segment.stop not in (Gst.CLOCK_TIME_NONE, -1) and shown.pts >= self._segment.stop:
+                    self.flow = Gst.FlowReturn.EOS
                 return None
             duration = stop - start
             self._segment.position = start
@@ -94,14 +150,22 @@ class PictureOutput:
         if self._discont:
             buffer.set_flags(Gst.BufferFlags.DISCONT)
             self._discont = False
+        if picture.frame.interlaced_frame:
+            # Which field is first is told by the caps alone; top is what broadcasts are.
+            fields = _BOTTOM_FIRST if self.kept.bottom_first else _TOP_FIRST
+            buffer.set_flags(fields)
+        self.carried.give(picture.pts, buffer)
         if picture.damage.state.any():
             marks.mark(buffer, picture, self._options)
         return buffer
 
     def _wrap(self, picture: DecodedPicture, aspect: Fraction | None) -> Gst.Buffer:
         frame = raw_video.with_known_format(picture.frame)
-        if self._raw.adapt(frame, self.kept, aspect):
+        if self._raw.adapt(frame, self.kept, aspect, self._rate):
             self._pad.push_event(Gst.Event.new_caps(self._raw.caps))
+            if not self._pad.peer_query_accept_caps(self._raw.caps):
+                self.flow = Gst.FlowReturn.NOT_NEGOTIATED
+            self._has_caps = True
             self.push_pending()
             query = Gst.Query.new_allocation(self._raw.caps, False)
             answered = self._pad.peer_query(query)

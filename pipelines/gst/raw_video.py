@@ -58,6 +58,9 @@ class KeptCaps:
     aspect: Fraction | None = None
     colorimetry: str | None = None
     chroma_site: str | None = None
+    size: tuple[int, int] | None = None
+    """Width and height, for a stream that begins with a gap."""
+    bottom_first: bool = False
     others: tuple[tuple[str, str], ...] = ()
     """Field name and string value of what is passed on as it is."""
 
@@ -72,11 +75,14 @@ class KeptCaps:
 
         names = ("mastering-display-info", "content-light-level", "multiview-mode")
         others = tuple((name, structure.get_string(name)) for name in names if structure.get_string(name))
+        sides = [structure.get_int(name) for name in ("width", "height")]
         return cls(
             fraction("framerate"),
             fraction("pixel-aspect-ratio"),
             structure.get_string("colorimetry"),
             structure.get_string("chroma-site"),
+            (sides[0][1], sides[1][1]) if all(found for found, _ in sides) else None,
+            structure.get_string("field-order") == "bottom-field-first",
             others,
         )
 
@@ -90,26 +96,35 @@ class BufferMaker:
         self._places: list[tuple[int, int, int, int]] = []
         """Of each plane in the buffer: offset, stride, bytes a row, rows."""
         self._memory: FrameMemory | None = None
+        self._interlaced = False
         self.caps: Gst.Caps | None = None
         self.bit_depth = 8
         self.rgb = False
 
-    def adapt(self, frame: av.VideoFrame, kept: KeptCaps, aspect: Fraction | None) -> bool:
-        """Caps for `frame`; True if they differ from those before."""
+    def adapt(
+        self, frame: av.VideoFrame, kept: KeptCaps, aspect: Fraction | None, coded_rate: Fraction | None = None
+    ) -> bool:
+        """Caps for `frame`; True if they differ from those before.
+
+        aspect, coded_rate: of the bitstream, for caps that say none.
+        """
+        # A stream that had an interlaced picture may have more: caps that change with every picture help nobody.
+        self._interlaced |= frame.interlaced_frame
         colours = (frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries)
-        key = (frame.width, frame.height, frame.format.name, frame.interlaced_frame, *map(int, colours), kept, aspect)
+        key = (frame.width, frame.height, frame.format.name, self._interlaced, *map(int, colours), kept, aspect)
+        key += (coded_rate,)
         if key == self._key:
             return False
         self._key = key
         name, self.bit_depth = FORMATS[frame.format.name]
         self.rgb = name.startswith("GBR")
-        rate = kept.framerate or Fraction(0)
+        rate = kept.framerate or coded_rate or Fraction(0)
         shape = kept.aspect or aspect or Fraction(1)
         text = (
             f"video/x-raw, format={name}, width={frame.width}, height={frame.height}, "
             f"framerate={rate.numerator}/{rate.denominator}, "
             f"pixel-aspect-ratio={shape.numerator}/{shape.denominator}, "
-            f"interlace-mode={'mixed' if frame.interlaced_frame else 'progressive'}"
+            f"interlace-mode={'mixed' if self._interlaced else 'progressive'}"
         )
         caps = Gst.Caps.from_string(text)
         colorimetry = kept.colorimetry or _colorimetry(frame, self.rgb)

@@ -6,12 +6,19 @@ from pipelines.gst.bindings import Gst
 
 
 def register() -> None:
-    """Make `concealdec`, `conceallossprobe` and `concealbin` known; Gst.init() is called first if it was not."""
+    """Make the elements known; Gst.init() is called first if it was not."""
     Gst.init(None)
     # They make caps when they are imported, which GStreamer allows only now.
     from pipelines.gst.decoder_element import ConcealDec
     from pipelines.gst.loss_probe import ConcealLossProbe
     from pipelines.gst.receiver_bin import ConcealBin
+    from pipelines.gst.splice_element import ConcealSplice
 
-    for name, kind in (("concealdec", ConcealDec), ("conceallossprobe", ConcealLossProbe), ("concealbin", ConcealBin)):
+    kinds = {
+        "concealdec": ConcealDec,
+        "conceallossprobe": ConcealLossProbe,
+        "concealbin": ConcealBin,
+        "concealsplice": ConcealSplice,
+    }
+    for name, kind in kinds.items():
         Gst.Element.register(None, name, Gst.Rank.NONE, kind)

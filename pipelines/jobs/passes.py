@@ -15,9 +15,11 @@ from pipelines.errors import InputError
 from pipelines.jobs.repairers import make_repairers
 from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
+from pipelines.metrics import Served
 from pipelines.progress import Meter
 from pipelines.reading import VideoPayload
 from pipelines.report import Report, Totals
+from pipelines.statistics import Statistics
 from pipelines.track import ShownPicture, Track
 
 
@@ -37,6 +39,7 @@ class Pass:
         self.run = run
         self.tracks: dict[int, Track] = {}
         self._report: Report | None = None
+        self._served: list[Served] = []
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             repairers = make_repairers(run, streams) if repair else {}
@@ -49,10 +52,20 @@ class Pass:
                     run.settings.threads,
                     run.lookahead,
                     None if observers is None else observers[index],
+                    run.settings.join if repair and observers is None else "conceal",
+                    self._serve(index) if repair else None,
                 )
             if run.settings.report is not None:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))
             undo.pop_all()
+
+    def _serve(self, index: int) -> Statistics | None:
+        """Counts of a stream that are served while the pass lasts, if they are to be."""
+        if self.run.settings.metrics is None:
+            return None
+        statistics = Statistics()
+        self._served.append(Served(self.run.settings.metrics, f"{self.run.source.label}#{index}", statistics))
+        return statistics
 
     def _head(self, lookahead: int) -> dict[str, object]:
         source = self.run.source
@@ -70,6 +83,9 @@ class Pass:
 
     def close(self) -> None:
         """Free what it holds."""
+        for served in self._served:
+            served.close()
+        self._served.clear()
         if self._report is not None:
             self._report.abort()
         for track in self.tracks.values():

@@ -8,6 +8,8 @@ from concealer.decoder import MOST_AHEAD
 from concealer.repair import Method
 from pipelines.errors import UsageError
 from pipelines.generative import check_engine
+from pipelines.joining import JoinPolicy
+from pipelines.metrics import parse_address
 from pipelines.writing import EncoderSettings
 
 
@@ -20,6 +22,10 @@ class Settings:
     """Repair by the method that fits best, or always by one."""
     engine: str = "auto"
     """What runs the generative method's network: "auto" or a backend of `engines`."""
+    join: JoinPolicy = "conceal"
+    """What is shown of a stream joined in its middle, until its pictures have what they are predicted from."""
+    metrics: str | None = None
+    """ADDR:PORT to serve the counts of the streams at, for Prometheus."""
     output_format: str | None = None
     """FFmpeg's muxer name; None = by the output's suffix."""
     input_format: str | None = None
@@ -47,5 +53,7 @@ class Settings:
         """Raise UsageError if one of them makes no sense, whatever the file."""
         self.encoder.check()
         check_engine(self.engine)
+        if self.metrics is not None:
+            parse_address(self.metrics)
         if self.lookahead is not None and not 0 <= self.lookahead <= MOST_AHEAD:
             raise UsageError(f"look-ahead must be 0 to {MOST_AHEAD} access units, got {self.lookahead}")

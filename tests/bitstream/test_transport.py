@@ -6,6 +6,7 @@ import io
 import random
 
 import av
+import pytest
 
 from concealer.bitstream import AccessUnit, Codec, StreamParser
 from concealer.bitstream.transport.mpegts import PACKET, ContinuityChecker, PesPacket
@@ -139,3 +140,58 @@ def test_rtp_aggregation_packets() -> None:
     header = bytes((0x80, 0x80 | 96)) + bytes(10)
     (unit,) = depacketiser.push(header + b"\x78\x00\x02\x67a\x00\x03\x68bc")
     assert unit.payload == b"\x00\x00\x00\x01\x67a\x00\x00\x00\x01\x68bc"
+
+
+def _moved(packet: bytes, *, sequence: int = 0, ticks: int = 0, source: bytes = b"ssrc", kind: int = 96) -> bytes:
+    """The packet with its sequence number and timestamp moved."""
+    number = (int.from_bytes(packet[2:4], "big") + sequence) & 0xFFFF
+    stamp = (int.from_bytes(packet[4:8], "big") + ticks) & 0xFFFFFFFF
+    head = bytes((packet[0], packet[1] & 0x80 | kind)) + number.to_bytes(2, "big") + stamp.to_bytes(4, "big")
+    return head + source + packet[12:]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "ticks", "source", "restarts"),
+    [
+        (0, 0, b"new ", 1),
+        (31000, 0x12345678, b"new ", 1),
+        (-20000, 0x12345678, b"ssrc", 1),
+        (18000, -10_000_000, b"ssrc", 1),
+        (18000, 0, b"ssrc", 0),  # the numbers leap, the clock does not
+    ],
+)
+def test_a_sender_begun_anew_is_followed_at_once(sequence: int, ticks: int, source: bytes, restarts: int) -> None:
+    aus = parsed("h264", encoded("h264", slices=3, height=208))
+    packets = packetised("h264", aus, 90)
+    half = len(packetised("h264", aus[:6], 90))
+    again = [_moved(packet, sequence=sequence, ticks=ticks, source=source) for packet in packets[half:]]
+    depacketiser = RtpDepacketiser("h264")
+    units = [unit for packet in packets[:half] + again for unit in depacketiser.push(packet)] + depacketiser.flush()
+    assert [unit.payload for unit in units] == [payload(au) for au in aus]
+    assert depacketiser.restarts == restarts
+    assert depacketiser.lost_packets == 0
+    assert [number for number, unit in enumerate(units) if unit.gaps] == ([] if restarts else [6])
+
+
+def test_an_outage_is_counted_where_the_clock_agrees() -> None:
+    aus = parsed("h264", encoded("h264", slices=3, height=208))
+    packets = packetised("h264", aus, 90)
+    half = len(packetised("h264", aus[:6], 90))
+    gone = 40 * len(packets)
+    later = [_moved(packet, sequence=gone, ticks=40 * 12 * 3600) for packet in packets[half:]]
+    depacketiser = RtpDepacketiser("h264")
+    for packet in packets[:half] + later:
+        depacketiser.push(packet)
+    assert (depacketiser.lost_packets, depacketiser.restarts) == (gone, 0)
+
+
+def test_what_runs_beside_the_stream_is_not_taken_for_it() -> None:
+    aus = parsed("h264", encoded("h264", slices=3, height=208))
+    packets = packetised("h264", aus, 90)
+    beside = []
+    for number, packet in enumerate(packets):
+        beside.append(packet)
+        if number % 5 == 4:  # retransmissions, a stray sender, packets of minutes ago
+            beside += [_moved(packets[number - 2], source=b"rtx ", kind=97)] * 3
+            beside += [_moved(packet, source=b"else"), _moved(packet, sequence=-500, ticks=-45_000)]
+    assert received("h264", beside) == received("h264", packets)

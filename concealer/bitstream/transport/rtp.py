@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from concealer.bitstream.nal import START_CODE, Codec
+from concealer.bitstream.transport.rtp_order import Ordered, Place, RtpOrder, RtpPacket
 
 _FILLER = b"\x80"
 """Stands for the lost rest of a fragmented unit, so that the gap lies inside the unit."""
@@ -32,45 +33,62 @@ class RtpDepacketiser:
     """Takes RTP packets in order of arrival and returns access units.
 
     Packets that come after a later one are dropped: put a jitter buffer before. Without interleaving
-    (packetisation modes 0 and 1, sprop-max-don-diff 0). Never raises on garbage.
+    (packetisation modes 0 and 1, sprop-max-don-diff 0). A sender that begins anew (another SSRC, or both sequence
+    number and timestamp elsewhere) is followed; packets of others beside it are left out. Never raises on garbage.
     """
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self._sequence: int | None = None
+        self._order = RtpOrder()
         self._high_timestamp: int | None = None
         self._current: _Gathered | None = None
         self._fragment_open = False
         self._lost = False
         """Packets are missing before the one at hand."""
+        self._begun = False
+        """An access unit is complete: what is missing in a later one was lost, not sent before we listened."""
         self.lost_packets = 0
+        """Where the sequence numbers tell: not those between one sender and the next."""
+        self.restarts = 0
+        """Times that a sender began anew, with a packet taken in up to now."""
 
     def push(self, packet: bytes) -> list[RtpAccessUnit]:
         """Take in one packet; returns the access units that it completes."""
-        parsed = _parse(packet)
+        parsed = RtpPacket.parse(packet)
         if parsed is None:
             return []
-        sequence, timestamp, marker, payload = parsed
-        if self._sequence is not None:
-            ahead = (sequence - self._sequence) & 0xFFFF
-            if ahead == 0 or ahead > 0x8000:
-                return []
-            self.lost_packets += ahead - 1
-            self._lost |= ahead > 1
-        self._sequence = sequence
+        return [unit for ordered in self._order.take(parsed) for unit in self._go_on(ordered)]
+
+    def _go_on(self, ordered: Ordered) -> list[RtpAccessUnit]:
+        packet = ordered.packet
+        self.lost_packets += ordered.lost
+        self._lost |= ordered.lost > 0 or ordered.place is Place.LEAP
         done: list[RtpAccessUnit] = []
-        timestamp = self._unwrapped(timestamp)
+        if ordered.place is Place.RESTART:
+            done += self._finish(True)  # without its marker: more may have followed
+            self.restarts += 1
+            self._lost, self._begun, self._high_timestamp = False, False, None
+        timestamp = self._unwrapped(packet.timestamp)
         if self._current is not None and self._current.timestamp != timestamp:
             done += self._finish(self._lost)
         if self._current is None:
             self._current = _Gathered(timestamp)
         if self._lost:
-            self._close_fragment_or_mark(self._current, payload)
+            self._close_fragment_or_mark(self._current, packet.payload)
             self._lost = False
-        self._unpack(self._current, payload)
-        if marker:
+        self._unpack(self._current, packet.payload)
+        if packet.marker:
             done += self._finish(False)
         return done
+
+    def missing(self) -> None:
+        """A packet is missing here although sequence numbers go on, or one of parity was taken out.
+
+        Parity follows an access unit: inside of one it is a loss.
+        """
+        if self._current is not None and not self._lost:
+            self.lost_packets += 1
+            self._lost = True
 
     def flush(self) -> list[RtpAccessUnit]:
         """The stream ended: return what is left."""
@@ -90,6 +108,7 @@ class RtpDepacketiser:
         current, self._current = self._current, None
         if current is None:
             return []
+        self._begun = True
         self._close_fragment(current)
         if lost_after:
             current.gaps.append(len(current.payload))
@@ -154,22 +173,11 @@ class RtpDepacketiser:
             current.payload += START_CODE + header
             self._fragment_open = True
         elif not self._fragment_open:
-            # Its first fragment, with the slice header, never came.
+            # Its first fragment, with the slice header, never came, whatever the sequence numbers say.
+            if current.gaps[-1:] != [len(current.payload)]:
+                current.gaps.append(len(current.payload))
+                self.lost_packets += self._begun
             return
         current.payload += data
         if flags & 0x40:
             self._fragment_open = False
-
-
-def _parse(packet: bytes) -> tuple[int, int, bool, bytes] | None:
-    """Sequence number, timestamp, marker and payload (RFC 3550 5.1); None if it is no RTP packet."""
-    if len(packet) < 12 or packet[0] >> 6 != 2:
-        return None
-    start = 12 + 4 * (packet[0] & 15)
-    if packet[0] & 0x10:
-        start += 4 + 4 * int.from_bytes(packet[start + 2 : start + 4], "big")
-    end = len(packet) - (packet[-1] if packet[0] & 0x20 else 0)
-    if start >= end:
-        return None
-    sequence = int.from_bytes(packet[2:4], "big")
-    return sequence, int.from_bytes(packet[4:8], "big"), bool(packet[1] & 0x80), packet[start:end]

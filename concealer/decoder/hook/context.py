@@ -64,6 +64,11 @@ class PlainContext:
         """As the active parameter set says; None if it does not."""
         return self._context.sample_aspect_ratio or None
 
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Pictures a second, as the active parameter set says; None if it does not."""
+        return self._context.framerate or None
+
     def decode(self, payload: bytes, tag: int) -> Step:
         """Decode one access unit in Annex B form. Never raises on bad data."""
         packet = padded_packet(payload)

@@ -55,6 +55,11 @@ class DecoderCore:
         """As the active parameter set says; None if it does not."""
         return self._context.sample_aspect_ratio
 
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Pictures a second, as the active parameter set says; None if it does not."""
+        return self._context.frame_rate
+
     @cached_property
     def motion_store(self) -> MotionStore | None:
         """Motion fields that later pictures inherit from, where the codec has such and they can be reached."""
@@ -117,6 +122,11 @@ class PlainCore:
     def sample_aspect_ratio(self) -> Fraction | None:
         """As the active parameter set says; None if it does not."""
         return self._context.sample_aspect_ratio
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Pictures a second, as the active parameter set says; None if it does not."""
+        return self._context.frame_rate
 
     def decode(self, payload: bytes, tag: int) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -197,10 +198,33 @@ def push_all(buffers: Sequence[tuple[bytes, int]], source: str = "in") -> Callab
     return feed
 
 
+def push_live(packets: Sequence[tuple[bytes, int]], source: str = "in") -> Callable[[Any], None]:
+    """A feed for `live_source`: (packet, position in pictures) at their time, then the end of the stream."""
+
+    def feed(pipeline: Any) -> None:
+        from pipelines.gst.bindings import Gst
+
+        element = pipeline.get_by_name(source)
+        started = time.monotonic()
+        for data, position in packets:
+            time.sleep(max(0.0, started + position / FPS - time.monotonic()))
+            if element.emit("push-buffer", Gst.Buffer.new_wrapped(data)) != Gst.FlowReturn.OK:
+                return
+        element.emit("end-of-stream")
+
+    return feed
+
+
 def rtp_source(codec: Codec) -> str:
     """An `appsrc` of RTP packets."""
     caps = f"application/x-rtp,media=video,clock-rate=90000,encoding-name={ENCODING[codec]},payload=96"
     return f"appsrc name=in format=time caps={caps}"
+
+
+def live_source(codec: Codec) -> str:
+    """An `appsrc` of RTP packets that bear the time of their arrival."""
+    ssrc = int.from_bytes(all_packets(codec)[0][0][8:12], "big")
+    return f"{rtp_source(codec)},ssrc=(uint){ssrc} is-live=true do-timestamp=true min-latency=0"
 
 
 def au_source(codec: Codec) -> str:

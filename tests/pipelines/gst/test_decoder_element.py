@@ -256,8 +256,7 @@ class _Endless:
 def test_keyframe_is_requested_upstream() -> None:
     from pipelines.gst.bindings import Gst
 
-    packets = [(packet, position) for packet, position in all_packets("h264") if position != 12]
-    seen = []
+    seen: list[bool] = []
 
     def listen(pipeline: object) -> None:
         def on_event(pad: object, info: object) -> object:
@@ -269,10 +268,21 @@ def test_keyframe_is_requested_upstream() -> None:
         pad = pipeline.get_by_name("in").get_static_pad("src")  # type: ignore[attr-defined]
         pad.add_probe(Gst.PadProbeType.EVENT_UPSTREAM, on_event)
 
-    middle = "conceallossprobe ! rtph264depay ! concealdec name=dec ! appsink name=out"
-    result = run(f"{rtp_source('h264')} ! {middle}", push_all(packets), prepare=listen)
-    assert seen == [True]
-    assert result.stats["keyframe-requests"] == 1
+    def asked(gone: tuple[int, ...], options: str = "") -> int:
+        packets = [(packet, position) for packet, position in all_packets("h264") if position not in gone]
+        middle = f"conceallossprobe ! rtph264depay ! concealdec name=dec {options} ! appsink name=out"
+        result = run(f"{rtp_source('h264')} ! {middle}", push_all(packets), prepare=listen)
+        assert result.stats["keyframe-requests"] == len(seen)
+        assert all(seen)
+        count = len(seen)
+        seen.clear()
+        return count
+
+    assert asked((12,)) == 0  # carried on well enough
+    assert asked((12, 13, 14)) == 1
+    assert asked((12, 13, 14, 20, 21, 22), "min-force-key-unit-interval=0") == 1  # one is on its way
+    assert asked((12, 13, 14), "automatic-request-sync-points=false") == 0
+    assert asked((12, 13, 14), "keyframe-request-share=0") == 0
 
 
 def test_latency_is_answered_with_reordering_and_deadline() -> None:

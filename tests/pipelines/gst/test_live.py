@@ -171,6 +171,7 @@ def test_gst_inspect_finds_the_elements(tmp_path: Path) -> None:
     for expected in ("deadline-ms", "overlay", "video/x-h265", "rtph264depay ! concealdec", "Default: 28"):
         assert expected in " ".join(decoder.stdout.split())
     assert told("conceallossprobe").returncode == 0
+    assert "Nothing is encoded" in " ".join(told("concealsplice").stdout.split())
     assert "jitterbuffer" in told("concealbin").stdout
 
 

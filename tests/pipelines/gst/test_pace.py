@@ -27,7 +27,7 @@ def test_lateness_shortens_the_deadline_until_pictures_are_past_it() -> None:
 def test_latency_grows_with_what_is_held_and_with_long_processing() -> None:
     from pipelines.gst.options import Options
     from pipelines.gst.pace import Pace
-    from pipelines.gst.statistics import Statistics
+    from pipelines.statistics import Statistics
 
     pace, statistics = Pace(Options(deadline_ms=20.0)), Statistics()
     assert not pace.learn(0, statistics)

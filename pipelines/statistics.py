@@ -1,7 +1,8 @@
-"""Counts of what an element did."""
+"""Counts of what was done to a live stream."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 
 import numpy as np
@@ -10,31 +11,46 @@ from concealer.damage import Damage
 from concealer.decoder import DecodedPicture
 from concealer.outcome import RepairOutcome
 
+LATENCY_BOUNDS = (0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Upper bounds of the latency's histogram, in seconds."""
 _WINDOW = 900
 """Pictures over which delays are counted."""
 
 
 class Statistics:
-    """Counts since the element left READY; delays over the latest 900 pictures."""
+    """Counts since the stream began; delays over the latest 900 pictures."""
 
     def __init__(self) -> None:
         self.pictures = self.damaged = self.repaired = self.made_up = 0
+        self.without_references = self.held = self.dropped = 0
         self.lost_blocks = self.broken_blocks = self.tainted_blocks = 0
-        self.packets_lost = self.keyframe_requests = self.deadline_missed = 0
+        self.packets_lost = self.restarts = self.keyframe_requests = self.deadline_missed = 0
         self.methods: Counter[str] = Counter()
+        self.visible_seconds = self.latency_sum = 0.0
+        """Time that pictures with unrepaired damage were shown; all delays added up."""
+        self.confidence = 1.0
+        """Of the latest damage map."""
+        self.latency_counts = [0] * (len(LATENCY_BOUNDS) + 1)
+        """Pictures by delay, between one bound and the next."""
         self._repair: deque[float] = deque(maxlen=_WINDOW)
         self._processing: deque[float] = deque(maxlen=_WINDOW)
         self._added: deque[float] = deque(maxlen=_WINDOW)
 
-    def picture(self, picture: DecodedPicture, waited: float | None) -> None:
-        """A picture goes out, `waited` seconds after its access unit came in."""
+    def picture(self, picture: DecodedPicture, waited: float | None, seconds: float = 0.0) -> None:
+        """A picture goes out, `waited` seconds after its access unit came in, to be shown for `seconds`."""
         self.pictures += 1
         self.made_up += picture.synthesised
+        self.without_references += picture.lacks_references
         if waited is not None:
             self._added.append(waited * 1e3)
+            self.latency_sum += waited
+            self.latency_counts[bisect_left(LATENCY_BOUNDS, waited)] += 1
         damage = picture.damage
         if not damage.state.any():
             return
+        self.confidence = damage.confidence
+        if picture.lacks_references or (damage.any_hole and not is_repaired(picture)):
+            self.visible_seconds += seconds
         self.damaged += damage.any_hole
         self.lost_blocks += damage.count(Damage.LOST)
         self.broken_blocks += damage.count(Damage.BROKEN)
@@ -62,10 +78,14 @@ class Statistics:
             "damaged": self.damaged,
             "repaired": self.repaired,
             "made-up": self.made_up,
+            "without-references": self.without_references,
+            "held": self.held,
+            "dropped": self.dropped,
             "lost-blocks": self.lost_blocks,
             "broken-blocks": self.broken_blocks,
             "tainted-blocks": self.tainted_blocks,
             "packets-lost": self.packets_lost,
+            "restarts": self.restarts,
             "keyframe-requests": self.keyframe_requests,
             "deadline-missed": self.deadline_missed,
             "methods": ",".join(f"{name}:{count}" for name, count in sorted(self.methods.items())),
