@@ -25,11 +25,17 @@ class Wanted:
     """Asked wherever nothing might come for long: true ends the waiting."""
     reconnect: bool
     """A live input is opened again when it ends or falls silent."""
+    probe_bytes: int = 0
+    """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
 
     @property
     def label(self) -> str:
         """The input in messages."""
         return "standard input" if self.name == STDIN else self.name
+
+
+class LateStreamsError(Exception):
+    """A stream appears in mid-file that was not known when the input was opened: it is to be opened again."""
 
 
 class Closable(Protocol):
