@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from av.container import InputContainer
@@ -27,6 +27,8 @@ class Wanted:
     """A live input is opened again when it ends or falls silent."""
     probe_bytes: int = 0
     """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
+    moved: Mapping[int, int] = field(default_factory=dict)
+    """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
 
     @property
     def label(self) -> str:

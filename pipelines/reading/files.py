@@ -51,7 +51,7 @@ def open_file(wanted: Wanted) -> Connection:
     if wanted.input_format not in (None, "mpegts") or not looks_like_ts(head):
         return Connection(_open_past_tap(wanted, head))
     file = open(wanted.name, "rb")  # noqa: SIM115 - the connection's
-    tap = TransportTap(file.read)
+    tap = TransportTap(file.read, wanted.moved)
     try:
         return Connection(_open_as(wanted, tap, "mpegts"), tap, file)
     except BaseException:

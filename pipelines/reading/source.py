@@ -13,7 +13,6 @@ from typing import TypeVar, cast
 
 import av
 from av.container import InputContainer
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from concealer.bitstream import Codec
@@ -85,7 +84,6 @@ class Source:
         self._place = 0
         """In the file, in bytes, of the last packet."""
         self._shifts: dict[int, int] = {}
-        self._successors: dict[int, int] = {}
         self.late_streams = 0
         """How often a packet came of a stream that appears in mid-file and could not be read."""
         self._connection: Connection
@@ -100,11 +98,7 @@ class Source:
         except InputError:
             connection.close()
             raise
-        self._connection = connection
-        if connection.tap is not None:
-            self._successors |= connection.tap.successors
-        self._aliases = streams.continued(connection.container, self._successors)
-        self.video = {index: stream for index, stream in video.items() if index not in self._aliases}
+        self._connection, self.video = connection, video
         if connection.tap is not None:
             connection.tap.keep([stream.id for stream in self.video.values()])
 
@@ -112,11 +106,6 @@ class Source:
     def container(self) -> InputContainer:
         """As FFmpeg has it open."""
         return self._connection.container
-
-    @property
-    def streams(self) -> list[Stream]:
-        """All of them; one that goes on under another number in mid-file is one."""
-        return [stream for stream in self.container.streams if stream.index not in self._aliases]
 
     @property
     def format_name(self) -> str:
@@ -179,8 +168,6 @@ class Source:
                 continue
             if packet.has_sidedata("encryption_info"):
                 raise InputError(f"{self.label}: stream #{packet.stream_index} is encrypted")
-            if packet.stream_index in self._aliases:
-                packet.stream = connection.container.streams[self._aliases[packet.stream_index]]
             if size and packet.pos is not None and packet.pos >= 0:
                 self._place = packet.pos
                 self._position = min(packet.pos / size, 1.0)
@@ -218,7 +205,7 @@ class Source:
             try:
                 packet = next(packets)
             except StopIteration:
-                return
+                break
             except IndexError:
                 # PyAV knows the streams that there were at the start. Asked again, it passes over what is new.
                 self._meet_late_stream(connection)
@@ -228,7 +215,16 @@ class Source:
                 self.ended_early = one_line(error)
                 log.warning("%s: reading stopped: %s", self.label, self.ended_early)
                 return
+            self._follow_moves(connection.tap)
             yield packet
+        self._follow_moves(connection.tap)
+
+    def _follow_moves(self, tap: TransportTap | None) -> None:
+        """Raise LateStreamsError where packets of a stream came on a PID before it was said to be its."""
+        moved = tap.came_late if tap is not None and self.seekable else None
+        if moved is not None and moved != self._wanted.moved:
+            self._wanted = replace(self._wanted, moved=moved)
+            raise LateStreamsError
 
     def _meet_late_stream(self, connection: Connection) -> None:
         """Raise LateStreamsError where opening the input anew shows the stream."""
@@ -298,8 +294,6 @@ class Source:
         self.ended_early = None
         self.late_streams = 0
         self._position = None
-        if self._connection.tap is not None:
-            self._successors |= self._connection.tap.successors
         self._connect()
 
     def close(self) -> None:

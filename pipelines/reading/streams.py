@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import cast
 
@@ -35,17 +34,6 @@ def repairable(container: InputContainer, label: str) -> dict[int, VideoStream]:
     if not found:
         held = ", ".join(f"{s.type} {codec_name(s)}" for s in container.streams) or "no streams"
         raise InputError(f"{label}: no H.264 or HEVC video in it ({held})")
-    return found
-
-
-def continued(container: InputContainer, successors: Mapping[int, int]) -> dict[int, int]:
-    """By index of a stream that of the one it goes on from. successors: the same by the streams' own numbers."""
-    by_id = {stream.id: stream for stream in container.streams}
-    found: dict[int, int] = {}
-    for new, old in successors.items():
-        later, earlier = by_id.get(new), by_id.get(old)
-        if later is not None and earlier is not None and codec_name(later) == codec_name(earlier):
-            found[later.index] = earlier.index
     return found
 
 

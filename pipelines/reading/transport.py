@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 
-from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket
+from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket, Renumbering
 
 _SYNC = 0x47
 _WRAP = 1 << 33
@@ -32,10 +32,14 @@ class TransportTap:
     here every PES packet keeps the byte offsets of its gaps.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], bytes], moved: Mapping[int, int] | None = None) -> None:
+        """moved: as of `Renumbering`."""
         self._read = read
         self._checker: ContinuityChecker | None = ContinuityChecker()
+        self._renumbering: Renumbering | None = Renumbering(moved)
         self._first = True
+        self._ended = False
+        self._ready = b""
         self._waiting: dict[int, deque[PesPacket]] = {}
         self._wanted: set[int] | None = None
         self._last: dict[int, int] = {}
@@ -44,11 +48,19 @@ class TransportTap:
 
     def read(self, size: int) -> bytes:
         """For PyAV: the next bytes, which are looked at in passing."""
-        data = self._read(size)
-        self.position += len(data)
-        if self._first and not looks_like_ts(data):
-            self._checker = None
-        self._first = False
+        while len(self._ready) < size and not self._ended:
+            data = self._read(size)
+            self.position += len(data)
+            self._ended = not data
+            if self._first and not looks_like_ts(data):
+                self._checker = self._renumbering = None
+            self._first = False
+            if self._renumbering is not None:
+                data = self._renumbering.push(data) if data else self._renumbering.flush()
+            self._ready += data
+            if data:
+                break
+        data, self._ready = self._ready[:size], self._ready[size:]
         if self._checker is not None:
             self._put_aside(self._checker.push(data) if data else self._checker.flush())
         return data
@@ -58,18 +70,19 @@ class TransportTap:
         """What is read is a transport stream."""
         return self._checker is not None
 
+    @property
+    def came_late(self) -> Mapping[int, int] | None:
+        """Streams that had moved before it was known, as far as all is known now: to be read again with."""
+        renumbering = self._renumbering
+        return renumbering.moved if renumbering is not None and renumbering.came_late else None
+
     def stop(self) -> None:
         """Look no further: nothing is going to be decoded."""
         self._checker = None
         self._waiting.clear()
 
-    @property
-    def successors(self) -> dict[int, int]:
-        """By PID of a stream the one that it had before, where a new map of its programme announced another."""
-        return self._checker.successors if self._checker is not None else {}
-
     def keep(self, pids: Collection[int]) -> None:
-        """Put nothing aside from now on but packets of these PIDs and their successors."""
+        """Put nothing aside from now on but packets of these PIDs."""
         self._wanted = set(pids)
         for pid in self._waiting.keys() - self._wanted:
             del self._waiting[pid]
@@ -80,9 +93,8 @@ class TransportTap:
 
     def _put_aside(self, packets: list[PesPacket]) -> None:
         for packet in packets:
-            pid = self.successors.get(packet.pid, packet.pid)
-            if self._wanted is None or pid in self._wanted:
-                self._waiting.setdefault(pid, deque(maxlen=_MOST_WAITING)).append(packet)
+            if self._wanted is None or packet.pid in self._wanted:
+                self._waiting.setdefault(packet.pid, deque(maxlen=_MOST_WAITING)).append(packet)
 
     def take(self, pid: int, time: int, everything: bool = False) -> Iterator[PesPacket]:
         """PES packets of `pid` whose turn has come when libavformat is at DTS `time`; at the end, all.

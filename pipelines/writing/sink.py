@@ -117,7 +117,7 @@ class Sink:
         return encoder
 
     def _add_copies(self, below: int | None = None) -> None:
-        for stream in self._source.streams:
+        for stream in self._source.container.streams:
             if below is not None and stream.index >= below:
                 break
             if stream.index not in self._encoded and stream.index not in self._streams:

@@ -69,11 +69,6 @@ class ContinuityChecker:
         """PIDs of H.264 and HEVC streams, from the program map tables seen so far."""
         return self._tables.codecs
 
-    @property
-    def successors(self) -> dict[int, int]:
-        """By PID of a stream the one that it had in an earlier map of its programme."""
-        return self._tables.successors
-
     def push(self, data: bytes) -> list[PesPacket]:
         """Take in bytes of the transport stream; returns the PES packets of video PIDs that ended."""
         data = self._rest + data

@@ -26,7 +26,7 @@ def _crc_table() -> tuple[int, ...]:
 _CRC = _crc_table()
 
 
-def crc32(data: bytes) -> int:
+def crc32(data: bytes | bytearray) -> int:
     """CRC of a section (Annex A); 0 over one that is whole, its own CRC included."""
     value = 0xFFFFFFFF
     for byte in data:
@@ -60,6 +60,10 @@ class ProgrammeTables:
     def holds(self, pid: int) -> bool:
         """Whether tables come on this PID."""
         return pid == 0 or pid in self._map_pids
+
+    def announces(self, pid: int) -> bool:
+        """Whether a programme's map holds this PID now."""
+        return any(pid in streams for streams in self._streams.values())
 
     def push(self, pid: int, payload: bytes, unit_start: bool, lost: bool) -> None:
         """Take in the payload of one packet. lost: packets are missing before it."""
