@@ -215,7 +215,8 @@ def _summary(result: ConcealResult) -> str:
     totals = result.totals
     pictures = f"{totals.pictures} picture{'s' if totals.pictures != 1 else ''}"
     if result.action == "copied":
-        text = f"no damage in {pictures}: copied bit-exactly"
+        exactly = " bit-exactly" if result.exact else ", the video bit-exactly" if result.video_exact else ""
+        text = f"no damage in {pictures}: copied{exactly}"
         if totals.tainted:
             text = f"nothing to repair in {pictures}, but {totals.tainted} lack what they are predicted from: copied"
     elif result.action == "spliced" and result.splice is not None:
@@ -228,6 +229,11 @@ def _summary(result: ConcealResult) -> str:
         details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
         if details:
             text += f" ({', '.join(details)})"
+    if result.dropped:
+        text += f", {len(result.dropped)} stream{'s' if len(result.dropped) != 1 else ''} left out"
+    missing = sum(one.missing for one in result.accounts)
+    if missing:
+        text += f", {missing} packets not shown"
     text += f", {result.seconds:.1f} s"
     if result.output and result.output != STDOUT:
         text += f" -> {result.output}"

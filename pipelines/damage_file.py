@@ -13,7 +13,7 @@ import av
 from concealer.bitstream import AccessUnit, StreamParser, join_length_prefixed
 from concealer.loss import Channel, DamageRecord, Received
 from pipelines.errors import InputError, OutputError, UsageError, one_line
-from pipelines.reading import Source
+from pipelines.reading import Source, with_late_streams
 from pipelines.writing import ByteStream, Draft, Sink, output_file, with_data
 
 _MP4_FAMILY = {"ipod", "psp", "f4v", "ismv"}
@@ -29,18 +29,22 @@ def damage_stream(source_name: str, target: str, channel: Channel) -> DamageReco
     """
     source = Source(source_name)
     try:
-        sink = _open_sink(source, target)
-        try:
-            _pump(source, sink, channel)
-            sink.finish()
-        except BaseException:
-            sink.abort()
-            raise
+        with_late_streams(source, lambda: _damage(source, target, channel))
     finally:
         source.close()
     if source.ended_early:
         raise InputError(f"{source_name}: reading stopped: {source.ended_early}")
     return channel.record
+
+
+def _damage(source: Source, target: str, channel: Channel) -> None:
+    sink = _open_sink(source, target)
+    try:
+        _pump(source, sink, channel)
+        sink.finish()
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def damage_bytes(source_name: str, target: str, channel: FileChannel) -> DamageRecord:

@@ -23,7 +23,7 @@ from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
 from pipelines.jobs.splice import splice
 from pipelines.progress import OnProgress
-from pipelines.reading import Source
+from pipelines.reading import Source, with_late_streams
 from pipelines.writing import check_codec, output_file
 
 
@@ -46,7 +46,8 @@ def conceal_file(
     output_format = _check(name, output, settings)
     opened = Source(name, settings.input_format, stopped, reconnect=settings.reconnect)
     with contextlib.closing(opened):
-        return _process(Run(opened, output, output_format, settings, on_progress, stopped, began))
+        run = Run(opened, output, output_format, settings, on_progress, stopped, began)
+        return with_late_streams(opened, lambda: _process(run))
 
 
 def _check(source: str, target: str | None, settings: Settings) -> str:

@@ -54,7 +54,7 @@ def copy(run: Run, analysis: Pass) -> ConcealResult:
     run.source.rewind()
     sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
     stopped = write_out(run, sink, _copy_packets(analysis, sink, times))
-    return analysis.written(result, sink.dropped, stopped)
+    return analysis.written(result, sink, stopped)
 
 
 def _copy_packets(analysis: Pass, sink: Sink, times: list[tuple[int, int]]) -> Iterator[None]:

@@ -22,7 +22,7 @@ def encode(run: Run, streams: Collection[int]) -> ConcealResult:
         sink = Sink(run.output, run.settings.output_format, run.source, streams)
         stopped = write_out(run, sink, _encode_pictures(passed, sink))
         damaged = any(track.damaged for track in passed.tracks.values())
-        return passed.written(passed.result("repaired" if damaged else "encoded"), sink.dropped, stopped)
+        return passed.written(passed.result("repaired" if damaged else "encoded"), sink, stopped)
 
 
 def _encode_pictures(passed: Pass, sink: Sink) -> Iterator[None]:

@@ -21,6 +21,7 @@ from pipelines.reading import VideoPayload
 from pipelines.report import Report, Totals
 from pipelines.statistics import Statistics
 from pipelines.track import ShownPicture, Track
+from pipelines.writing import ByteStream, Sink
 
 
 class Pass:
@@ -133,15 +134,20 @@ class Pass:
         )
 
     def written(
-        self, result: ConcealResult, dropped: list[str], stopped: bool, changes: Iterable[Mapping[str, object]] = ()
+        self,
+        result: ConcealResult,
+        sink: Sink | ByteStream,
+        stopped: bool,
+        changes: Iterable[Mapping[str, object]] = (),
     ) -> ConcealResult:
         """The result once the output is complete; it finishes the report, which tells `changes` too.
 
-        dropped: streams that the output could not hold. stopped: before the input's end.
+        sink: what was written. stopped: before the input's end.
         """
         result = replace(
             result,
-            dropped=dropped,
+            dropped=sink.dropped,
+            accounts=list(sink.accounts.values()),
             interrupted=stopped and not self.run.source.live,
             seconds=time.monotonic() - self.run.began,
         )

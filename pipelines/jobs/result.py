@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from pipelines.jobs.splice_totals import SpliceTotals
 from pipelines.report import Totals
+from pipelines.writing import Account
 
 Action = Literal["repaired", "spliced", "encoded", "copied", "analysed"]
 
@@ -26,6 +27,8 @@ class ConcealResult:
     """The same for each video stream, by its index."""
     dropped: list[str] = field(default_factory=list)
     """Streams that the output's container could not hold."""
+    accounts: list[Account] = field(default_factory=list)
+    """Each written stream: what the container was given, and what is read back from it."""
     ended_early: str | None = None
     """Why reading stopped before the input's end, if it did."""
     splice: SpliceTotals | None = None
@@ -33,6 +36,17 @@ class ConcealResult:
     interrupted: bool = False
     """Stopped by the user: the output holds what was done until then."""
     seconds: float = 0.0
+
+    @property
+    def video_exact(self) -> bool:
+        """Every slice of the video was read back from the output as it was."""
+        video = [one for one in self.accounts if one.kind == "video"]
+        return bool(video) and all(one.exact and not one.missing for one in video)
+
+    @property
+    def exact(self) -> bool:
+        """Every packet of the input was read back from the output as it was."""
+        return bool(self.accounts) and not self.dropped and all(one.exact and not one.missing for one in self.accounts)
 
     @property
     def pictures(self) -> int:
@@ -46,4 +60,10 @@ class ConcealResult:
 
     def as_dict(self) -> dict[str, object]:
         """All of it in JSON's types."""
-        return {"schema": "concealer-result/1", **asdict(self), "seconds": round(self.seconds, 3)}
+        return {
+            "schema": "concealer-result/1",
+            **asdict(replace(self, accounts=[])),
+            "accounts": [one.as_dict() for one in self.accounts],
+            "exact": self.exact,
+            "seconds": round(self.seconds, 3),
+        }

@@ -32,7 +32,7 @@ def splice(run: Run) -> ConcealResult:
         sink = _open_sink(run.output, run.target_format, run.source)
         stopped = write_out(run, sink, _splice_packets(passed, sink, spliced))
         result = replace(passed.result("spliced" if spliced.changed else "copied"), splice=spliced.totals)
-        return passed.written(result, sink.dropped, stopped, spliced.changes)
+        return passed.written(result, sink, stopped, spliced.changes)
 
 
 class SplicedStreams:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from av.container import InputContainer
@@ -25,11 +25,19 @@ class Wanted:
     """Asked wherever nothing might come for long: true ends the waiting."""
     reconnect: bool
     """A live input is opened again when it ends or falls silent."""
+    probe_bytes: int = 0
+    """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
+    moved: Mapping[int, int] = field(default_factory=dict)
+    """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
 
     @property
     def label(self) -> str:
         """The input in messages."""
         return "standard input" if self.name == STDIN else self.name
+
+
+class LateStreamsError(Exception):
+    """A stream appears in mid-file that was not known when the input was opened: it is to be opened again."""
 
 
 class Closable(Protocol):

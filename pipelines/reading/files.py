@@ -20,6 +20,8 @@ ELEMENTARY = {
     ".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".hvc": "hevc",
 }  # fmt: skip
 """Suffixes of byte streams without a container, and their FFmpeg format name."""
+_FOR_EVER = 10**12
+"""Microseconds."""
 _MP4_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"free", b"mdat", b"wide", b"skip")
 
 
@@ -49,7 +51,7 @@ def open_file(wanted: Wanted) -> Connection:
     if wanted.input_format not in (None, "mpegts") or not looks_like_ts(head):
         return Connection(_open_past_tap(wanted, head))
     file = open(wanted.name, "rb")  # noqa: SIM115 - the connection's
-    tap = TransportTap(file.read)
+    tap = TransportTap(file.read, wanted.moved)
     try:
         return Connection(_open_as(wanted, tap, "mpegts"), tap, file)
     except BaseException:
@@ -82,12 +84,19 @@ def _open_past_tap(wanted: Wanted, head: bytes) -> InputContainer:
     return _open_as(wanted, "file:" + wanted.name, input_format)
 
 
+def _far(probe_bytes: int, input_format: str | None) -> dict[str, str]:
+    """Options that make libavformat look for streams until that many bytes."""
+    options = {"probesize": str(probe_bytes), "analyzeduration": str(_FOR_EVER)}
+    return options | ({"scan_all_pmts": "1"} if input_format == "mpegts" else {})
+
+
 def _open_as(wanted: Wanted, file: object, input_format: str | None) -> InputContainer:
     level = av.logging.get_level()
     try:
         with av.logging.Capture(local=True) as messages:
             av.logging.set_level(av.logging.ERROR)
-            return av.open(file, "r", format=input_format, metadata_errors="replace")
+            options = _far(wanted.probe_bytes, input_format) if wanted.probe_bytes else {}
+            return av.open(file, "r", format=input_format, options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
         if wanted.stopped():
             raise Interrupted("interrupted") from error

@@ -7,9 +7,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import cast
+from typing import TypeVar, cast
 
 import av
 from av.container import InputContainer
@@ -18,18 +18,23 @@ from av.video.stream import VideoStream
 from concealer.bitstream import Codec
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
-from pipelines.reading.connection import Connection, Wanted
+from pipelines.reading.connection import Connection, LateStreamsError, Wanted
 from pipelines.reading.inputs import find_input
 from pipelines.reading.timing import JoinedTimeline
 from pipelines.reading.transport import FAR, TransportTap
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 _UNFRAMED = {"h264", "hevc", "mpegts", "mpeg", "mpegvideo", "rtp", "sdp"}
 """Formats whose packets libavformat cuts itself, at start codes: a lost slice misleads the cut."""
 _PROBE_FRAMES = 100
 _PAUSE_SECONDS = 1.0
 """Between two attempts to open a live input again."""
+_MOST_PROBED, _MARGIN = 256 << 20, 4 << 20
+"""Bytes that may be read, and kept, to find a stream that appears late; and how far behind its start."""
+_SILENT = 90000
+"""Ticks without a packet of a video stream after which the others' times tell whose turn it is."""
 
 
 @dataclass(slots=True)
@@ -76,7 +81,11 @@ class Source:
         """Why reading stopped before the end, if it did."""
         self._timeline: JoinedTimeline | None = None
         self._position: float | None = None
+        self._place = 0
+        """In the file, in bytes, of the last packet."""
         self._shifts: dict[int, int] = {}
+        self.late_streams = 0
+        """How often a packet came of a stream that appears in mid-file and could not be read."""
         self._connection: Connection
         self.video: dict[int, VideoStream]
         """The streams that can be repaired, by their index."""
@@ -90,6 +99,8 @@ class Source:
             connection.close()
             raise
         self._connection, self.video = connection, video
+        if connection.tap is not None:
+            connection.tap.keep([stream.id for stream in self.video.values()])
 
     @property
     def container(self) -> InputContainer:
@@ -152,22 +163,26 @@ class Source:
             connection.tap.stop()
         turns: dict[int, tuple[int, int]] = {}
         self._shifts.clear()
-        for packet in self._packets(connection.container):
+        for packet in self._packets(connection):
             if packet.size == 0 and not packet.has_sidedata("new_extradata"):
                 continue
             if packet.has_sidedata("encryption_info"):
                 raise InputError(f"{self.label}: stream #{packet.stream_index} is encrypted")
             if size and packet.pos is not None and packet.pos >= 0:
+                self._place = packet.pos
                 self._position = min(packet.pos / size, 1.0)
-            dts = packet.dts
+            index, dts = packet.stream_index, packet.dts
             shift = self._shift(packet)
-            if packet.stream_index not in decode:
+            if index not in decode:
                 yield packet
-            elif tap is None:
+            elif tap is None or not tap.has(connection.container.streams[index].id):
                 yield _payload(packet)
             elif dts is not None:
-                yield from self._tapped(tap, packet.stream_index, dts, shift)
-                turns[packet.stream_index] = dts, shift
+                yield from self._tapped(tap, index, dts, shift)
+                turns[index] = dts, shift
+            if tap is not None and dts is not None:
+                for silent in [i for i, (last, _) in turns.items() if last < dts - _SILENT and i != index]:
+                    yield from self._tapped(tap, silent, dts - _SILENT, turns[silent][1])
         if tap is not None:
             for index in tuple(decode):
                 dts, shift = turns.get(index, (0, 0))
@@ -184,18 +199,42 @@ class Source:
             pts, dts = (None if stamp is None else stamp + moved for stamp in (pes.pts, pes.dts))
             yield VideoPayload(index, pes.payload, pts, dts, None, pes.gaps, pes.truncated)
 
-    def _packets(self, container: InputContainer) -> Iterator[av.Packet]:
-        packets = container.demux()
+    def _packets(self, connection: Connection) -> Iterator[av.Packet]:
+        packets = connection.container.demux()
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
-                return
+                break
+            except IndexError:
+                # PyAV knows the streams that there were at the start. Asked again, it passes over what is new.
+                self._meet_late_stream(connection)
+                packets = connection.container.demux()
+                continue
             except (av.FFmpegError, OSError, ValueError) as error:
                 self.ended_early = one_line(error)
                 log.warning("%s: reading stopped: %s", self.label, self.ended_early)
                 return
+            self._follow_moves(connection.tap)
             yield packet
+        self._follow_moves(connection.tap)
+
+    def _follow_moves(self, tap: TransportTap | None) -> None:
+        """Raise LateStreamsError where packets of a stream came on a PID before it was said to be its."""
+        moved = tap.came_late if tap is not None and self.seekable else None
+        if moved is not None and moved != self._wanted.moved:
+            self._wanted = replace(self._wanted, moved=moved)
+            raise LateStreamsError
+
+    def _meet_late_stream(self, connection: Connection) -> None:
+        """Raise LateStreamsError where opening the input anew shows the stream."""
+        place = connection.tap.position if connection.tap is not None else self._place
+        if self.seekable and self._wanted.probe_bytes < place + _MARGIN <= _MOST_PROBED:
+            self._wanted = replace(self._wanted, probe_bytes=place + _MARGIN)
+            raise LateStreamsError
+        if not self.late_streams:
+            log.warning("%s: a stream that appears in mid-file is left out", self.label)
+        self.late_streams += 1
 
     def _shift(self, packet: av.Packet) -> int:
         """Move a packet to the joined timeline; returns by how many ticks."""
@@ -253,11 +292,21 @@ class Source:
         """Start over. For seekable inputs only."""
         self.close()
         self.ended_early = None
+        self.late_streams = 0
         self._position = None
         self._connect()
 
     def close(self) -> None:
         self._connection.close()
+
+
+def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
+    """Do what reads the source from its start, and do it anew where a stream appeared that nobody knew of."""
+    while True:
+        try:
+            return work()
+        except LateStreamsError:
+            source.rewind()
 
 
 def _payload(packet: av.Packet) -> VideoPayload:

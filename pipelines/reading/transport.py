@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import islice
 
-from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket
+from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket, Renumbering
 
 _SYNC = 0x47
 _WRAP = 1 << 33
@@ -15,6 +16,8 @@ FAR = 10 * 90000
 _MOST_WAITING = 4096
 _MOST_AHEAD = 2048
 """Packets that may wait for their turn; the first read, to find out what the streams are, brings many."""
+_NEAR = 8
+"""Packets within which the DTS grows, but for wrong ones."""
 
 
 def looks_like_ts(head: bytes) -> bool:
@@ -29,19 +32,35 @@ class TransportTap:
     here every PES packet keeps the byte offsets of its gaps.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], bytes], moved: Mapping[int, int] | None = None) -> None:
+        """moved: as of `Renumbering`."""
         self._read = read
         self._checker: ContinuityChecker | None = ContinuityChecker()
+        self._renumbering: Renumbering | None = Renumbering(moved)
         self._first = True
+        self._ended = False
+        self._ready = b""
         self._waiting: dict[int, deque[PesPacket]] = {}
+        self._wanted: set[int] | None = None
         self._last: dict[int, int] = {}
+        self.position = 0
+        """Bytes read so far."""
 
     def read(self, size: int) -> bytes:
         """For PyAV: the next bytes, which are looked at in passing."""
-        data = self._read(size)
-        if self._first and not looks_like_ts(data):
-            self._checker = None
-        self._first = False
+        while len(self._ready) < size and not self._ended:
+            data = self._read(size)
+            self.position += len(data)
+            self._ended = not data
+            if self._first and not looks_like_ts(data):
+                self._checker = self._renumbering = None
+            self._first = False
+            if self._renumbering is not None:
+                data = self._renumbering.push(data) if data else self._renumbering.flush()
+            self._ready += data
+            if data:
+                break
+        data, self._ready = self._ready[:size], self._ready[size:]
         if self._checker is not None:
             self._put_aside(self._checker.push(data) if data else self._checker.flush())
         return data
@@ -51,14 +70,31 @@ class TransportTap:
         """What is read is a transport stream."""
         return self._checker is not None
 
+    @property
+    def came_late(self) -> Mapping[int, int] | None:
+        """Streams that had moved before it was known, as far as all is known now: to be read again with."""
+        renumbering = self._renumbering
+        return renumbering.moved if renumbering is not None and renumbering.came_late else None
+
     def stop(self) -> None:
         """Look no further: nothing is going to be decoded."""
         self._checker = None
         self._waiting.clear()
 
+    def keep(self, pids: Collection[int]) -> None:
+        """Put nothing aside from now on but packets of these PIDs."""
+        self._wanted = set(pids)
+        for pid in self._waiting.keys() - self._wanted:
+            del self._waiting[pid]
+
+    def has(self, pid: int) -> bool:
+        """Whether packets of this PID are seen here at all."""
+        return self._checker is not None and pid in self._checker.seen
+
     def _put_aside(self, packets: list[PesPacket]) -> None:
         for packet in packets:
-            self._waiting.setdefault(packet.pid, deque(maxlen=_MOST_WAITING)).append(packet)
+            if self._wanted is None or packet.pid in self._wanted:
+                self._waiting.setdefault(packet.pid, deque(maxlen=_MOST_WAITING)).append(packet)
 
     def take(self, pid: int, time: int, everything: bool = False) -> Iterator[PesPacket]:
         """PES packets of `pid` whose turn has come when libavformat is at DTS `time`; at the end, all.
@@ -71,10 +107,13 @@ class TransportTap:
             packet = waiting[0]
             if packet.dts is not None:
                 turns = round((time - packet.dts) / _WRAP) * _WRAP
-                if not everything and len(waiting) < _MOST_AHEAD and self._must_wait(pid, packet.dts + turns, time):
+                hold = not everything and len(waiting) < _MOST_AHEAD
+                if hold and self._must_wait(pid, packet.dts + turns, time) and not _passed(waiting, time):
                     return
                 packet.dts += turns
-                packet.pts = None if packet.pts is None else packet.pts + turns
+                if packet.pts is not None:
+                    # One of them may have wrapped before the other.
+                    packet.pts = packet.dts + (packet.pts - packet.dts + _WRAP // 2) % _WRAP - _WRAP // 2
                 self._last[pid] = packet.dts
             yield waiting.popleft()
 
@@ -83,3 +122,11 @@ class TransportTap:
             return dts > time
         last = self._last.get(pid)
         return last is None or abs(dts - last) >= FAR
+
+
+def _passed(waiting: deque[PesPacket], time: int) -> bool:
+    """Whether a packet behind the first, of the same clock, has had its turn: the time of the first is wrong then."""
+    for packet in islice(waiting, 1, _NEAR):
+        if packet.dts is not None and -FAR < (packet.dts - time + _WRAP // 2) % _WRAP - _WRAP // 2 <= 0:
+            return True
+    return False

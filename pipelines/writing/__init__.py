@@ -1,13 +1,16 @@
 """What goes out: encoders, containers, byte streams, and the files behind them."""
 
+from pipelines.writing.accounting import Account
 from pipelines.writing.byte_stream import ByteStream
+from pipelines.writing.copies import can_hold, check_codec, stream_label, with_data
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import EncoderSettings, PictureEncoder
 from pipelines.writing.output_file import STDOUT
-from pipelines.writing.sink import Sink, can_hold, check_codec, stream_label, with_data
+from pipelines.writing.sink import Sink
 
 __all__ = [
     "STDOUT",
+    "Account",
     "ByteStream",
     "Draft",
     "EncoderSettings",

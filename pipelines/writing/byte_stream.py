@@ -9,6 +9,7 @@ import av
 
 from pipelines.errors import OutputError, one_line
 from pipelines.writing import output_file
+from pipelines.writing.accounting import Account
 from pipelines.writing.draft import Draft
 
 
@@ -18,6 +19,8 @@ class ByteStream:
     def __init__(self, target: str) -> None:
         """`target`: a file, device, or "-". Raises OutputError if it cannot be written."""
         self.dropped: list[str] = []
+        self.accounts: dict[int, Account] = {}
+        """Nothing is counted: what goes in goes out."""
         self._target = target
         self._draft: Draft | None = None
         self._file: BinaryIO | output_file.PipeWriter

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import logging
 import math
 import re
@@ -15,13 +14,14 @@ from typing import cast
 import av
 from av.container import OutputContainer
 from av.stream import Discard, Stream
-from av.video.stream import VideoStream
 
 from pipelines.errors import OutputError, one_line
-from pipelines.reading import Source, addresses, codec_name
+from pipelines.reading import Source, addresses
 from pipelines.writing import output_file
+from pipelines.writing.accounting import Account, Payloads, read_back
+from pipelines.writing.copies import Filtered, can_hold, copy_stream, stream_label
 from pipelines.writing.draft import Draft
-from pipelines.writing.encoder import PictureEncoder, cannot_hold, has_flag, output_tag
+from pipelines.writing.encoder import PictureEncoder, has_flag
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,11 @@ _STALE = re.compile(
     r"major_brand|minor_version|compatible_brands|encoder|duration|(BPS|NUMBER_OF_|_STATISTICS_).*", re.I
 )
 """Tags that describe the old file, not its content."""
+_PRIMING_SECONDS = Fraction(1, 10)
 _MOST_REFUSALS = 100
 """Packets in a row that the muxer may refuse before the output counts as not writable."""
+_MOST_MISSING = 0.02
+"""Share of a stream's packets that may be missing in the file, with a warning."""
 _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG, errno.EROFS}
 
 
@@ -64,12 +67,18 @@ class Sink:
         self._source = source
         self._encoded = set(encoded)
         self._streams: dict[int, Stream | None] = {}
+        self._filters: dict[int, Filtered] = {}
+        self.accounts: dict[int, Account] = {}
+        """By index in the output."""
+        self._payloads: dict[int, Payloads | None] = {}
+        self._offset = _offset(source)
         self._started = False
         self._held: list[tuple[bool, av.Packet]] = []
         self._held_size = 0
         self._least_dts: dict[int, int] = {}
         self._refusals = 0
-        self._told = False
+        self._reason: str | None = None
+        """Why a packet was refused."""
         self._draft: Draft | None = None
         self.container = self._open()
         if reproducible:
@@ -126,9 +135,12 @@ class Sink:
     def _add_copy(self, stream: Stream) -> Stream | None:
         if stream.discard == Discard.all:  # MP4's chapter texts, which are chapters already
             return None
-        if can_hold(self._format, stream):
-            made = _copy_stream(self.container, stream)
+        if can_hold(self._format, stream, next(iter(self._source.video.values()))):
+            made = copy_stream(self.container, stream)
             self._describe(made, stream)
+            with contextlib.suppress(av.FFmpegError, ValueError):
+                self._filters[made.index] = Filtered(self._format, stream)
+            self._payloads[made.index] = Payloads(stream)
             return made
         label = stream_label(stream)
         self.dropped.append(label)
@@ -136,9 +148,10 @@ class Sink:
         return None
 
     def _describe(self, made: Stream, original: Stream) -> None:
+        self.accounts[made.index] = Account(stream_label(original), made.type)
         made.metadata.update(_kept(original.metadata))
         made.disposition = original.disposition
-        if self._format == self._source.format_name == "mpegts":
+        if self._format == self._source.format_name == "mpegts" and not self.target.lower().endswith(".m2ts"):
             made.id = original.id
 
     def _start(self) -> None:
@@ -175,7 +188,19 @@ class Sink:
             if _is_subtitle_gap(packet) and self._format in output_file.MOV_FAMILY:
                 return
             packet.stream = target
+        self._account(packet)
+        if self._offset and packet.time_base:
+            ticks = round(self._offset / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
         self._mux(packet)
+
+    def _account(self, packet: av.Packet) -> None:
+        index = packet.stream.index
+        self.accounts[index].given.add(packet, self.accounts[index].kind == "video")
+        payloads = self._payloads.get(index)
+        if payloads is not None:
+            payloads.add(packet)
 
     def _hold(self, copied: bool, packet: av.Packet) -> None:
         self._held.append((copied, packet))
@@ -197,11 +222,15 @@ class Sink:
         return self._streams.get(index, self) is not None
 
     def _mux(self, packet: av.Packet) -> None:
-        self._keep_order(packet)
+        index = packet.stream.index
         try:
-            self.container.mux_one(packet)
+            filtered = self._filters.get(index)
+            for one in filtered.push(packet) if filtered is not None else (packet,):
+                self._keep_order(one)
+                self.container.mux_one(one)
             self._refusals = 0
         except (av.FFmpegError, ValueError, OSError) as error:
+            self.accounts[index].refused += 1
             self._refused(error)
 
     def _refused(self, error: Exception) -> None:
@@ -209,9 +238,7 @@ class Sink:
         self._refusals += 1
         if getattr(error, "errno", None) in _DEVICE_ERRORS or self._refusals > _MOST_REFUSALS:
             raise self._failed(error) from error
-        if not self._told:
-            self._told = True
-            log.warning("%s refuses damaged packets of a copied stream: %s", self._format, one_line(error))
+        self._reason = one_line(error)
 
     def _keep_order(self, packet: av.Packet) -> None:
         """Muxers refuse a DTS that does not grow: move it up as little as they accept, as FFmpeg's tool does."""
@@ -237,10 +264,38 @@ class Sink:
         try:
             self._close()
             if self._draft is not None:
+                self._check(self._draft.path)
                 self._draft.commit()
+            self._tell()
+        except OutputError:
+            self._remove()
+            raise
         except (av.FFmpegError, ValueError, OSError) as error:
             self._remove()
             raise self._failed(error) from error
+
+    def _check(self, path: str) -> None:
+        """Hold the complete file against what was given to it. Raises OutputError if most of a stream is gone."""
+        indices = sorted(self.accounts)
+        accounts = [self.accounts[index] for index in indices]
+        failed = read_back(path, accounts, [self._payloads.get(index) for index in indices])
+        worst = max(accounts, key=lambda one: one.missing / max(one.given.shown, 1))
+        if failed is None and worst.missing > worst.given.shown * _MOST_MISSING:
+            failed = f"{worst.missing} of {worst.given.shown} packets of {worst.label} would not be shown"
+        if failed is not None:
+            reason = f" ({self._reason})" if self._reason is not None else ""
+            raise OutputError(
+                f"{self.target}: {self._format} cannot hold these streams: {failed}{reason}; choose another container"
+            )
+
+    def _tell(self) -> None:
+        """Say what a player of the output will not show."""
+        for one in self.accounts.values():
+            if one.missing:
+                reason = f" ({self._reason})" if self._reason is not None else ""
+                log.warning("%s: %d of %d packets are not shown%s", one.label, one.missing, one.given.shown, reason)
+            if one.equal_times:
+                log.warning("%s: %d pictures have the time of another", one.label, one.equal_times)
 
     def _close(self) -> None:
         try:
@@ -259,65 +314,22 @@ class Sink:
             self._draft.discard()
 
 
-def can_hold(container_format: str, stream: Stream) -> bool:
-    """Try the stream alone in a file of the format: muxers tell their limits only when asked to write."""
-    trial = av.open(io.BytesIO(), "w", format=container_format)
-    try:
-        _copy_stream(trial, stream)
-        trial.start_encoding()
-    except (av.FFmpegError, ValueError):
-        return False
-    finally:
-        with contextlib.suppress(av.FFmpegError, ValueError):
-            trial.close()
-    return True
-
-
-def check_codec(container_format: str, encoder: str) -> None:
-    """Raise OutputError if the container cannot hold what the encoder makes."""
-    try:
-        av.open(io.BytesIO(), "w", format=container_format).add_stream(encoder)
-    except ValueError as error:
-        raise cannot_hold(container_format, encoder) from error
-
-
-def _copy_stream(container: OutputContainer, stream: Stream) -> Stream:
-    made = container.add_stream_from_template(stream, opaque=True)
-    if isinstance(made, VideoStream) and isinstance(stream, VideoStream) and made.codec_context is not None:
-        tag = output_tag(stream, container)
-        if tag is not None:
-            made.codec_context.codec_tag = tag
-        if stream.sample_aspect_ratio:
-            made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
-        if stream.average_rate:
-            made.codec_context.framerate = stream.average_rate
-    made.disposition = stream.disposition
-    return made
-
-
-def with_data(packet: av.Packet, data: bytes) -> av.Packet:
-    """The packet with another payload."""
-    made = av.Packet(data)
-    made.stream = packet.stream
-    made.time_base = packet.time_base
-    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    made.is_keyframe = packet.is_keyframe
-    for kind in packet.iter_sidedata():
-        made.set_sidedata(kind)
-    return made
-
-
 def _is_subtitle_gap(packet: av.Packet) -> bool:
     """MP4 fills the time between subtitles with empty ones; the muxer makes its own."""
     return packet.size == 2 and packet.stream.type == "subtitle" and bytes(packet) == b"\0\0"
 
 
+def _offset(source: Source) -> Fraction:
+    """Seconds by which all times are moved: what lies before 0 is cut off by MP4's edit lists and players.
+
+    A transport stream counts from anywhere, and negative where its clock wraps soon. Other containers mean what they
+    say: sound that begins a little before 0 is an encoder's priming.
+    """
+    starts = [s.start_time * s.time_base for s in source.container.streams if s.start_time is not None and s.time_base]
+    discontinuous = has_flag(source.container.format, av.format.Flags.ts_discont)
+    earliest = min(starts, default=Fraction(0))
+    return -earliest if earliest < 0 and (discontinuous or earliest < -_PRIMING_SECONDS) else Fraction(0)
+
+
 def _kept(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if not _STALE.fullmatch(key)}
-
-
-def stream_label(stream: Stream) -> str:
-    """A stream in words: "audio stream #1 (aac, eng)"."""
-    known = (codec_name(stream), stream.metadata.get("language", "und"))
-    details = ", ".join(part for part in known if part not in ("?", "und"))
-    return f"{stream.type} stream #{stream.index}" + (f" ({details})" if details else "")

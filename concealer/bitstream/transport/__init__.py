@@ -1,12 +1,16 @@
 """Losses that a transport knows of: MPEG-TS and RTP."""
 
 from concealer.bitstream.transport.mpegts import PACKET, ContinuityChecker, PesPacket
+from concealer.bitstream.transport.renumber import Renumbering
 from concealer.bitstream.transport.rtp import RtpAccessUnit, RtpDepacketiser
+from concealer.bitstream.transport.tables import crc32
 
 __all__ = [
     "ContinuityChecker",
     "PACKET",
     "PesPacket",
+    "Renumbering",
     "RtpAccessUnit",
     "RtpDepacketiser",
+    "crc32",
 ]

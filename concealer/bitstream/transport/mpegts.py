@@ -9,13 +9,15 @@ import logging
 from dataclasses import dataclass, field
 
 from concealer.bitstream.nal import Codec
+from concealer.bitstream.transport.tables import ProgrammeTables
 
 log = logging.getLogger(__name__)
 
 PACKET = 188
 _SYNC = 0x47
 _NULL_PID = 0x1FFF
-_STREAM_TYPES: dict[int, Codec] = {0x1B: "h264", 0x24: "hevc"}
+_VIDEO_IDS = range(0xE0, 0xF0)
+"""stream_id of video in PES packets (Table 2-22)."""
 _MOST_BYTES = 32 << 20
 """Of one PES packet; more is garbage, and must not pile up."""
 
@@ -47,17 +49,25 @@ class _Pid:
 class ContinuityChecker:
     """Demultiplexes a transport stream and counts what its continuity counters say is missing.
 
+    Every PID whose PES packets say that they are video is gathered, and every one that the tables call H.264 or HEVC:
+    a recording may begin before its tables, or have none, and what they say may be wrong.
+
     Never raises on garbage: it looks for sync bytes again where they are lost.
     """
 
     def __init__(self) -> None:
-        self.codecs: dict[int, Codec] = {}
-        """PIDs of H.264 and HEVC streams, from the program map tables seen so far."""
         self.losses = 0
         """Continuity gaps found so far, over all PIDs."""
+        self.seen: set[int] = set()
+        """PIDs that are gathered."""
         self._rest = b""
         self._pids: dict[int, _Pid] = {}
-        self._map_pids: set[int] = set()
+        self._tables = ProgrammeTables()
+
+    @property
+    def codecs(self) -> dict[int, Codec]:
+        """PIDs of H.264 and HEVC streams, from the program map tables seen so far."""
+        return self._tables.codecs
 
     def push(self, data: bytes) -> list[PesPacket]:
         """Take in bytes of the transport stream; returns the PES packets of video PIDs that ended."""
@@ -79,7 +89,7 @@ class ContinuityChecker:
         """The stream ended: return what is left."""
         done: list[PesPacket] = []
         for number, pid in self._pids.items():
-            if number in self.codecs:
+            if number in self.seen:
                 self._end(number, pid, False, done)
         return done
 
@@ -106,12 +116,12 @@ class ContinuityChecker:
             self.losses += lost
         pid.counter, pid.last = counter, packet
         payload, unit_start = packet[start:], bool(packet[1] & 0x40)
-        if number == 0 and unit_start:
-            self._association(payload)
-        elif number in self._map_pids:
-            if unit_start:
-                self._map(payload)
-        elif number in self.codecs:
+        if self._tables.holds(number) and number not in self.seen:
+            self._tables.push(number, payload, unit_start, lost)
+            return
+        if unit_start and number not in self.seen and (number in self.codecs or _is_video(payload)):
+            self.seen.add(number)
+        if number in self.seen:
             self._gather(number, pid, payload, unit_start, lost, done)
 
     def _gather(
@@ -134,33 +144,9 @@ class ContinuityChecker:
                 done.append(pes)
         pid.parts, pid.gaps = None, []
 
-    def _association(self, payload: bytes) -> None:
-        section = _section(payload, 0x00)
-        for pos in range(8, len(section) - 4 - 3, 4):
-            if section[pos] or section[pos + 1]:
-                self._map_pids.add((section[pos + 2] & 0x1F) << 8 | section[pos + 3])
 
-    def _map(self, payload: bytes) -> None:
-        section = _section(payload, 0x02)
-        if len(section) < 16:
-            return
-        pos = 12 + ((section[10] & 0x0F) << 8 | section[11])
-        while pos + 5 <= len(section) - 4:
-            codec = _STREAM_TYPES.get(section[pos])
-            if codec is not None:
-                self.codecs[(section[pos + 1] & 0x1F) << 8 | section[pos + 2]] = codec
-            pos += 5 + ((section[pos + 3] & 0x0F) << 8 | section[pos + 4])
-
-
-def _section(payload: bytes, table_id: int) -> bytes:
-    """The section that begins in this packet, header and CRC included; empty if it is not this table.
-
-    Sections longer than one packet are cut: program maps of one video stream are far shorter.
-    """
-    start = 1 + payload[0]
-    if start + 3 > len(payload) or payload[start] != table_id:
-        return b""
-    return payload[start : start + 3 + ((payload[start + 1] & 0x0F) << 8 | payload[start + 2])]
+def _is_video(payload: bytes) -> bool:
+    return payload[:3] == b"\x00\x00\x01" and len(payload) > 3 and payload[3] in _VIDEO_IDS
 
 
 def _pes(number: int, data: bytes, gaps: list[int], truncated: bool) -> PesPacket | None:

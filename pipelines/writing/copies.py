@@ -1,0 +1,131 @@
+"""Streams that are copied: whether a container can hold them, and what must be done to their packets for it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.container import OutputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from concealer.bitstream import Codec, join_annexb, parse_extradata
+from pipelines.reading import codec_name
+from pipelines.writing.encoder import cannot_hold, output_tag
+
+_START_CODES = {
+    "avi",
+    "mpeg",
+    "vob",
+    "svcd",
+    "vcd",
+    "dvd",
+    "wtv",
+    "h264",
+    "hevc",
+    "mxf",
+    "mxf_d10",
+    "mxf_opatom",
+    "asf",
+}
+"""Muxers that write H.264 and HEVC with start codes and do not put them there themselves."""
+_VIDEO_FIRST = {"mxf", "mxf_d10", "gxf"}
+"""Muxers that take sound only beside a video stream."""
+
+
+def to_start_codes(container_format: str, stream: Stream) -> str | None:
+    """The bitstream filter that a stream's packets need for the container, None if they need none."""
+    name = codec_name(stream)
+    if container_format not in _START_CODES or name not in ("h264", "hevc") or stream.codec_context is None:
+        return None
+    codec: Codec = "h264" if name == "h264" else "hevc"
+    framing = parse_extradata(codec, stream.codec_context.extradata)
+    return f"{name}_mp4toannexb" if framing.length_size else None
+
+
+class Filtered:
+    """Packets of one stream through the bitstream filter that its container needs, if it does."""
+
+    def __init__(self, container_format: str, stream: Stream) -> None:
+        """Raises FFmpegError, ValueError where the filter does not take the stream."""
+        name = to_start_codes(container_format, stream)
+        self._filter = BitStreamFilterContext(name, stream) if name is not None else None
+
+    def push(self, packet: av.Packet) -> Iterator[av.Packet]:
+        """What comes out; a packet that the filter does not take raises FFmpegError."""
+        if self._filter is None:
+            yield packet
+            return
+        stream, time_base = packet.stream, packet.time_base
+        for made in self._filter.filter(packet):
+            made.stream, made.time_base = stream, time_base
+            yield made
+
+
+def can_hold(container_format: str, stream: Stream, beside: Stream | None = None) -> bool:
+    """Try the stream in a file of the format: muxers tell their limits only when asked to write.
+
+    beside: the video of the file, which some formats must have.
+    """
+    trial = av.open(io.BytesIO(), "w", format=container_format)
+    try:
+        if beside is not None and stream.type == "audio" and container_format in _VIDEO_FIRST:
+            copy_stream(trial, beside)
+        copy_stream(trial, stream)
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    finally:
+        with contextlib.suppress(av.FFmpegError, ValueError):
+            trial.close()
+    return True
+
+
+def check_codec(container_format: str, encoder: str) -> None:
+    """Raise OutputError if the container cannot hold what the encoder makes."""
+    try:
+        av.open(io.BytesIO(), "w", format=container_format).add_stream(encoder)
+    except ValueError as error:
+        raise cannot_hold(container_format, encoder) from error
+
+
+def copy_stream(container: OutputContainer, stream: Stream) -> Stream:
+    """The stream in another container; its packets must go through `Filtered`."""
+    made = container.add_stream_from_template(stream, opaque=True)
+    name = codec_name(stream)
+    if made.codec_context is not None and to_start_codes(container.format.name, stream) is not None:
+        held = parse_extradata("h264" if name == "h264" else "hevc", made.codec_context.extradata)
+        made.codec_context.extradata = join_annexb(held.parameter_sets)
+        made.codec_context.codec_tag = "\0\0\0\0"  # whichever the muxer has for it
+    if isinstance(made, VideoStream) and isinstance(stream, VideoStream) and made.codec_context is not None:
+        tag = output_tag(stream, container)
+        if tag is not None:
+            made.codec_context.codec_tag = tag
+        if stream.sample_aspect_ratio:
+            made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
+        if stream.average_rate:
+            made.codec_context.framerate = stream.average_rate
+    made.disposition = stream.disposition
+    return made
+
+
+def with_data(packet: av.Packet, data: bytes) -> av.Packet:
+    """The packet with another payload."""
+    made = av.Packet(data)
+    made.stream = packet.stream
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    for kind in packet.iter_sidedata():
+        made.set_sidedata(kind)
+    return made
+
+
+def stream_label(stream: Stream) -> str:
+    """A stream in words: "audio stream #1 (aac, eng)"."""
+    known = (codec_name(stream), stream.metadata.get("language", "und"))
+    details = ", ".join(part for part in known if part not in ("?", "und"))
+    return f"{stream.type} stream #{stream.index}" + (f" ({details})" if details else "")
