@@ -21,7 +21,7 @@ class Options:
     engine: str = "auto"
     join: JoinPolicy = "conceal"
     deadline_ms: float = LIVE_DEADLINE_MS
-    max_threads: int = 0
+    max_threads: int = 1
     mark_corrupted: str = "unrepaired"
     keyframe_request_share: float = 0.5
     automatic_request_sync_points: bool = True
@@ -89,7 +89,9 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
     "max-threads": (
         int,
         "Threads",
-        "Slice threads for decoding HEVC (0 = one per core). H.264 always decodes on one thread: its decoder conceals "
+        "Slice threads for decoding HEVC (0 = one per core): faster where the stream has wavefronts, but what is "
+        "decoded of a damaged picture then depends on chance, and less of its damage is found. H.264 always "
+        "decodes on one thread: its decoder conceals "
         "nothing under slice threads, and frame threads would come too late for repair.",
         0,
         64,

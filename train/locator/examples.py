@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from concealer.bitstream import AccessUnit, Codec, StreamParser, join_annexb
 from concealer.damage import DamageMap
-from concealer.decoder import Settled
-from concealer.decoder.follower import Follower
+from concealer.decoder import Follower, Settled
 from concealer.decoder.locating import figures_with_past, own_figures
 from concealer.front_door import open_decoder
 from concealer.outcome import RepairOutcome
