@@ -1,0 +1,122 @@
+"""Damage that nobody tells of: found at all, found where it begins, and never where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from concealer import DamageMap, Repairer, open_decoder
+from concealer.bitstream import Codec, join_annexb
+from concealer.damage import Damage
+from concealer.decoder.hook import DecoderCore
+from concealer.decoder.locating import Locator, begun_by
+from concealer.picture import Picture
+from tests.media import clip, encode_bytes
+from tests.standins.splicing import parse
+
+PICTURES = 14
+
+
+def units(codec: Codec, bframes: int = 0, **extra: int) -> list[list[bytes]]:
+    """The NAL units of each access unit, one slice a picture."""
+    data = encode_bytes(clip(PICTURES, 352, 288, seed=2), codec, slices=1, bframes=bframes, crf=18, extra=extra)
+    return [[nal.data for nal in au.nals] for au in parse(data, codec)]
+
+
+def joined(nals: list[bytes]) -> bytes:
+    return b"".join(b"\0\0\0\1" + nal for nal in nals)
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+@pytest.mark.parametrize("wpp", [0, 1])
+def test_intact_hevc_slices_end_where_their_data_end(bframes: int, wpp: int) -> None:
+    core = DecoderCore("hevc")
+    found = [core.decode(joined(nals), number).left_over for number, nals in enumerate(units("hevc", bframes, wpp=wpp))]
+    core.close()
+    assert found == [0] * PICTURES
+
+
+def test_a_piece_gone_shows_in_what_is_left_over() -> None:
+    core = DecoderCore("hevc")
+    elsewhere = 0
+    for number, nals in enumerate(units("hevc")):
+        data = nals[-1]
+        cut = data if number < 4 else data[: len(data) // 3] + data[len(data) // 3 + len(data) // 5 :]
+        decoded = core.decode(joined([*nals[:-1], cut]), number)
+        elsewhere += number >= 4 and (decoded.errors is not None or decoded.left_over != 0)
+        assert number >= 4 or decoded.left_over == 0
+    core.close()
+    assert elsewhere == PICTURES - 4
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("bframes", [0, 2])
+def test_intact_streams_stay_intact(codec: Codec, bframes: int) -> None:
+    decoder = open_decoder(codec, repairer=Repairer(), container_framed=True, lookahead=2)
+    pictures = [p for n, nals in enumerate(units(codec, bframes)) for p in decoder.decode(joined(nals), pts=n)]
+    pictures += decoder.flush()
+    decoder.close()
+    assert len(pictures) == PICTURES
+    assert not any(picture.damage.state.any() for picture in pictures)
+
+
+def test_what_came_before_the_damage_is_believed_more() -> None:
+    """A gap in the last third of a slice, closed up: the blocks before it are less doubted than those behind it."""
+    payloads = units("hevc")
+    for place in (6, 9, 12):
+        data = payloads[place][-1]
+        at = len(data) * 2 // 3
+        cut = data[:at] + data[at + len(data) // 8 :]
+        decoder = open_decoder("hevc", container_framed=True)
+        pictures = []
+        for number, nals in enumerate(payloads):
+            pictures += decoder.decode(joined([*nals[:-1], cut] if number == place else nals), pts=number)
+        pictures += decoder.flush()
+        decoder.close()
+        damage = pictures[place].damage
+        belief = np.where(damage.hole, 1.0 if damage.belief is None else damage.belief, 0.0)
+        assert belief[:6].mean() < 0.6 and belief[12:].mean() > 0.75
+        assert 0.0 < damage.confidence < 1.0
+        assert not any(p.damage.any_hole for p in pictures[:place])
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("noticed", [True, False])
+def test_two_areas_are_told_apart(codec: Codec, noticed: bool) -> None:
+    habits = replace(Locator(codec).habits, at_once=0.0, reach=1e4)
+    rng = np.random.default_rng(3)
+    signs = np.concatenate([rng.normal(-2, 1, 300), rng.normal(2, 1, 200)]).astype(np.float32)
+    belief = begun_by(signs, 1, habits, noticed=noticed)
+    assert belief.shape == signs.shape
+    assert (np.diff(belief) >= -1e-6).all()
+    assert belief[280] < 0.5 < belief[320]
+    nothing = begun_by(np.full(500, -2, np.float32), 1, habits, noticed=True)
+    assert nothing[450] < 0.5
+
+
+def test_what_is_doubtful_is_part_of_its_repair() -> None:
+    """Of a block that is half believed to be wrong, half is kept."""
+    past = [Picture((np.full((96, 96), 100, np.uint8),), order=order) for order in (0, 1)]
+    repaired = []
+    for belief in (1.0, 0.5):
+        picture = Picture((np.full((96, 96), 100, np.uint8),), order=2)
+        picture.planes[0][32:64] = 140
+        damage = DamageMap(96, 96)
+        damage.state[2:4] = Damage.BROKEN
+        damage.doubt(damage.hole, np.full(damage.state.shape, belief, np.float32))
+        Repairer("copy")(picture, damage, past)
+        repaired.append(picture.planes[0])
+    assert (repaired[0] == 100).all()
+    assert (repaired[1][40:56] == 120).all() and (repaired[1][:32] == 100).all()
+
+
+def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:
+    """A unit of another kind at the end leaves the reading head unasked."""
+    core = DecoderCore("hevc")
+    nals = units("hevc")[0]
+    suffix_sei = bytes([40 << 1, 1, 5, 1, 0, 0x80])
+    assert core.decode(join_annexb([]) + joined(nals), 0).left_over == 0
+    assert core.decode(joined([*nals, suffix_sei]), 1).left_over is None
+    core.close()
