@@ -15,6 +15,7 @@ from concealer.bitstream.nal import (
     parse_extradata,
     split_annexb,
     split_length_prefixed,
+    split_sample,
     unescape,
 )
 from concealer.bitstream.stream import StreamParser
@@ -43,5 +44,6 @@ __all__ = [
     "parse_extradata",
     "split_annexb",
     "split_length_prefixed",
+    "split_sample",
     "unescape",
 ]
