@@ -16,6 +16,7 @@ from concealer.bitstream.nal import (
     parse_extradata,
     split_annexb,
     split_length_prefixed,
+    split_sample,
     unescape,
 )
 from concealer.bitstream.recovery import Recovery
@@ -47,5 +48,6 @@ __all__ = [
     "parse_extradata",
     "split_annexb",
     "split_length_prefixed",
+    "split_sample",
     "unescape",
 ]

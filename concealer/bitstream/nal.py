@@ -15,6 +15,7 @@ PARAMETER_SETS: dict[Codec, tuple[int, ...]] = {"h264": (7, 8, 13, 15), "hevc": 
 START_CODE = b"\x00\x00\x00\x01"
 START_CODE_PREFIX = b"\x00\x00\x01"
 """What every start code ends with; the zero before it is needed at the beginning of an access unit only (B.1.2)."""
+_IMPOSSIBLE = re.compile(rb"\x00\x00[\x00-\x02]")
 _ESCAPE = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 
 
@@ -69,7 +70,8 @@ def split_length_prefixed(payload: bytes, length_size: int) -> tuple[list[NalUni
 
     A length that reaches past the end gives a unit cut there, with `damaged_at` set; if start codes
     follow, reading goes on at them. A sample that begins with a start code is read as Annex B, as
-    decoders do. Raises ValueError unless length_size is 1..4.
+    decoders do; one length around several units with start codes between them gives those units.
+    Raises ValueError unless length_size is 1..4.
     """
     if not 1 <= length_size <= 4:
         raise ValueError(f"length_size must be 1..4, got {length_size}")
@@ -84,10 +86,46 @@ def split_length_prefixed(payload: bytes, length_size: int) -> tuple[list[NalUni
         if length == 0:
             continue
         if pos + length > size:
+            if payload.startswith(START_CODE_PREFIX):
+                return split_annexb(payload), False
             return nals + _resynchronised(payload, pos), True
-        nals.append(NalUnit(payload[pos : pos + length], pos))
+        data = payload[pos : pos + length]
+        nals += [NalUnit(data, pos)] if START_CODE_PREFIX not in data else _within(data, pos)
         pos += length
     return nals, pos < size and any(payload[pos:])
+
+
+def _within(data: bytes, pos: int) -> list[NalUnit]:
+    """The units of one length that has start codes in it: no unit can hold one (7.4.1)."""
+    code = data.find(START_CODE_PREFIX)
+    first = data[:code].rstrip(b"\x00")
+    nals = [NalUnit(first, pos)] if first else []
+    return nals + [replace(nal, offset=nal.offset + pos + code) for nal in split_annexb(data[code:])]
+
+
+def split_sample(payload: bytes, length_size: int) -> tuple[list[NalUnit], bool]:
+    """As `split_length_prefixed`, whatever the header says of the framing. length_size: 0 = start codes.
+
+    Some muxers leave samples as they are and write the header of the other framing.
+    """
+    if length_size:
+        return split_length_prefixed(payload, length_size)
+    if payload.lstrip(b"\x00")[:1] != b"\x01":
+        nals, wrong = split_length_prefixed(payload, 4)
+        if nals and not wrong:
+            return nals, False
+    return split_annexb(payload), False
+
+
+def mark_zeros(codec: Codec, nal: NalUnit) -> NalUnit:
+    """A slice with `damaged_at` set where it holds what cannot stand in a unit: 00 00 00 to 00 00 02 (7.4.1)."""
+    kind = nal_type(codec, nal)
+    if not (1 <= kind <= 5 if codec == "h264" else kind <= 31):
+        return nal
+    found = _IMPOSSIBLE.search(nal.data.rstrip(b"\x00"))
+    if found is None or (nal.damaged_at is not None and nal.damaged_at <= found.start()):
+        return nal
+    return replace(nal, damaged_at=found.start())
 
 
 def _resynchronised(payload: bytes, pos: int) -> list[NalUnit]:

@@ -15,9 +15,9 @@ from concealer.bitstream.nal import (
     Codec,
     NalUnit,
     mark_gaps,
+    mark_zeros,
     parse_extradata,
-    split_annexb,
-    split_length_prefixed,
+    split_sample,
 )
 
 _MOST_BYTES = 32 << 20
@@ -39,6 +39,7 @@ class StreamParser:
         if codec not in ("h264", "hevc"):
             raise ValueError(f"codec must be 'h264' or 'hevc', got {codec!r}")
         framing = parse_extradata(codec, extradata)
+        self._codec: Codec = codec
         self.length_size = framing.length_size
         """Bytes of the length prefix of samples, 0 = Annex B."""
         self._framed = container_framed or framing.length_size > 0
@@ -81,7 +82,7 @@ class StreamParser:
             return self._push_sample(payload, stamp, gaps, truncated)
         done: list[AccessUnit] = []
         for nal, gap_before, nal_stamp in self._bytes.push(payload, stamp, gaps, truncated, final=complete):
-            done += self._assembler.push(nal, gap_before, nal_stamp)
+            done += self._assembler.push(mark_zeros(self._codec, nal), gap_before, nal_stamp)
         if complete:
             done += self._assembler.end_of_payload(stamp, self._bytes.take_gap())
         return done
@@ -90,15 +91,12 @@ class StreamParser:
         """The stream ended: return what is left."""
         done: list[AccessUnit] = []
         for nal, gap_before, stamp in self._bytes.push(b"", Stamp(), (), False, final=True):
-            done += self._assembler.push(nal, gap_before, stamp)
+            done += self._assembler.push(mark_zeros(self._codec, nal), gap_before, stamp)
         return done + self._assembler.flush()
 
     def _push_sample(self, payload: bytes, stamp: Stamp, gaps: Sequence[int], truncated: bool) -> list[AccessUnit]:
-        bad_length = False
-        if self.length_size:
-            nals, bad_length = split_length_prefixed(payload, self.length_size)
-        else:
-            nals = split_annexb(payload)
+        nals, bad_length = split_sample(payload, self.length_size)
+        nals = [mark_zeros(self._codec, nal) for nal in nals]
         if truncated and nals and nals[-1].damaged_at is None:
             nals[-1] = replace(nals[-1], damaged_at=len(nals[-1].data))
         nals, before, after = mark_gaps(nals, gaps)

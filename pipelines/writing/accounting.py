@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from concealer.bitstream import Codec, NalUnit, nal_type, parse_extradata, split_annexb, split_length_prefixed
+from concealer.bitstream import Codec, NalUnit, nal_type, parse_extradata, split_sample
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -47,9 +47,7 @@ class Payloads:
                 self._sum.update(nal.data.rstrip(b"\0"))
 
     def _units(self, data: bytes) -> Sequence[NalUnit]:
-        if self._length_size:
-            return split_length_prefixed(data, self._length_size)[0]
-        return split_annexb(data)
+        return split_sample(data, self._length_size)[0]
 
     @property
     def digest(self) -> str:

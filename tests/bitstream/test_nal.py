@@ -13,9 +13,11 @@ from concealer.bitstream.nal import (
     join_annexb,
     join_length_prefixed,
     mark_gaps,
+    mark_zeros,
     parse_extradata,
     split_annexb,
     split_length_prefixed,
+    split_sample,
     unescape,
 )
 
@@ -145,3 +147,31 @@ def test_damaged_sample_never_yields_more_than_it_has() -> None:
         broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
         nals, _ = split_length_prefixed(bytes(broken), 4)
         assert sum(len(nal.data) for nal in nals) <= len(sample)
+
+
+def test_start_codes_within_one_length() -> None:
+    """A prefix unit, then all the rest as a byte stream, in one length; or all of it."""
+    inner = b"\x6e\xc0\x80\x0f" + b"\x00\x00\x00\x01\x06sei" + b"\x00\x00\x01\x65slice"
+    for data, first in ((inner, 1), (inner[4:], 0)):
+        sample = len(data).to_bytes(4, "big") + data
+        nals, bad = split_length_prefixed(sample, 4)
+        assert not bad
+        assert [nal.data for nal in nals] == [b"\x6e\xc0\x80\x0f", b"\x06sei", b"\x65slice"][1 - first :]
+        assert all(sample[nal.offset :].startswith(nal.data) for nal in nals)
+
+
+def test_framing_that_the_header_does_not_tell() -> None:
+    units = [b"\x67abc", b"\x65" + b"z" * 300]
+    prefixed = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+    codes = b"".join(b"\x00\x00\x01" + unit for unit in units)
+    for sample, size in ((prefixed, 0), (codes, 4), (codes, 0), (prefixed, 4)):
+        nals, bad = split_sample(sample, size)
+        assert [nal.data for nal in nals] == units and not bad
+
+
+def test_zeros_inside_a_slice_are_damage() -> None:
+    slice_ = b"\x65" + b"a" * 20
+    assert mark_zeros("h264", NalUnit(slice_ + b"\x00\x00\x03\x01" + b"\x00" * 9)).damaged_at is None
+    assert mark_zeros("h264", NalUnit(slice_ + b"\x00" * 9 + b"b")).damaged_at == 21
+    assert mark_zeros("h264", NalUnit(b"\x06" + b"\x00" * 9 + b"b")).damaged_at is None
+    assert mark_zeros("hevc", NalUnit(b"\x26\x01a\x00\x00\x02b")).damaged_at == 3
