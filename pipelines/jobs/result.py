@@ -41,12 +41,12 @@ class ConcealResult:
     def video_exact(self) -> bool:
         """Every slice of the video was read back from the output as it was."""
         video = [one for one in self.accounts if one.kind == "video"]
-        return bool(video) and all(one.exact and not one.missing for one in video)
+        return bool(video) and all(_is_whole(one) for one in video)
 
     @property
     def exact(self) -> bool:
         """Every packet of the input was read back from the output as it was."""
-        return bool(self.accounts) and not self.dropped and all(one.exact and not one.missing for one in self.accounts)
+        return bool(self.accounts) and not self.dropped and all(_is_whole(one) for one in self.accounts)
 
     @property
     def pictures(self) -> int:
@@ -67,3 +67,7 @@ class ConcealResult:
             "exact": self.exact,
             "seconds": round(self.seconds, 3),
         }
+
+
+def _is_whole(one: Account) -> bool:
+    return one.exact and not one.missing and not one.moved

@@ -103,6 +103,8 @@ class Account:
     """What the muxer was given."""
     refused: int = 0
     """Packets that it would not take."""
+    moved: int = 0
+    """Packets whose time had to be moved, as it did not lie behind the one before."""
     found: Count | None = None
     """What is in the file; None where that cannot be read back."""
     exact: bool = False
@@ -140,6 +142,7 @@ class Account:
             "stream": self.label,
             "packets": self.given.packets,
             "refused": self.refused,
+            "moved": self.moved,
             "written": None if found is None else found.packets,
             "hidden": self.given.hidden if found is None else found.hidden,
             "missing": self.missing,

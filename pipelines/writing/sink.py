@@ -38,6 +38,8 @@ _STALE = re.compile(
 _PRIMING_SECONDS = Fraction(1, 10)
 _MOST_REFUSALS = 100
 """Packets in a row that the muxer may refuse before the output counts as not writable."""
+_ROUNDING = 1
+"""Ticks of the output by which a time may move because another time base is coarser."""
 _MOST_MISSING = 0.02
 """Share of a stream's packets that may be missing in the file, with a warning."""
 _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG, errno.EROFS}
@@ -250,6 +252,8 @@ class Sink:
         least = self._least_dts.get(stream.index)
         if least is not None and dts < least:
             dts = least
+            if ratio * packet.dts < least - _ROUNDING:
+                self.accounts[stream.index].moved += 1
             packet.dts = math.ceil(least / ratio)
             if packet.pts is not None:
                 packet.pts = max(packet.pts, packet.dts)
@@ -294,6 +298,8 @@ class Sink:
             if one.missing:
                 reason = f" ({self._reason})" if self._reason is not None else ""
                 log.warning("%s: %d of %d packets are not shown%s", one.label, one.missing, one.given.shown, reason)
+            if one.moved:
+                log.warning("%s: %d packets had times out of order, which were moved", one.label, one.moved)
             if one.equal_times:
                 log.warning("%s: %d pictures have the time of another", one.label, one.equal_times)
 
