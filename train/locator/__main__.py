@@ -59,9 +59,9 @@ def fit(found: Sequence[Example], which: str, seed: int = 0) -> torch.nn.Sequent
     for one in found:
         if getattr(one, which) is None:
             continue
-        x, known = inputs(one, which), one.known.ravel()
+        rows, known = inputs(one, which), one.known.ravel()
         right, wrong = ~one.wrong.ravel() & ~known, one.visible.ravel() & ~known
-        values += [x[right], x[wrong]]
+        values += [rows[right], rows[wrong]]
         answers += [np.zeros(right.sum(), np.float32), np.ones(wrong.sum(), np.float32)]
     x, y = torch.tensor(np.concatenate(values)), torch.tensor(np.concatenate(answers))
     mean, spread = x.mean(0), x.std(0) + 1e-3
