@@ -287,7 +287,7 @@ class ConcealingDecoder:
             work.decoded.filled,
         )
         self._shadows.find_broken(damage, au, buffer, work.payload, work.other, self._history)
-        if au is not None and not damage.hole.all():
+        if au is not None and not (damage.any_hole and damage.hole.all()):
             earlier = [one.picture for one in self._recent]
             self._suspicion.mark(damage, au, work.decoded, picture, earlier)
         turn = Turn(work.key, self._previous, Held(picture, buffer), damage, tuple(self._recent), work.decoded.errors)

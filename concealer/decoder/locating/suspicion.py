@@ -33,6 +33,8 @@ class Suspicion:
 
         references: pictures decoded before, repaired.
         """
+        if not damage.any_hole and not decoded.left_over:
+            return
         slices = list(_suspects(damage, au, decoded))
         if not slices:
             return
