@@ -12,6 +12,7 @@ thread), stream by stream.
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.stream import VideoStream
 
 from benchmarks.clips import Clip, pick, to_planes
 from benchmarks.metrics import Luma, psnr_of, shown, squared_error
@@ -159,12 +159,9 @@ def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]
 
 def write(stream: Stream, path: Path) -> None:
     """The undamaged stream in a container, as libavformat muxes it."""
-    with av.open(str(path), "w") as container:
-        track = container.add_mux_stream(stream.encoding.codec, rate=FPS)
-        assert isinstance(track, VideoStream)
-        track.width, track.height, track.time_base = stream.width, stream.height, Fraction(1, 90_000)
-        if path.suffix == ".mp4":
-            track.codec_context.extradata = _parameter_sets(stream)
+    raw = io.BytesIO(b"".join(unit.payload for unit in stream.units))
+    with av.open(raw, format=stream.encoding.codec) as source, av.open(str(path), "w") as container:
+        track = container.add_stream_from_template(source.streams.video[0])
         for index, unit in enumerate(stream.units):
             packet = av.Packet(unit.payload)
             packet.stream, packet.time_base = track, Fraction(1, 90_000)
@@ -172,16 +169,6 @@ def write(stream: Stream, path: Path) -> None:
             packet.duration = 90_000 // FPS
             packet.is_keyframe = index % stream.encoding.gop == 0
             container.mux(packet)
-
-
-def _parameter_sets(stream: Stream) -> bytes:
-    parser = StreamParser(stream.encoding.codec, None, container_framed=True)
-    (unit, *_) = parser.push(stream.units[0].payload) + parser.flush()
-    slices = {id(piece.nal) for piece in unit.slices}
-    kinds = (7, 8) if stream.encoding.codec == "h264" else (32, 33, 34)
-    shift, mask = (0, 31) if stream.encoding.codec == "h264" else (1, 63)
-    kept = [nal.data for nal in unit.nals if id(nal) not in slices and (nal.data[0] >> shift & mask) in kinds]
-    return b"".join(b"\0\0\0\1" + data for data in kept)
 
 
 def _damaged(stream: Stream, job: DamagedStream, folder: Path) -> Path:

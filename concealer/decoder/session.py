@@ -47,6 +47,8 @@ class _Work:
     """The access unit whose turn it is: `key` itself, or the one before which the picture of `key` is missing."""
     payload: bytes
     decoded: Decoded
+    concealed: bool
+    """The decoder was to conceal by itself what it failed in."""
     prepared: Prepared | None = None
     """None for a stand-in of a whole picture."""
     other: bytes | None = None
@@ -230,8 +232,9 @@ class ConcealingDecoder:
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
         self._headers = []
-        decoded = self._core.decode(payload, record.index)
-        self._settle(_Work(record, au, au, payload, decoded, prepared, other))
+        conceal = not self._all_arrived(au)
+        decoded = self._core.decode(payload, record.index, conceal)
+        self._settle(_Work(record, au, au, payload, decoded, conceal, prepared, other))
         self._tell(record, decoded.buffer, au=au)
         self._previous = au
         return out + self._put_out(decoded.frames)
@@ -253,7 +256,7 @@ class ConcealingDecoder:
             self._tell(record, missing=missing)
             return []
         payload, decoded = stand_in
-        self._settle(_Work(record, key, before, payload, decoded))
+        self._settle(_Work(record, key, before, payload, decoded, concealed=True))
         self._tell(record, decoded.buffer, missing=missing)
         return self._put_out(decoded.frames)
 
@@ -286,7 +289,8 @@ class ConcealingDecoder:
             self._scene,
             work.decoded.filled,
         )
-        self._shadows.find_broken(damage, au, buffer, work.payload, work.other, self._history)
+        step = Step(work.payload, work.concealed)
+        self._shadows.find_broken(damage, au, buffer, step, work.other, self._history)
         if au is not None and not (damage.any_hole and damage.hole.all()):
             earlier = [one.picture for one in self._recent]
             self._suspicion.mark(damage, au, work.decoded, picture, earlier)
@@ -333,8 +337,10 @@ class ConcealingDecoder:
         vectors = self._painter.teach(self._store, turn, measured=au is None or self._measures(au))
         self._lookahead.settled(work.key, work.au, turn.buffer, vectors, self._history)
         painted = Painted.of(turn.buffer.planes, turn.damage, vectors) if turn.hole is not None else None
-        self._shadows.follow(turn.damage, turn.buffer, work.other or work.payload, painted, self._history)
-        self._history.add(Step(work.payload, painted))
+        step = Step(work.payload, work.concealed, painted)
+        other = step if work.other is None else replace(step, payload=work.other)
+        self._shadows.follow(turn.damage, turn.buffer, other, self._history)
+        self._history.add(step)
 
     def _measures(self, au: AccessUnit) -> bool:
         """Whether the motion of the lost blocks of `au` is measured once they are repaired, instead of predicted."""
@@ -363,6 +369,13 @@ class ConcealingDecoder:
             planes = () if buffer is None else buffer.planes
             damage = None if buffer is None else record.damage
             self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes))
+
+    def _all_arrived(self, au: AccessUnit) -> bool:
+        """Whether of a picture that repair can serve no slice is missing, however wrong those are that came."""
+        coverage = au.coverage
+        if au.interlaced != "progressive" or not coverage.reliable or coverage.lost.any():
+            return False
+        return all(s.header is not None for s in au.slices) and (len(au.slices) == 1 or self._same_starts(au))
 
     def _same_starts(self, au: AccessUnit) -> bool:
         before = self._previous

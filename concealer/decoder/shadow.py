@@ -11,7 +11,7 @@ from concealer.bitstream import AccessUnit, Codec
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import differing_blocks, estimate_broken, mark_junk
 from concealer.decoder.follower import Follower
-from concealer.decoder.history import History, Painted
+from concealer.decoder.history import History, Painted, Step
 from concealer.decoder.hook import Buffer
 from concealer.outcome import Blocks
 
@@ -26,9 +26,9 @@ class Shadow:
         self._agreed = 0
         self._buffer: Buffer | None = None
 
-    def decode(self, payload: bytes) -> None:
-        """Decode one access unit."""
-        self._buffer = self._follower.decode(payload).buffer
+    def decode(self, payload: bytes, conceal: bool) -> None:
+        """Decode one access unit, as the main decoder did."""
+        self._buffer = self._follower.decode(payload, conceal).buffer
 
     def paint(self, painted: Painted) -> None:
         """Fill the hole of the picture just decoded."""
@@ -68,37 +68,37 @@ class Shadows:
         damage: DamageMap,
         au: AccessUnit | None,
         buffer: Buffer,
-        payload: bytes,
+        step: Step,
         other: bytes | None,
         so_far: History,
     ) -> None:
         """Mark what was decoded from junk behind a damaged byte of `au`.
 
-        other: the payload with other junk, None if there is none in it. so_far: what the main decoder got before it.
+        step: what the main decoder got. other: its payload with other junk, None if there is none in it. so_far: what
+        the main decoder got before it.
         """
         if other is None or au is None:
             if self._junk is not None:
-                self._junk.decode(payload)
+                self._junk.decode(step.payload, step.concealed)
             return
         differing = None
         if self._probe_breaks:
             if self._junk is None and so_far.complete:
                 self._junk = Shadow(self._codec, so_far, flipped=False)
             if self._junk is not None:
-                self._junk.decode(other)
+                self._junk.decode(other, step.concealed)
                 differing = self._junk.differences(buffer)
         if differing is None:
             estimate_broken(damage, au)
         else:
             mark_junk(damage, au, differing)
 
-    def follow(
-        self, damage: DamageMap, buffer: Buffer, payload: bytes, painted: Painted | None, so_far: History
-    ) -> None:
+    def follow(self, damage: DamageMap, buffer: Buffer, step: Step, so_far: History) -> None:
         """Learn what the main decoder's picture in `buffer` holds now; mark the blocks that were predicted from damage.
 
-        payload: with other junk than the main decoder's, if there is any in it.
+        step: what the main decoder got, with other junk than it, if there is any.
         """
+        painted = step.painted
         if self._junk is not None and painted is not None:
             self._junk.paint(painted)
         if not self._track_taint:
@@ -107,7 +107,7 @@ class Shadows:
             self._taint = Shadow(self._codec, so_far, flipped=True)
         if self._taint is None:
             return
-        self._taint.decode(payload)
+        self._taint.decode(step.payload, step.concealed)
         differing = self._taint.differences(buffer)
         if differing is not None:
             damage.mark(differing & ~damage.hole, Damage.TAINTED, "predicted from damage")
