@@ -26,7 +26,7 @@ from concealer.repair.memory import keep_freed_memory
 from concealer.repair.regions import regions
 from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
-from concealer.repair.site import Site
+from concealer.repair.site import Layer, Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit
 
 log = logging.getLogger(__name__)
@@ -189,8 +189,11 @@ class Repairer:
         if self._method in ("auto", "generative") and self._misfits(site, luma, references, notes):
             return self._paint_without_motion(site, references, until, notes)
         luma = close_seam(site, luma)
-        if site.picture.concealed and self._method == "auto":
-            luma, chroma = join_own(site, luma, chroma)
+        if self._method == "auto":
+            if site.picture.concealed:
+                luma, chroma = join_own(site, luma, chroma, site.now)
+            elif outlook is not None and not outlook.inherited and site.picture.kind in "PB":
+                luma, chroma = join_own(site, luma, chroma, site.layer(outlook.now))
         method = "motion"
         if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
@@ -273,14 +276,15 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
     return candidates
 
 
-def join_own(site: Site, luma: Array, chroma: Array | None) -> tuple[Array, Array | None]:
+def join_own(site: Site, luma: Array, chroma: Array | None, own: Layer) -> tuple[Array, Array | None]:
     """Take in the decoder's own concealment, which the hole holds, where it agrees with the prediction."""
-    gap = cv2.blur(cv2.absdiff(luma, site.window_luma), (9, 9))
+    own_luma = np.ascontiguousarray(own.luma[site.window.slices()])
+    gap = cv2.blur(cv2.absdiff(luma, own_luma), (9, 9))
     share = np.float32(OWN_SHARE) / (1.0 + (gap * np.float32(1.0 / OWN_AGREEMENT)) ** 2)
-    luma = luma + share * cv2.subtract(site.window_luma, luma)
-    if chroma is not None and site.now.chroma is not None:
+    luma = luma + share * cv2.subtract(own_luma, luma)
+    if chroma is not None and own.chroma is not None:
         small = cv2.resize(share, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)
-        chroma = chroma + small[..., None] * (site.now.chroma[site.chroma_window] - chroma)
+        chroma = chroma + small[..., None] * (own.chroma[site.chroma_window] - chroma)
     return luma, chroma
 
 

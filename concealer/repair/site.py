@@ -19,6 +19,9 @@ RIM = 16
 TAINTED_WEIGHT = 0.25
 """Trust in received samples that were predicted from damage."""
 
+RATHER_WRONG = 0.5
+"""Belief from which a block tells nothing about its surroundings."""
+
 FLOW_SAMPLES = 31_250
 """Most samples flow is searched on: about 3 ms a search."""
 
@@ -51,10 +54,14 @@ class Site:
         self.state = damage.state[rows, cols]
         blocks = self.state >= Damage.BROKEN
         self.belief = None if damage.belief is None else damage.belief[rows, cols]
-        trust = np.where(blocks, 0.0, np.where(self.state == Damage.TAINTED, TAINTED_WEIGHT, 1.0))
+        # What is rather right than wrong is painted by as much as it is doubted, and looked at by as much as it is not.
+        missing = blocks if self.belief is None else blocks & (self.belief >= RATHER_WRONG)
+        trust = np.where(missing, 0.0, np.where(self.state == Damage.TAINTED, TAINTED_WEIGHT, 1.0))
+        if self.belief is not None:
+            trust = np.where(blocks & ~missing, 1.0 - self.belief, trust)
         height, width = region.bottom - region.top, region.right - region.left
         self.size = (height, width)
-        self.hole = _blocks_to_samples(blocks, height, width)
+        self.hole = _blocks_to_samples(missing, height, width)
         trust_full = _blocks_to_samples(trust.astype(np.float32), height, width)
         filled_rows, filled_cols = np.flatnonzero(blocks.any(1)), np.flatnonzero(blocks.any(0))
         unit = max(self.step, RIM)

@@ -36,9 +36,10 @@ def make(folders: Sequence[Path], codec: Codec, seeds: Sequence[int]) -> list[Ex
     """Every example; says how far it has come."""
     found: list[Example] = []
     for seed in seeds:
-        for number, path in enumerate(clips(folders), 1):
+        paths = clips(folders)
+        for number, path in enumerate(paths, 1):
             try:
-                found += examples(path, codec, seed)
+                found += examples(path, codec, seed, paths)
             except Exception as error:  # one clip that cannot be read does not end the training
                 print(f"{path.name}: {type(error).__name__}: {error}", file=sys.stderr)
             if number % 20 == 0:
