@@ -73,6 +73,12 @@ def soft_weights(log_errors: Array, sharpness: float = SHARPNESS) -> Array:
     return logit
 
 
+def expected_square(log_errors: Array, weights: Array) -> Array:
+    """Mean squared error (h, w) expected of the mix on the error grid: differences are about Laplacian."""
+    mean: Array = np.exp((log_errors * weights).sum(axis=0))
+    return 2.0 * mean * mean
+
+
 def mix(site: Site, candidates: list[Candidate], weights: Array) -> tuple[Array, Array | None]:
     """Weighted sum of the candidates: luma (h, w) and chroma (h', w', 2) of the window."""
     luma = np.zeros(candidates[0].luma.shape, np.float32)

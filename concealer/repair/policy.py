@@ -16,7 +16,7 @@ from concealer.flow import Array
 from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
-from concealer.repair.blend import expected_errors, mix, soft_weights
+from concealer.repair.blend import expected_errors, expected_square, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.deadline import Budget, CostModel, Level
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
@@ -197,7 +197,7 @@ class Repairer:
         method = "motion"
         if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
-        site.write(luma, chroma)
+        site.write(luma, chroma, expected_square(errors, weights))
         return method, notes
 
     def propose(

@@ -19,6 +19,9 @@ RIM = 16
 TAINTED_WEIGHT = 0.25
 """Trust in received samples that were predicted from damage."""
 
+WRONG_ERROR, SPATIAL_ERROR = 300.0, 1500.0
+"""Mean squared error (8-bit scale) of samples decoded from wrong bytes, and of a spatial fill in their place."""
+
 RATHER_WRONG = 0.5
 """Belief from which a block tells nothing about its surroundings."""
 
@@ -122,32 +125,51 @@ class Site:
         """The window within the region's chroma samples."""
         return self.window.slices(*self.shift)
 
-    def write(self, luma: Array, chroma: Array | None) -> None:
+    def write(self, luma: Array, chroma: Array | None, error: Array | float = SPATIAL_ERROR) -> None:
         """Put window-sized predictions (8-bit scale) into the hole samples of the picture, and nowhere else.
 
-        Where it is not sure that the picture is wrong, by as much as it is.
+        error: mean squared error expected of them, one for all or on the error grid. Where it is not sure that the
+        picture is wrong, both are mixed as errs least.
         """
-        self._write_plane(0, luma, (0, 0))
+        share = self._share_of_repair(error)
+        self._write_plane(0, luma, (0, 0), share)
         if chroma is not None:
-            self._write_plane(1, chroma[..., 0], self.shift)
-            self._write_plane(2, chroma[..., 1], self.shift)
+            self._write_plane(1, chroma[..., 0], self.shift, share)
+            self._write_plane(2, chroma[..., 1], self.shift, share)
 
-    def _write_plane(self, index: int, values: Array, shift: tuple[int, int]) -> None:
+    def _window_blocks(self) -> tuple[slice, slice]:
+        return _cells(self.window, BLOCK)
+
+    def _share_of_repair(self, error: Array | float) -> Array | None:
+        """(block rows, block cols) 0..1 of the window; None: repair alone."""
+        if self.belief is None:
+            return None
+        belief = np.ascontiguousarray(self.belief[self._window_blocks()])
+        if not isinstance(error, float):
+            error = cv2.resize(error, belief.shape[::-1], interpolation=cv2.INTER_AREA)
+        return share_of_repair(belief, error)
+
+    def _write_plane(self, index: int, values: Array, shift: tuple[int, int], share: Array | None) -> None:
         target = self.picture.planes[index][self.region.slices(*shift)][self.window.slices(*shift)]
-        top, bottom = self.window.top // BLOCK, -(-self.window.bottom // BLOCK)
-        left, right = self.window.left // BLOCK, -(-self.window.right // BLOCK)
-        blocks = self.state[top:bottom, left:right] >= Damage.BROKEN
+        blocks = self.state[self._window_blocks()] >= Damage.BROKEN
         hole = blocks.repeat(BLOCK >> shift[1], 0).repeat(BLOCK >> shift[0], 1)
         hole = hole[: target.shape[0], : target.shape[1]]
         peak = float((1 << self.picture.bit_depth) - 1)
         samples = values * np.float32(1.0 / self.gain)
-        if self.belief is not None:
-            belief = np.ascontiguousarray(self.belief[top:bottom, left:right])
-            size = (belief.shape[1] * BLOCK >> shift[0], belief.shape[0] * BLOCK >> shift[1])
-            share = cv2.resize(belief, size, interpolation=cv2.INTER_LINEAR)[: target.shape[0], : target.shape[1]]
-            samples = target + share * (samples - target)
+        if share is not None:
+            size = (share.shape[1] * BLOCK >> shift[0], share.shape[0] * BLOCK >> shift[1])
+            each = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)[: target.shape[0], : target.shape[1]]
+            samples = target + each * (samples - target)
         whole = np.clip(np.rint(samples), 0.0, peak).astype(target.dtype)
         np.copyto(target, whole, where=hole)
+
+
+def share_of_repair(belief: Array, error: Array | float) -> Array:
+    """The share 0..1 of a repair that errs by `error` (mean squared, 8-bit scale) in samples that are wrong with a
+    probability of `belief`: as both together err least, were their errors independent; alone where it is sure."""
+    wrong = belief * np.float32(WRONG_ERROR)
+    share: Array = np.where(belief < 1.0, wrong / (wrong + error), 1.0).astype(np.float32)
+    return share
 
 
 def _flow_scale(area: int) -> int:
