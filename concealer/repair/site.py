@@ -61,7 +61,7 @@ class Site:
         missing = blocks if self.belief is None else blocks & (self.belief >= RATHER_WRONG)
         trust = np.where(missing, 0.0, np.where(self.state == Damage.TAINTED, TAINTED_WEIGHT, 1.0))
         if self.belief is not None:
-            trust = np.where(blocks & ~missing, 1.0 - self.belief, trust)
+            trust = np.where(blocks & ~missing, np.square(1.0 - self.belief / RATHER_WRONG), trust)
         height, width = region.bottom - region.top, region.right - region.left
         self.size = (height, width)
         self.hole = _blocks_to_samples(missing, height, width)
@@ -158,18 +158,20 @@ class Site:
         samples = values * np.float32(1.0 / self.gain)
         if share is not None:
             size = (share.shape[1] * BLOCK >> shift[0], share.shape[0] * BLOCK >> shift[1])
-            each = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)[: target.shape[0], : target.shape[1]]
-            samples = target + each * (samples - target)
+            each = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
+            # What surely is wrong may be anything, and must not shine through near what is doubted.
+            each = np.maximum(each, cv2.resize(np.floor(share), size, interpolation=cv2.INTER_NEAREST))
+            samples = target + each[: target.shape[0], : target.shape[1]] * (samples - target)
         whole = np.clip(np.rint(samples), 0.0, peak).astype(target.dtype)
         np.copyto(target, whole, where=hole)
 
 
 def share_of_repair(belief: Array, error: Array | float) -> Array:
     """The share 0..1 of a repair that errs by `error` (mean squared, 8-bit scale) in samples that are wrong with a
-    probability of `belief`: as both together err least, were their errors independent; alone where it is sure."""
+    probability of `belief`: as errs least on the mean, were either all there is."""
     wrong = belief * np.float32(WRONG_ERROR)
-    share: Array = np.where(belief < 1.0, wrong / (wrong + error), 1.0).astype(np.float32)
-    return share
+    share: Array = np.where(belief < 1.0, wrong / (wrong + (1.0 - belief) * error + np.float32(1e-6)), 1.0)
+    return share.astype(np.float32)
 
 
 def _flow_scale(area: int) -> int:

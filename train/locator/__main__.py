@@ -27,7 +27,8 @@ _REPAIRED = 80.0
 _NOISE = 1.0
 """Mean squared error beside which less does not count."""
 _LEAST_AREA = 20
-_ALIKE, _ONCE, _REACH = (10.0, 25.0, 60.0), (0.0, 2.0, 4.0), (40.0, 100.0, 1e4)
+_ALIKE = 25.0
+_ONCE, _REACH = (0.0, 2.0, 4.0), (40.0, 100.0, 1e4)
 _HIDDEN, _ROUNDS, _BATCH, _RATE, _DECAY = 24, 6, 4096, 3e-3, 0.6
 
 
@@ -151,8 +152,8 @@ def habits_of(looked: Sequence[tuple[Example, Values]]) -> Habits:
         "wrong_spread": float(np.std(wrong)),
         "variance": float(np.mean(scatter)),
     }
-    rest = itertools.product(_ALIKE, _ONCE, _REACH)
-    tried = [Habits(**areas, alike=alike, at_once=once, reach=reach) for alike, once, reach in rest]
+    rest = itertools.product(_ONCE, _REACH)
+    tried = [Habits(**areas, alike=_ALIKE, at_once=once, reach=reach) for once, reach in rest]
     return min(tried, key=lambda habits: measure(looked, habits)["left_db"])
 
 
