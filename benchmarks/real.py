@@ -112,6 +112,8 @@ def run_job(job: DamagedStream, sources: str, cache: Path) -> list[Row]:
             conceal_file(str(damaged), str(out), settings)
             ours = decode(out)
         stock = {kind: decode(damaged, options) for kind, options in (("stock", {}), ("corrupt", _CORRUPT))}
+    if job.way.name == "ts":  # its times do not begin at 0, and the first picture is spared
+        ours, stock = from_zero(ours), {kind: from_zero(pictures) for kind, pictures in stock.items()}
     scores = {kind: sequence_psnr(clean, pictures) for kind, pictures in (stock | {"ours": ours}).items()}
     best = max(scores["stock"], scores["corrupt"])
     row = {
@@ -137,6 +139,12 @@ def sequence_psnr(clean: Sequence[Luma], pictures: dict[int, Luma]) -> float:
     return float(np.mean([psnr_of(squared_error(a, b), a.size) for a, b in zip(clean, seen, strict=True)]))
 
 
+def from_zero(pictures: dict[int, Luma]) -> dict[int, Luma]:
+    """The same with the first at 0."""
+    first = min(pictures, default=0)
+    return {place - first: luma for place, luma in pictures.items()}
+
+
 def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]:
     """Luma by output position as libavcodec decodes a file with one thread."""
     pictures: dict[int, Luma] = {}
@@ -153,8 +161,7 @@ def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]
             for frame in frames:
                 if frame.time is not None:
                     pictures[round(frame.time * FPS)] = to_planes(frame)[0]
-    first = min(pictures, default=0) if path.suffix == ".ts" else 0
-    return {place - first: luma for place, luma in pictures.items()}
+    return pictures
 
 
 def write(stream: Stream, path: Path) -> None:

@@ -26,7 +26,7 @@ from concealer.repair.memory import keep_freed_memory
 from concealer.repair.regions import regions
 from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
-from concealer.repair.site import WRONG_ERROR, Layer, Site
+from concealer.repair.site import UNMEASURED_ERROR, Layer, Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Repairer:
         if self._method == "copy" or level == "copy":
             nearest = min(references, key=lambda r: (abs(r.order - site.now.order), r.order))
             plain = warp(site, site.layer(nearest), None, "copy")
-            site.write(plain.luma, plain.chroma, WRONG_ERROR)  # nothing tells how it errs
+            site.write(plain.luma, plain.chroma, UNMEASURED_ERROR)  # nothing tells how it errs
             return "copy", {}
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.

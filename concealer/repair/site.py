@@ -19,8 +19,8 @@ RIM = 16
 TAINTED_WEIGHT = 0.25
 """Trust in received samples that were predicted from damage."""
 
-WRONG_ERROR, SPATIAL_ERROR = 300.0, 1500.0
-"""Mean squared error (8-bit scale) of samples decoded from wrong bytes, and of a spatial fill in their place."""
+UNMEASURED_ERROR, SPATIAL_ERROR = 300.0, 1500.0
+"""Mean squared error (8-bit scale) expected of a repair that nothing tells of, and of a spatial fill."""
 
 RATHER_WRONG = 0.5
 """Belief from which a block tells nothing about its surroundings."""
@@ -131,7 +131,7 @@ class Site:
         error: mean squared error expected of them, one for all or on the error grid. Where it is not sure that the
         picture is wrong, both are mixed as errs least.
         """
-        share = self._share_of_repair(error)
+        share = self._share_of_repair(luma, error)
         self._write_plane(0, luma, (0, 0), share)
         if chroma is not None:
             self._write_plane(1, chroma[..., 0], self.shift, share)
@@ -140,14 +140,15 @@ class Site:
     def _window_blocks(self) -> tuple[slice, slice]:
         return _cells(self.window, BLOCK)
 
-    def _share_of_repair(self, error: Array | float) -> Array | None:
+    def _share_of_repair(self, luma: Array, error: Array | float) -> Array | None:
         """(block rows, block cols) 0..1 of the window; None: repair alone."""
         if self.belief is None:
             return None
         belief = np.ascontiguousarray(self.belief[self._window_blocks()])
+        gap = to_grid(np.square(cv2.subtract(luma, self.window_luma)), BLOCK)
         if not isinstance(error, float):
             error = cv2.resize(error, belief.shape[::-1], interpolation=cv2.INTER_AREA)
-        return share_of_repair(belief, error)
+        return share_of_repair(belief, gap, error)
 
     def _write_plane(self, index: int, values: Array, shift: tuple[int, int], share: Array | None) -> None:
         target = self.picture.planes[index][self.region.slices(*shift)][self.window.slices(*shift)]
@@ -166,10 +167,13 @@ class Site:
         np.copyto(target, whole, where=hole)
 
 
-def share_of_repair(belief: Array, error: Array | float) -> Array:
+def share_of_repair(belief: Array, gap: Array, error: Array | float) -> Array:
     """The share 0..1 of a repair that errs by `error` (mean squared, 8-bit scale) in samples that are wrong with a
-    probability of `belief`: as errs least on the mean, were either all there is."""
-    wrong = belief * np.float32(WRONG_ERROR)
+    probability of `belief`: as errs least on the mean.
+
+    gap: mean squared difference of the two. Where they are alike there is little to gain by repair.
+    """
+    wrong = belief * (gap + np.float32(1.0))
     share: Array = np.where(belief < 1.0, wrong / (wrong + (1.0 - belief) * error + np.float32(1e-6)), 1.0)
     return share.astype(np.float32)
 

@@ -132,7 +132,7 @@ def measure(looked: Sequence[tuple[Example, Values]], habits: Habits | None) -> 
 
 def _left_in(one: Example, belief: Values) -> float:
     repaired = _REPAIRED if np.isnan(one.repaired) else one.repaired
-    share = share_of_repair(belief, repaired)
+    share = share_of_repair(belief, one.error + repaired, repaired)
     # Both err independently of each other.
     error = np.where(one.known, repaired, np.square(1 - share) * one.error + np.square(share) * repaired)
     return 10 * float(np.log10(error.mean() + _NOISE))
