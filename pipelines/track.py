@@ -47,7 +47,7 @@ class Track:
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
-        observe: the decoder's observer; its access units bear the number of their payload as DTS. join: what is shown
+        observe: the decoder's observer; its access units bear the number of their payload as tag. join: what is shown
         until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
         statistics: filled if there are any.
         """
@@ -74,7 +74,6 @@ class Track:
         )
         self._repairer = repairer
         self._deadline_ms = LIVE_DEADLINE_MS if source.live else None
-        self._numbered = observe is not None
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))
         self.interval = max(interval, 1)
@@ -112,8 +111,9 @@ class Track:
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,
-            dts=self.payloads - 1 if self._numbered else payload.dts,
+            dts=payload.dts if self._timed else None,
             duration=payload.duration,
+            tag=self.payloads - 1,
             gaps=payload.gaps,
             truncated=payload.truncated,
         )

@@ -169,6 +169,7 @@ class ConcealingDecoder:
         pts: int | None = None,
         dts: int | None = None,
         duration: int | None = None,
+        tag: int | None = None,
         gaps: Sequence[int] = (),
         truncated: bool = False,
         complete: bool = False,
@@ -179,7 +180,7 @@ class ConcealingDecoder:
         complete: the payload ends an access unit, so nothing of it is held back for the next one.
         """
         units = self._parser.push(
-            payload, pts=pts, dts=dts, duration=duration, gaps=gaps, truncated=truncated, complete=complete
+            payload, pts=pts, dts=dts, duration=duration, tag=tag, gaps=gaps, truncated=truncated, complete=complete
         )
         return [picture for unit in units for picture in self._come_in(unit)]
 

@@ -31,7 +31,7 @@ class _Waiting:
 class SplicedStream:
     """Takes payloads and, as the decoder's observer, their repaired pictures; gives packets in decode order.
 
-    The decoder must be given the number of each payload, counted from 0, as its DTS.
+    The decoder must be given the number of each payload, counted from 0, as its tag.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class SplicedStream:
 
     def observe(self, picture: Settled) -> None:
         """The decoder's observer. Raises UnsupportedStandInError where the stream can't be spliced."""
-        number = picture.au.dts if picture.au is not None else None
+        number = picture.au.tag if picture.au is not None else None
         if number in self._announced:
             self._splicer.announce(self._announced.pop(number))
         for unit in self._splicer.settled(picture):
@@ -115,7 +115,7 @@ class SplicedStream:
         self.totals.add(unit)
         if unit.changed:
             self.changes.append(describe(unit))
-        number = unit.au.dts if unit.au is not None else None
+        number = unit.au.tag if unit.au is not None else None
         if not self._framed:
             self._leave_unframed(unit, number)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
+from copy import copy
 
 from concealer.bitstream import hevc
 from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, Kind, MissingPicture, Slice
@@ -91,6 +92,22 @@ class HevcAssembler(PictureAssembler):
 
     def _waits_for_field(self, draft: Draft) -> bool:
         return False
+
+    def _came_early(self, draft: Draft) -> bool:
+        return draft.room == 0 and len(self._lacks(draft)) == 1
+
+    def _came_late(self, early: Draft, draft: Draft) -> bool:
+        first = draft.pictures[0] if draft.pictures else None
+        if draft.room != 0 or not isinstance(first, hevc.SliceHeader) or first.is_irap:
+            return False
+        return [copy(self._poc).decode(first, False)] == self._lacks(early)
+
+    def _lacks(self, draft: Draft) -> list[int]:
+        """POCs that the draft refers to and that are not there."""
+        first = draft.pictures[0] if draft.pictures else None
+        if not isinstance(first, hevc.SliceHeader) or first.is_irap or (first.is_rasl and self._skip_rasl):
+            return []
+        return copy(self._gaps).missing(first, copy(self._poc).decode(first, False), False, False)
 
     def _lane(self, header: object) -> Hashable:
         assert isinstance(header, hevc.SliceHeader)
