@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from concealer.bitstream import AccessUnit, MissingPicture, h264
 from concealer.decoder.rules import Rules
+from concealer.decoder.slots import Slots
 from concealer.decoder.timeline import Timeline
 
 _LIKELIER = 3
@@ -23,6 +24,7 @@ class Placer:
         """What orders are moved by since counting began anew unnoticed."""
         self._greatest = 0
         self._goes_round = False
+        self._slots = Slots()
 
     def place(self, au: AccessUnit) -> None:
         """Set `au.order` and `au.missing_before`; learn its time.
@@ -48,11 +50,26 @@ class Placer:
             missing, order = placed_behind_idr(au, missing, self._greatest, self._timeline.step)
             self._leap += order - au.order
             au.order = order
+        if au.is_idr and self._rules.counts_pictures:
+            # Pictures lost before it that are shown last leave no trace in its count.
+            place = self._timeline.behind_all(au.pts)
+            if place is not None and place[0] > au.order:
+                self._leap += place[0] - au.order
+                au.order = place[0]
         self._goes_round |= au.frame_num == 0 and not au.is_idr and not missing
         self._greatest = max(self._greatest, au.order)
         au.missing_before = missing
         if au.poc is not None:
             self._timeline.learn(au.order, au.pts)
+
+    def settle(self, au: AccessUnit, waiting: Sequence[AccessUnit]) -> None:
+        """Place the pictures missing before `au` once more, now that its turn has come.
+
+        waiting: the access units that follow, as far as they are here; each was placed.
+        """
+        if not self._rules.counts_pictures or any(one.is_idr for one in au.missing_before):
+            return
+        self._slots.fill(au, waiting, self._timeline.step)
 
     def time_of(self, missing: MissingPicture) -> int | None:
         """Presentation time for a picture of which nothing arrived; None if too little is known."""

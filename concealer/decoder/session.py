@@ -208,6 +208,7 @@ class ConcealingDecoder:
     def _access_unit(self, au: AccessUnit) -> list[DecodedPicture]:
         """Decode one access unit, in decode order."""
         out: list[DecodedPicture] = []
+        self._placer.settle(au, self._lookahead.waiting)
         self._finish()
         for missing in au.missing_before:
             out += self._missing_picture(missing, au)
