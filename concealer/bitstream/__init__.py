@@ -19,7 +19,7 @@ from concealer.bitstream.nal import (
     split_sample,
     unescape,
 )
-from concealer.bitstream.recovery import Recovery
+from concealer.bitstream.recovery import Recovery, recovery_count
 from concealer.bitstream.stream import StreamParser
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "join_length_prefixed",
     "nal_type",
     "parse_extradata",
+    "recovery_count",
     "split_annexb",
     "split_length_prefixed",
     "split_sample",

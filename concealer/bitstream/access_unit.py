@@ -46,6 +46,8 @@ class MissingPicture:
     is_reference: bool = True
     is_idr: bool = False
     """H.264 only: frame_num and POC count from it."""
+    shown: bool = True
+    """False: there is no time for it among those that arrived. It only serves as a reference."""
     references: tuple[int, ...] = ()
     """HEVC only: POCs of the pictures that must stay in the decoded picture buffer over this one."""
 

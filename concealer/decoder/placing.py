@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from concealer.bitstream import AccessUnit, MissingPicture, h264
+from concealer.bitstream import AccessUnit, MissingPicture, h264, recovery_count
 from concealer.decoder.rules import Rules
 from concealer.decoder.slots import Slots
 from concealer.decoder.timeline import Timeline
 
 _LIKELIER = 3
 """Lost pictures fewer that a lost IDR picture must explain it with where frame_num goes round without one."""
+
+_OUTAGE = 25
+"""Access units in a row that may be lost; for more, time was not recorded, or there was no reception at all."""
 
 
 class Placer:
@@ -33,6 +36,9 @@ class Placer:
         IDR picture begins to count frame_num and POC anew, which looks like many lost pictures and a leap.
         """
         au.order += self._leap
+        if (au.room_before or 0) > _OUTAGE and begins_anew(au):
+            # What was not recorded was not lost: it begins where a recording can be cut.
+            au.missing_before = []
         missing = [replace(one, order=one.order + self._leap) for one in au.missing_before]
         place = self._timeline.behind_all(au.pts) if missing and self._rules.counts_pictures else None
         room = 0
@@ -67,9 +73,10 @@ class Placer:
 
         waiting: the access units that follow, as far as they are here; each was placed.
         """
-        if not self._rules.counts_pictures or any(one.is_idr for one in au.missing_before):
-            return
-        self._slots.fill(au, waiting, self._timeline.step)
+        if self._rules.counts_pictures and not any(one.is_idr for one in au.missing_before):
+            self._slots.fill(au, waiting, self._timeline.step)
+        for missing in au.missing_before:
+            missing.shown = au.room_before != 0 or not self._timeline.is_taken(missing.order)
 
     def time_of(self, missing: MissingPicture) -> int | None:
         """Presentation time for a picture of which nothing arrived; None if too little is known."""
@@ -79,6 +86,11 @@ class Placer:
         """Place in output order of an access unit without a usable slice, by its time where that tells."""
         order = self._timeline.order_at(au.pts)
         return au.order if order is None else order
+
+
+def begins_anew(au: AccessUnit) -> bool:
+    """Whether decoding can begin at `au`: an IRAP picture, an intra picture or a recovery point."""
+    return au.is_irap or au.kind == "I" or recovery_count(au.codec, au.nals) is not None
 
 
 def lost_since_idr(au: AccessUnit, missing: Sequence[MissingPicture], goes_round: bool) -> bool:

@@ -218,9 +218,14 @@ class ConcealingDecoder:
             self._history.restart()
         if au.is_irap:
             self._scene += 1
+        if au.rasl_skipped:
+            # 8.3.3.1, C.5.2.2: what it refers to lies before the first picture, and it is not put out.
+            self._core.decode(join_annexb(self._headers + au.nals), self._index)
+            self._headers = []
+            return out
         prepared = prepare(au, self._rules, self._predicted(au), self._stand_ins)
         if not prepared.slices:
-            record = self._record(self._placer.order_of(au), au.pts, au.duration, au.kind)
+            record = self._record(self._placer.order_of(au), au.pts, au.duration, au.kind, au)
             record.place_guessed = True
             record.damage = all_lost(au.width, au.height)
             self._outputs.absent(record)
@@ -228,7 +233,7 @@ class ConcealingDecoder:
             self._tell(record, au=au)
             return out
         self._hollow.clear()
-        record = self._record(au.order, au.pts, au.duration, au.kind)
+        record = self._record(au.order, au.pts, au.duration, au.kind, au)
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
         self._headers = []
@@ -247,6 +252,7 @@ class ConcealingDecoder:
         else:
             record = self._record(missing.order, self._placer.time_of(missing), None, "P")
             record.synthesised = record.place_guessed = True
+            record.hidden = not missing.shown
         latest = self._recent[-1].buffer if self._recent else None
         stand_in = decode_stand_in(self._core, self._previous, missing, latest, record.index)
         if stand_in is None:
@@ -370,8 +376,12 @@ class ConcealingDecoder:
         before = self._previous
         return before is not None and [s.first for s in before.slices] == [s.first for s in au.slices]
 
-    def _record(self, order: int, pts: int | None, duration: int | None, kind: str) -> Record:
+    def _record(
+        self, order: int, pts: int | None, duration: int | None, kind: str, au: AccessUnit | None = None
+    ) -> Record:
         record = Record(self._index, order, pts, duration, kind, scene=self._scene)
+        if au is not None:
+            record.moved, record.tag = au.moved, au.tag
         self._index += 1
         return record
 

@@ -9,7 +9,8 @@ from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.reading import VideoPayload
-from pipelines.track import ShownPicture, Track
+from pipelines.presenting import ShownPicture
+from pipelines.track import Track
 
 
 def analyse(run: Run) -> ConcealResult:

@@ -36,9 +36,11 @@ def copyable(run: Run, track: Track) -> bool:
 def _hindrance(run: Run, track: Track, stream: VideoStream) -> str | None:
     if track.any_hidden:
         return "has pictures outside its edit list"
+    if track.totals.retimed and sorted(track.tags) != list(range(track.payloads)):
+        return "has wrong times, and packets without a picture of their own"
     if run.source.elementary and run.target_format != run.source.format_name:
         # The copy needs times, which follow from the output order if every packet gave one picture.
-        if sorted(track.output_order) != list(range(track.payloads)):
+        if sorted(track.tags) != list(range(track.payloads)):
             return "has no timestamps and field pictures"
     elif run.target_format in ("matroska", "webm") and not _same_shape(stream):
         return "has an aspect ratio of the container's own"
@@ -50,21 +52,26 @@ def _hindrance(run: Run, track: Track, stream: VideoStream) -> str | None:
 def copy(run: Run, analysis: Pass) -> ConcealResult:
     """Write every packet as it is. analysis: the pass that found no damage."""
     result = analysis.result("copied")
-    times = _elementary_times(next(iter(analysis.tracks.values()))) if run.source.elementary else []
+    elementary = run.source.elementary
+    tracks = [track for track in analysis.tracks.values() if elementary or track.totals.retimed]
+    times = {track.index: _elementary_times(track) if elementary else _mended_times(track) for track in tracks}
     run.source.rewind()
     sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
     stopped = write_out(run, sink, _copy_packets(analysis, sink, times))
     return analysis.written(result, sink, stopped)
 
 
-def _copy_packets(analysis: Pass, sink: Sink, times: list[tuple[int, int]]) -> Iterator[None]:
-    interval = next(iter(analysis.tracks.values())).interval
-    for number, event in enumerate(analysis.events("copying", set())):
+def _copy_packets(analysis: Pass, sink: Sink, times: dict[int, list[tuple[int, int]]]) -> Iterator[None]:
+    """times: (pts, dts) of each packet of those streams that get others than their own."""
+    left = {index: iter(of_stream) for index, of_stream in times.items()}
+    for event in analysis.events("copying", set()):
         assert isinstance(event, av.Packet)
-        if times:
-            event.time_base = analysis.tracks[event.stream_index].time_base
-            event.pts, event.dts = times[number]
-            event.duration = interval
+        stamp = next(left[event.stream_index], None) if event.stream_index in left else None
+        if stamp is not None:
+            track = analysis.tracks[event.stream_index]
+            event.time_base = track.time_base
+            event.pts, event.dts = stamp
+            event.duration = track.interval
         sink.copy(event)
         yield
 
@@ -82,8 +89,21 @@ def _same_shape(stream: VideoStream) -> bool:
 def _elementary_times(track: Track) -> list[tuple[int, int]]:
     """(pts, dts) of each packet of an elementary stream in decode order, in the track's time base."""
     shown_at = [0] * track.payloads
-    for position, packet in enumerate(track.output_order):
+    for position, packet in enumerate(track.tags):
         if 0 <= packet < len(shown_at):
             shown_at[packet] = position
     delay = max((number - position for number, position in enumerate(shown_at)), default=0)
     return [(position * track.interval, (number - delay) * track.interval) for number, position in enumerate(shown_at)]
+
+
+def _mended_times(track: Track) -> list[tuple[int, int]]:
+    """(pts, dts) of each packet in decode order, where every one has a picture: its mended time, and decode times that
+    rise and lie before the presentation times."""
+    shown = [0] * track.payloads
+    for packet, time in zip(track.tags, track.times, strict=True):
+        shown[packet] = time
+    rising = sorted(shown)
+    rank = {time: place for place, time in enumerate(rising)}
+    delay = max((number - rank[time] for number, time in enumerate(shown)), default=0)
+    before = [rising[0] - track.interval * (delay - number) for number in range(delay)]
+    return list(zip(shown, before + rising, strict=False))

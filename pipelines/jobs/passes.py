@@ -12,6 +12,7 @@ import av
 
 from concealer.decoder import ObserveFn
 from pipelines.errors import InputError
+from pipelines.gaps import GapPolicy
 from pipelines.jobs.repairers import make_repairers
 from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
@@ -20,7 +21,8 @@ from pipelines.progress import Meter
 from pipelines.reading import VideoPayload
 from pipelines.report import Report, Totals
 from pipelines.statistics import Statistics
-from pipelines.track import ShownPicture, Track
+from pipelines.presenting import ShownPicture
+from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
 
 
@@ -55,6 +57,7 @@ class Pass:
                     None if observers is None else observers[index],
                     run.settings.join if repair and observers is None else "conceal",
                     self._serve(index) if repair else None,
+                    GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps) if observers is None else None,
                 )
             if run.settings.report is not None:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))

@@ -16,7 +16,8 @@ from pipelines.jobs.splice_totals import SpliceTotals
 from pipelines.jobs.spliced_stream import SplicedStream
 from pipelines.jobs.writing_out import write_out
 from pipelines.reading import Source, VideoPayload
-from pipelines.track import ShownPicture, Track
+from pipelines.presenting import ShownPicture
+from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
 
 

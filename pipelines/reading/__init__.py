@@ -5,12 +5,14 @@ from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
 from pipelines.reading.streams import codec_name
+from pipelines.reading.mending import TimeMender
 from pipelines.reading.timing import PictureClock
 
 __all__ = [
     "ELEMENTARY",
     "STDIN",
     "PictureClock",
+    "TimeMender",
     "Source",
     "VideoPayload",
     "codec_name",

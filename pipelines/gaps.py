@@ -1,0 +1,106 @@
+"""Holes in time: how many pictures are missing between two that follow each other in output order."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+from concealer.decoder import DecodedPicture
+
+log = logging.getLogger(__name__)
+
+_REMEMBERED = 32
+_LEAST = 8
+"""Pictures whose times must be known before one can be said to be missing."""
+_NEAR = 0.25
+"""Share of a step by which it may lie off the usual one, or a hole off a whole number of steps."""
+_MOST_SAY_SO, _ALL_SAY_SO = 0.75, 0.95
+"""Share of steps that must be usual where places in output order tell of a hole as well, and where times alone do."""
+
+
+@dataclass(frozen=True)
+class GapPolicy:
+    """What is done about holes in time."""
+
+    fill_seconds: float = 1.0
+    """Holes up to this long get pictures; 0 = none does."""
+    freeze: bool = False
+    """Longer ones get the picture before them, again and again; else they are told and left."""
+
+
+class Gaps:
+    """Watches the times and places of one stream's pictures.
+
+    A hole in time alone is none where pictures come at a varying rate. It is one where the places in output order have
+    it too, as those count every picture that was encoded; or, where an IRAP picture begins to count anew, if all
+    pictures came at a steady pace before.
+    """
+
+    def __init__(self, policy: GapPolicy, tick: float, label: str) -> None:
+        """tick: seconds. label: of the stream, for what is told."""
+        self.left = 0
+        """Holes that were told and left."""
+        self._policy = policy
+        self._tick = tick
+        self._label = label
+        self._steps: deque[int] = deque(maxlen=_REMEMBERED)
+        self._places: deque[int] = deque(maxlen=_REMEMBERED)
+        """Steps in output order."""
+        self._last: tuple[DecodedPicture, int] | None = None
+        self._reorders = False
+
+    def forget(self) -> None:
+        """What comes is not shown right after what came."""
+        self._last = None
+
+    def before(self, picture: DecodedPicture, pts: int, following: DecodedPicture | None) -> tuple[list[int], bool]:
+        """(times, frozen) of the pictures missing right before `picture`, which is shown at `pts`.
+
+        following: the picture after it; None if it is the last one.
+        """
+        last, self._last = self._last, (picture, pts)
+        if last is None:
+            return [], False
+        usual, count = self._count(*last, picture, pts)
+        cut = self._reorders and (following is None or following.scene != picture.scene == last[0].scene)
+        step = pts - last[1]
+        self._reorders |= picture.index < last[0].index and not picture.synthesised
+        if count < 1 or usual is None or cut:
+            # Where pictures come in another order than they are shown, a recording that ends, or is cut, lacks those
+            # shown before its last one: nothing of it was lost.
+            self._learn(step, picture, last[0])
+            return [], False
+        if (step - usual) * self._tick <= self._policy.fill_seconds:
+            return [last[1] + step * number // (count + 1) for number in range(1, count + 1)], False
+        self.left += not self._policy.freeze
+        log.warning(
+            "%s: no pictures for %.2f s from %.2f s on: %s",
+            self._label,
+            (step - usual) * self._tick,
+            (last[1] + usual) * self._tick,
+            "the last one is repeated" if self._policy.freeze else "left as it is",
+        )
+        times = range(1, count + 1) if self._policy.freeze else ()
+        return [last[1] + step * number // (count + 1) for number in times], True
+
+    def _count(self, last: DecodedPicture, time: int, picture: DecodedPicture, pts: int) -> tuple[float | None, int]:
+        """(usual step, number of pictures missing)."""
+        if len(self._steps) < _LEAST:
+            return None, 0
+        usual = median(self._steps)
+        near = sum(abs(step - usual) <= _NEAR * usual for step in self._steps) / len(self._steps)
+        steps = (pts - time) / usual
+        count = round(steps) - 1
+        if near < _MOST_SAY_SO or count < 1 or abs(steps - count - 1) > _NEAR:
+            return usual, 0
+        place = min(self._places, default=1)
+        agreed = last.scene == picture.scene and round((picture.order - last.order) / place) == count + 1
+        anew = last.scene != picture.scene and near >= _ALL_SAY_SO
+        return usual, count if agreed or anew else 0
+
+    def _learn(self, step: int, picture: DecodedPicture, last: DecodedPicture) -> None:
+        self._steps.append(step)
+        if picture.scene == last.scene and picture.order > last.order:
+            self._places.append(picture.order - last.order)
