@@ -260,6 +260,8 @@ def _spliced(splice: SpliceTotals) -> str:
     text = f"{splice.kept} NAL units kept, {splice.inserted} inserted"
     if splice.replaced:
         text += f", {splice.replaced} corrupt ones replaced"
+    if splice.misplaced:
+        text += f", {splice.misplaced} access units put in their place"
     return f"{text}, {growth:+.1%} bytes"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from concealer.decoder import DecodedPicture
@@ -55,16 +57,16 @@ class Gaps:
         """What comes is not shown right after what came."""
         self._last = None
 
-    def before(self, picture: DecodedPicture, pts: int, following: DecodedPicture | None) -> tuple[list[int], bool]:
+    def before(self, picture: DecodedPicture, pts: int, following: Sequence[DecodedPicture]) -> tuple[list[int], bool]:
         """(times, frozen) of the pictures missing right before `picture`, which is shown at `pts`.
 
-        following: the picture after it; None if it is the last one.
+        following: those after it, as far as they are known; none if it is the last one.
         """
         last, self._last = self._last, (picture, pts)
         if last is None:
             return [], False
-        usual, count = self._count(*last, picture, pts)
-        cut = self._reorders and (following is None or following.scene != picture.scene == last[0].scene)
+        usual, count = self._count(*last, picture, pts, following)
+        cut = self._reorders and (not following or following[0].scene != picture.scene == last[0].scene)
         step = pts - last[1]
         self._reorders |= picture.index < last[0].index and not picture.synthesised
         if count < 1 or usual is None or cut:
@@ -85,17 +87,25 @@ class Gaps:
         times = range(1, count + 1) if self._policy.freeze else ()
         return [last[1] + step * number // (count + 1) for number in times], True
 
-    def _count(self, last: DecodedPicture, time: int, picture: DecodedPicture, pts: int) -> tuple[float | None, int]:
+    def _count(
+        self, last: DecodedPicture, time: int, picture: DecodedPicture, pts: int, following: Sequence[DecodedPicture]
+    ) -> tuple[float | None, int]:
         """(usual step, number of pictures missing)."""
-        if len(self._steps) < _LEAST:
+        steps, places = [*self._steps], [*self._places]
+        for here, there in pairwise([picture, *following]):
+            if here.pts is not None and there.pts is not None and there.pts > here.pts:
+                steps.append(there.pts - here.pts)
+            if there.scene == here.scene and there.order > here.order:
+                places.append(there.order - here.order)
+        if len(steps) < _LEAST:
             return None, 0
-        usual = median(self._steps)
-        near = sum(abs(step - usual) <= _NEAR * usual for step in self._steps) / len(self._steps)
-        steps = (pts - time) / usual
-        count = round(steps) - 1
-        if near < _MOST_SAY_SO or count < 1 or abs(steps - count - 1) > _NEAR:
+        usual = median(steps)
+        near = sum(abs(step - usual) <= _NEAR * usual for step in steps) / len(steps)
+        apart = (pts - time) / usual
+        count = round(apart) - 1
+        if near < _MOST_SAY_SO or count < 1 or abs(apart - count - 1) > _NEAR:
             return usual, 0
-        place = min(self._places, default=1)
+        place = min(places, default=1)
         agreed = last.scene == picture.scene and round((picture.order - last.order) / place) == count + 1
         anew = last.scene != picture.scene and near >= _ALL_SAY_SO
         return usual, count if agreed or anew else 0

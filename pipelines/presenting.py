@@ -80,7 +80,7 @@ class Presenter:
     def _missing_before(self, picture: DecodedPicture, time: int) -> Iterator[ShownPicture]:
         if self._gaps is None:
             return
-        following = next((one for one, shown in self._waiting if shown), None)
+        following = [one for one, shown in self._waiting if shown]
         times, frozen = self._gaps.before(picture, time, following)
         if self._last is None:
             return

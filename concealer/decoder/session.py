@@ -220,8 +220,10 @@ class ConcealingDecoder:
             self._scene += 1
         if au.rasl_skipped:
             # 8.3.3.1, C.5.2.2: what it refers to lies before the first picture, and it is not put out.
-            self._core.decode(join_annexb(self._headers + au.nals), self._index)
+            record = self._record(au.order, au.pts, au.duration, au.kind, au)
+            self._core.decode(join_annexb(self._headers + au.nals), record.index)
             self._headers = []
+            self._tell(record, au=au)
             return out
         prepared = prepare(au, self._rules, self._predicted(au), self._stand_ins)
         if not prepared.slices:
