@@ -66,12 +66,12 @@ class Gaps:
         if last is None:
             return [], False
         usual, count = self._count(*last, picture, pts, following)
-        cut = self._reorders and (not following or following[0].scene != picture.scene == last[0].scene)
+        cut = self._reorders and (not following or _jumps(picture, following[0], usual))
         step = pts - last[1]
         self._reorders |= picture.index < last[0].index and not picture.synthesised
         if count < 1 or usual is None or cut:
-            # Where pictures come in another order than they are shown, a recording that ends, or is cut, lacks those
-            # shown before its last one: nothing of it was lost.
+            # Where pictures come in another order than they are shown, a recording that ends, or is cut and joined to
+            # another, lacks those shown before its last one: nothing of it was lost.
             self._learn(step, picture, last[0])
             return [], False
         if (step - usual) * self._tick <= self._policy.fill_seconds:
@@ -114,3 +114,10 @@ class Gaps:
         self._steps.append(step)
         if picture.scene == last.scene and picture.order > last.order:
             self._places.append(picture.order - last.order)
+
+
+def _jumps(picture: DecodedPicture, following: DecodedPicture, usual: float | None) -> bool:
+    """Whether time leaps from one picture to the next, which counts anew."""
+    if picture.scene == following.scene or usual is None or picture.pts is None or following.pts is None:
+        return False
+    return abs(following.pts - picture.pts - usual) > usual / 2

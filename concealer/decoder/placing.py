@@ -20,8 +20,10 @@ _OUTAGE = 25
 class Placer:
     """Gives every access unit, and the pictures missing before it, its place in output order."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, fill: bool = False) -> None:
+        """fill: name lost pictures that nobody refers to as well, as far as the times tell of them."""
         self._rules = rules
+        self._fill = fill
         self._timeline = Timeline()
         self._leap = 0
         """What orders are moved by since counting began anew unnoticed."""
@@ -73,8 +75,11 @@ class Placer:
 
         waiting: the access units that follow, as far as they are here; each was placed.
         """
-        if self._rules.counts_pictures and not any(one.is_idr for one in au.missing_before):
-            self._slots.fill(au, waiting, self._timeline.step)
+        if not any(one.is_idr for one in au.missing_before):
+            top = self._slots.top
+            others = self._slots.fill(au, waiting, self._timeline.step)
+            if self._fill and (au.room_before or 0) <= _OUTAGE:
+                au.missing_before = with_others(au, others, top)
         for missing in au.missing_before:
             missing.shown = au.room_before != 0 or not self._timeline.is_taken(missing.order)
 
@@ -86,6 +91,37 @@ class Placer:
         """Place in output order of an access unit without a usable slice, by its time where that tells."""
         order = self._timeline.order_at(au.pts)
         return au.order if order is None else order
+
+
+def with_others(au: AccessUnit, places: Sequence[int], top: int) -> list[MissingPicture]:
+    """The pictures missing before `au` in decode order, with those at `places` that nobody refers to.
+
+    top: the last place in output order that was taken before them.
+    """
+    header = au.slices[0].header if au.slices else None
+    known = au.missing_before
+    if header is None or au.poc is None or au.interlaced != "progressive":
+        return known
+    kept: tuple[int, ...] = ()
+    frame_num = None
+    if isinstance(header, h264.SliceHeader):
+        if header.sps.gaps_in_frame_num_allowed or au.is_idr:
+            return known
+        frame_num = au.frame_num
+    else:
+        if au.is_irap or au.is_rasl:
+            return known
+        kept = tuple(au.poc + delta for delta, _ in (*header.short_term_rps.negative, *header.short_term_rps.positive))
+    shift = au.poc - au.order
+    made = [
+        MissingPicture(au.codec, place + shift, place, frame_num, is_reference=False, references=kept)
+        for place in places
+    ]
+    early = [one for one in made if one.order < top] if known else []
+    for one in early:
+        one.frame_num = known[0].frame_num
+        one.references = tuple(poc for poc in kept if poc not in {other.poc for other in known})
+    return [*early, *known, *(one for one in made if one not in early)]
 
 
 def begins_anew(au: AccessUnit) -> bool:

@@ -135,7 +135,8 @@ class ConcealingDecoder:
         self._suspicion = Suspicion(codec)
         self._track_taint = track_taint
         self._observe = observe
-        self._placer = Placer(self._rules)
+        # A decoder that nobody observes can leave them to whoever shows the pictures, and sees more then.
+        self._placer = Placer(self._rules, fill=observe is not None)
         self._outputs = OutputQueue()
         self._showing = Showing(self._rules, self._painter, self._core.hooked)
         self._recent: deque[Held] = deque(maxlen=REFERENCES)

@@ -30,29 +30,48 @@ class Slots:
     def __init__(self) -> None:
         self._taken: deque[int] = deque(maxlen=_REMEMBERED)
 
-    def fill(self, au: AccessUnit, waiting: Sequence[AccessUnit], step: int) -> bool:
-        """Find the places of the pictures missing before `au`, whose turn it is; whether there were enough.
+    @property
+    def top(self) -> int:
+        """The last place in output order so far."""
+        return max(self._taken, default=0)
 
-        waiting: what follows it, as far as that is known. step: from one picture to the next in output order.
+    def fill(self, au: AccessUnit, waiting: Sequence[AccessUnit], step: int) -> list[int]:
+        """Find the places of the pictures missing before `au`, whose turn it is.
+
+        waiting: what follows it, as far as that is known. step: from one picture to the next in output order. Returns
+        the places of pictures that nobody refers to and that were lost there as well.
         """
         units = [au, *waiting]
         gaps = [_Gap(one.missing_before, max(len(one.missing_before), one.room_before or 0)) for one in units]
-        found = not gaps[0].count or self._assign(units, gaps, step)
-        self._taken += [*(one.order for one in au.missing_before), au.order]
-        return found
+        others: list[int] = []
+        if gaps[0].count:
+            others = self._told(units, gaps, step) if au.codec == "hevc" else self._counted(units, gaps, step)
+        # What is accounted for is looked for nowhere else.
+        self._taken += [*others, *(one.order for one in au.missing_before), au.order]
+        return [place for place in others if place < au.order]
 
-    def _assign(self, units: Sequence[AccessUnit], gaps: Sequence[_Gap], step: int) -> bool:
+    def _told(self, units: Sequence[AccessUnit], gaps: Sequence[_Gap], step: int) -> list[int]:
+        """Of HEVC, whose missing reference pictures are known by their place: the places of others."""
+        before = _tops(self._taken)
+        if len(before) < 2:
+            return []
+        taken = {*self._taken, *(unit.order for unit in units), *(one.order for gap in gaps for one in gap.missing)}
+        free = [place for place in range(before[-2] + step, units[0].order, step) if place not in taken]
+        return free[: gaps[0].count - len(gaps[0].missing)]
+
+    def _counted(self, units: Sequence[AccessUnit], gaps: Sequence[_Gap], step: int) -> list[int]:
+        """Of H.264, whose missing reference pictures are counted: place them; the places of others."""
         own = gaps[0]
         known = [unit.order for unit in units]
         tops = _tops([*self._taken, *known])
         before = _tops(self._taken)
         if len(before) < 2:
-            return False
+            return []
         low, top = before[-2:]
         taken = {*self._taken, *known}
         run = _behind_run(units, gaps, top, step)
         if run is not None and len(units) == 1:
-            return False
+            return []
         end = tops[-1] if run is None else run
         free = [place for place in range(low + step, end, step) if place not in taken]
         if run is not None:
@@ -62,16 +81,14 @@ class Slots:
             closed = sum(place < tops[-2] for place in free)
             needed = sum(gap.count for gap in gaps)
             free = free[max(0, closed - needed) :]
-        if len(free) < own.count:
-            return False
+        if len(free) < len(own.missing):
+            return []
         places = free[: own.count]
         references = sorted(sorted(places, key=_likelihood(places, low, top))[: len(own.missing)])
         for missing, place in zip(own.missing, references, strict=True):
             missing.poc += place - missing.order
             missing.order = place
-        # The others are accounted for: nothing else is looked for there.
-        self._taken += [place for place in places if place not in references]
-        return True
+        return [place for place in places if place not in references]
 
 
 def _tops(orders: Iterable[int]) -> list[int]:
