@@ -174,6 +174,9 @@ class AccessUnit:
     """Reference pictures lost between the access unit before and this one."""
     room_before: int | None = None
     """Access units that its decode time leaves room for behind the one before; None where times do not tell."""
+    altered: bool = False
+    """Its NAL units are not what came: HEVC RASL pictures whose IRAP picture was lost, made trailing pictures, as
+    decoders would take them for those of the IRAP picture before and drop them."""
     moved: bool = False
     """It came one place too early or too late, and was put where it belongs."""
 

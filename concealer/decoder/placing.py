@@ -109,7 +109,7 @@ def with_others(au: AccessUnit, places: Sequence[int], top: int) -> list[Missing
             return known
         frame_num = au.frame_num
     else:
-        if au.is_irap or au.is_rasl:
+        if au.is_idr or au.is_rasl:
             return known
         kept = tuple(au.poc + delta for delta, _ in (*header.short_term_rps.negative, *header.short_term_rps.positive))
     shift = au.poc - au.order

@@ -70,8 +70,12 @@ class Slots:
         low, top = before[-2:]
         taken = {*self._taken, *known}
         run = _behind_run(units, gaps, top, step)
-        if run is not None and len(units) == 1:
-            return []
+        if run is not None:
+            if len(units) == 1:
+                return []
+            # Of those lost here, some belong before the last that is shown behind all others.
+            inner = sum(place not in taken for place in range(low + step, top, step))
+            run -= step * min(inner, own.count - len(own.missing))
         end = tops[-1] if run is None else run
         free = [place for place in range(low + step, end, step) if place not in taken]
         if run is not None:

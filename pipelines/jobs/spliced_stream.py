@@ -131,7 +131,7 @@ class SplicedStream:
         self._release(number)
         waiting = self._payloads[number]
         waiting.units += 1
-        waiting.changed |= unit.changed or (unit.au is not None and unit.au.moved)
+        waiting.changed |= unit.changed or (unit.au is not None and (unit.au.moved or unit.au.altered))
         waiting.pieces.append(self._join(unit))
 
     def _payloads_begun(self) -> list[int]:
@@ -170,7 +170,7 @@ class SplicedStream:
 
     def _spliced_bytes(self, unit: SplicedUnit) -> bytes:
         """The stream's bytes up to the unit's end as they came, with ours put in and corrupt slices left out."""
-        if unit.au is not None and unit.au.moved:
+        if unit.au is not None and (unit.au.moved or unit.au.altered):
             self._forget_raw(unit.au.nals)
             return join_annexb(unit.nals)
         ours = {id(one.nal) for one in unit.written}

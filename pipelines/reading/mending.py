@@ -87,9 +87,11 @@ class TimeMender:
         wanted = [time - offset * step for offset, time in around]
         middle = median(wanted)
         fitting = [offset for (offset, _), time in zip(around, wanted, strict=True) if abs(time - middle) < _AGREE * step]
-        # One of them may be wrong too. At the end there is nothing after it: what is late there may be a pause.
-        one_sided = all(offset < 0 for offset in fitting)
-        if len(fitting) < len(around) - 1 or (one_sided and one.time > middle):
+        # One of them may be wrong too, but both sides must agree: else there is a pause.
+        sides = ({offset > 0 for offset in offsets} for offsets in (fitting, [offset for offset, _ in around]))
+        if len(fitting) < len(around) - 1 or len(set(map(frozenset, sides))) > 1:
+            return
+        if around[-1][0] < 0 and one.time > middle:  # so may be before the last of all
             return
         if abs(one.time - middle) > (1 - _AGREE / 2) * step:
             one.time = round(middle)
