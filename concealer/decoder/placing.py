@@ -77,7 +77,7 @@ class Placer:
         """
         if not any(one.is_idr for one in au.missing_before):
             top = self._slots.top
-            others = self._slots.fill(au, waiting, self._timeline.step)
+            others = self._slots.fill(au, waiting, self._timeline.step, self._rules.counts_pictures)
             if self._fill and (au.room_before or 0) <= _OUTAGE:
                 au.missing_before = with_others(au, others, top)
         for missing in au.missing_before:

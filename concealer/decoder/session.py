@@ -16,10 +16,11 @@ from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
 from concealer.decoder.finding import mark_known
 from concealer.decoder.history import History, Painted, Step
-from concealer.decoder.hook import Buffer, Decoded, DecoderCore, HookUnavailableError, PlainCore
+from concealer.decoder.hook import Buffer, Decoded
 from concealer.decoder.locating import Suspicion
 from concealer.decoder.lookahead import LookAhead
 from concealer.decoder.lost_pictures import decode_stand_in
+from concealer.decoder.opening import open_core
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.painting import Painter
 from concealer.decoder.placing import Placer
@@ -124,7 +125,7 @@ class ConcealingDecoder:
         self._parser = StreamParser(codec, extradata, container_framed=container_framed)
         self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
         self._rules = rules_of(codec)
-        self._core = _open_core(codec, threads, hook)
+        self._core = open_core(codec, threads, hook)
         self._store = self._core.motion_store if stand_ins else None
         self._stand_ins = stand_ins
         self._motion = motion
@@ -395,12 +396,3 @@ class ConcealingDecoder:
         if self._previous is not None and self._previous.width:
             return self._previous.width, self._previous.height
         return 16, 16
-
-
-def _open_core(codec: Codec, threads: int, hook: bool) -> DecoderCore | PlainCore:
-    if hook:
-        try:
-            return DecoderCore(codec, threads)
-        except HookUnavailableError as error:
-            log.warning("decoder hook not available (%s): repairing output pictures instead", error)
-    return PlainCore(codec, threads)

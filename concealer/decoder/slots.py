@@ -20,7 +20,7 @@ class _Gap(NamedTuple):
     """What was lost before one access unit."""
 
     missing: list[MissingPicture]
-    count: int
+    lost: int
     """Lost pictures, those that nobody refers to among them."""
 
 
@@ -35,17 +35,18 @@ class Slots:
         """The last place in output order so far."""
         return max(self._taken, default=0)
 
-    def fill(self, au: AccessUnit, waiting: Sequence[AccessUnit], step: int) -> list[int]:
+    def fill(self, au: AccessUnit, waiting: Sequence[AccessUnit], step: int, counted: bool) -> list[int]:
         """Find the places of the pictures missing before `au`, whose turn it is.
 
-        waiting: what follows it, as far as that is known. step: from one picture to the next in output order. Returns
+        waiting: what follows it, as far as that is known. step: from one picture to the next in output order.
+        counted: reference pictures are counted (H.264); else the places of those that are missing are known. Returns
         the places of pictures that nobody refers to and that were lost there as well.
         """
         units = [au, *waiting]
-        gaps = [_Gap(one.missing_before, max(len(one.missing_before), one.room_before or 0)) for one in units]
+        gaps = [_Gap(one.missing_before, max(len(one.missing_before), _room(one))) for one in units]
         others: list[int] = []
-        if gaps[0].count:
-            others = self._told(units, gaps, step) if au.codec == "hevc" else self._counted(units, gaps, step)
+        if gaps[0].lost:
+            others = self._told(units, gaps, step) if not counted else self._counted(units, gaps, step)
         # What is accounted for is looked for nowhere else.
         self._taken += [*others, *(one.order for one in au.missing_before), au.order]
         return [place for place in others if place < au.order]
@@ -57,7 +58,7 @@ class Slots:
             return []
         taken = {*self._taken, *(unit.order for unit in units), *(one.order for gap in gaps for one in gap.missing)}
         free = [place for place in range(before[-2] + step, units[0].order, step) if place not in taken]
-        return free[: gaps[0].count - len(gaps[0].missing)]
+        return free[: gaps[0].lost - len(gaps[0].missing)]
 
     def _counted(self, units: Sequence[AccessUnit], gaps: Sequence[_Gap], step: int) -> list[int]:
         """Of H.264, whose missing reference pictures are counted: place them; the places of others."""
@@ -75,24 +76,29 @@ class Slots:
                 return []
             # Of those lost here, some belong before the last that is shown behind all others.
             inner = sum(place not in taken for place in range(low + step, top, step))
-            run -= step * min(inner, own.count - len(own.missing))
+            run -= step * min(inner, own.lost - len(own.missing))
         end = tops[-1] if run is None else run
         free = [place for place in range(low + step, end, step) if place not in taken]
         if run is not None:
-            free = free[-own.count :]
+            free = free[-own.lost :]
         elif units[0].room_before is None:
             # Nothing tells of lost pictures that nobody refers to: they leave places too, and lie before others.
             closed = sum(place < tops[-2] for place in free)
-            needed = sum(gap.count for gap in gaps)
+            needed = sum(gap.lost for gap in gaps)
             free = free[max(0, closed - needed) :]
         if len(free) < len(own.missing):
             return []
-        places = free[: own.count]
+        places = free[: own.lost]
         references = sorted(sorted(places, key=_likelihood(places, low, top))[: len(own.missing)])
         for missing, place in zip(own.missing, references, strict=True):
             missing.poc += place - missing.order
             missing.order = place
         return [place for place in places if place not in references]
+
+
+def _room(au: AccessUnit) -> int:
+    """Access units lost before `au`, by its time; 0 where that is no loss, but an outage."""
+    return au.room_before if au.room_before is not None and au.room_before <= _REMEMBERED else 0
 
 
 def _tops(orders: Iterable[int]) -> list[int]:
@@ -111,7 +117,7 @@ def _behind_run(units: Sequence[AccessUnit], gaps: Sequence[_Gap], top: int, ste
     filled = 0
     for number, (unit, gap) in enumerate(zip(units, gaps, strict=True)):
         ends = number > 0 and (unit.kind != "B" or bool(gap.missing))
-        filled += gap.count - (len(gap.missing) if ends else 0) + (not ends)
+        filled += gap.lost - (len(gap.missing) if ends else 0) + (not ends)
         if ends:
             break
     return top + step * (filled + 1)

@@ -8,8 +8,8 @@ from pipelines.errors import Interrupted
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
-from pipelines.reading import VideoPayload
 from pipelines.presenting import ShownPicture
+from pipelines.reading import VideoPayload
 from pipelines.track import Track
 
 

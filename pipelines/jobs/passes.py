@@ -17,11 +17,11 @@ from pipelines.jobs.repairers import make_repairers
 from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.metrics import Served
+from pipelines.presenting import ShownPicture
 from pipelines.progress import Meter
 from pipelines.reading import VideoPayload
 from pipelines.report import Report, Totals
 from pipelines.statistics import Statistics
-from pipelines.presenting import ShownPicture
 from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
 

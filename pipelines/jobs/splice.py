@@ -15,8 +15,8 @@ from pipelines.jobs.run import Run
 from pipelines.jobs.splice_totals import SpliceTotals
 from pipelines.jobs.spliced_stream import SplicedStream
 from pipelines.jobs.writing_out import write_out
-from pipelines.reading import Source, VideoPayload
 from pipelines.presenting import ShownPicture
+from pipelines.reading import Source, VideoPayload
 from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
 

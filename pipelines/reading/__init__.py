@@ -3,9 +3,9 @@
 from pipelines.reading.addresses import is_live, scheme
 from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
+from pipelines.reading.mending import TimeMender
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
 from pipelines.reading.streams import codec_name
-from pipelines.reading.mending import TimeMender
 from pipelines.reading.timing import PictureClock
 
 __all__ = [

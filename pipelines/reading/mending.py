@@ -86,7 +86,9 @@ class TimeMender:
             return
         wanted = [time - offset * step for offset, time in around]
         middle = median(wanted)
-        fitting = [offset for (offset, _), time in zip(around, wanted, strict=True) if abs(time - middle) < _AGREE * step]
+        fitting = [
+            offset for (offset, _), time in zip(around, wanted, strict=True) if abs(time - middle) < _AGREE * step
+        ]
         # One of them may be wrong too, but both sides must agree: else there is a pause.
         sides = ({offset > 0 for offset in offsets} for offsets in (fitting, [offset for offset, _ in around]))
         if len(fitting) < len(around) - 1 or len(set(map(frozenset, sides))) > 1:
