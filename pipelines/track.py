@@ -128,7 +128,7 @@ class Track:
         yield from self._out(self._decoder.flush())
         self._decoder.close()
         yield from self._noted(self._presenter.flush())
-        self.totals.retimed = self._presenter.mended
+        self.totals.retimed += self._presenter.mended
 
     def close(self) -> None:
         """Leave without the pictures still inside."""

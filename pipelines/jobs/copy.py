@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
+from pipelines.jobs.times import Stamps, all_have_pictures, mended_times
 from pipelines.jobs.writing_out import write_out
 from pipelines.track import Track
 from pipelines.writing import Sink, can_hold, stream_label
@@ -36,11 +37,11 @@ def copyable(run: Run, track: Track) -> bool:
 def _hindrance(run: Run, track: Track, stream: VideoStream) -> str | None:
     if track.any_hidden:
         return "has pictures outside its edit list"
-    if track.totals.retimed and sorted(track.tags) != list(range(track.payloads)):
+    if track.totals.retimed and not all_have_pictures(track):
         return "has wrong times, and packets without a picture of their own"
     if run.source.elementary and run.target_format != run.source.format_name:
         # The copy needs times, which follow from the output order if every packet gave one picture.
-        if sorted(track.tags) != list(range(track.payloads)):
+        if not all_have_pictures(track):
             return "has no timestamps and field pictures"
     elif run.target_format in ("matroska", "webm") and not _same_shape(stream):
         return "has an aspect ratio of the container's own"
@@ -54,14 +55,14 @@ def copy(run: Run, analysis: Pass) -> ConcealResult:
     result = analysis.result("copied")
     elementary = run.source.elementary
     tracks = [track for track in analysis.tracks.values() if elementary or track.totals.retimed]
-    times = {track.index: _elementary_times(track) if elementary else _mended_times(track) for track in tracks}
+    times = {track.index: _elementary_times(track) if elementary else mended_times(track) for track in tracks}
     run.source.rewind()
     sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
     stopped = write_out(run, sink, _copy_packets(analysis, sink, times))
     return analysis.written(result, sink, stopped)
 
 
-def _copy_packets(analysis: Pass, sink: Sink, times: dict[int, list[tuple[int, int]]]) -> Iterator[None]:
+def _copy_packets(analysis: Pass, sink: Sink, times: dict[int, Stamps]) -> Iterator[None]:
     """times: (pts, dts) of each packet of those streams that get others than their own."""
     left = {index: iter(of_stream) for index, of_stream in times.items()}
     for event in analysis.events("copying", set()):
@@ -86,7 +87,7 @@ def _same_shape(stream: VideoStream) -> bool:
     return abs(container / bitstream - 1) < 0.01
 
 
-def _elementary_times(track: Track) -> list[tuple[int, int]]:
+def _elementary_times(track: Track) -> Stamps:
     """(pts, dts) of each packet of an elementary stream in decode order, in the track's time base."""
     shown_at = [0] * track.payloads
     for position, packet in enumerate(track.tags):
@@ -94,16 +95,3 @@ def _elementary_times(track: Track) -> list[tuple[int, int]]:
             shown_at[packet] = position
     delay = max((number - position for number, position in enumerate(shown_at)), default=0)
     return [(position * track.interval, (number - delay) * track.interval) for number, position in enumerate(shown_at)]
-
-
-def _mended_times(track: Track) -> list[tuple[int, int]]:
-    """(pts, dts) of each packet in decode order, where every one has a picture: its mended time, and decode times that
-    rise and lie before the presentation times."""
-    shown = [0] * track.payloads
-    for packet, time in zip(track.tags, track.times, strict=True):
-        shown[packet] = time
-    rising = sorted(shown)
-    rank = {time: place for place, time in enumerate(rising)}
-    delay = max((number - rank[time] for number, time in enumerate(shown)), default=0)
-    before = [rising[0] - track.interval * (delay - number) for number in range(delay)]
-    return list(zip(shown, before + rising, strict=False))

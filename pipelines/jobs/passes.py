@@ -37,8 +37,12 @@ class Pass:
         repair: bool,
         track_taint: bool,
         observers: Mapping[int, ObserveFn] | None = None,
+        quiet: bool = False,
     ) -> None:
-        """streams: those that are decoded, by index; each has its track. Raises UsageError, OutputError."""
+        """streams: those that are decoded, by index; each has its track. quiet: there is no report of it.
+
+        Raises UsageError, OutputError.
+        """
         self.run = run
         self.tracks: dict[int, Track] = {}
         self._report: Report | None = None
@@ -59,7 +63,7 @@ class Pass:
                     self._serve(index) if repair else None,
                     GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps) if observers is None else None,
                 )
-            if run.settings.report is not None:
+            if run.settings.report is not None and not quiet:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))
             undo.pop_all()
 
