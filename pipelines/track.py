@@ -54,7 +54,7 @@ class Track:
         self.payloads = 0
         self.tags, self.times = array("q"), array("q")
         """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks."""
-        self._source = source
+        self._codec = source.codec(index)
         self._open = partial(
             open_decoder,
             source.codec(index),
@@ -133,6 +133,11 @@ class Track:
     def close(self) -> None:
         """Leave without the pictures still inside."""
         self._decoder.close()
+
+    @property
+    def left_out(self) -> int:
+        """Payloads so far whose picture was left out as decoders do: HEVC RASL pictures behind a first CRA picture."""
+        return self.payloads - len(self.tags) - self.totals.hidden if self._codec == "hevc" else 0
 
     @property
     def any_hidden(self) -> bool:

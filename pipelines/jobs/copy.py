@@ -42,7 +42,7 @@ def _hindrance(run: Run, track: Track, stream: VideoStream) -> str | None:
     if run.source.elementary and run.target_format != run.source.format_name:
         # The copy needs times, which follow from the output order if every packet gave one picture.
         if not all_have_pictures(track):
-            return "has no timestamps and field pictures"
+            return "has no timestamps, and packets without a picture of their own"
     elif run.target_format in ("matroska", "webm") and not _same_shape(stream):
         return "has an aspect ratio of the container's own"
     elif not can_hold(run.target_format, stream):
@@ -58,6 +58,8 @@ def copy(run: Run, analysis: Pass) -> ConcealResult:
     times = {track.index: _elementary_times(track) if elementary else mended_times(track) for track in tracks}
     run.source.rewind()
     sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
+    for track in analysis.tracks.values():
+        sink.leave_out(track.index, track.left_out)
     stopped = write_out(run, sink, _copy_packets(analysis, sink, times))
     return analysis.written(result, sink, stopped)
 

@@ -116,6 +116,8 @@ def _splice_packets(
             yield
         for index, stream in spliced.by_index.items():
             _decode(passed, passed.tracks[index], passed.tracks[index].flush())
+            if isinstance(sink, Sink):
+                sink.leave_out(index, passed.tracks[index].left_out)
             for packet in stream.flush():
                 sink.copy(packet)
     passed.need_pictures()

@@ -174,6 +174,12 @@ class Sink:
         """Write a packet of a copied input stream."""
         self._put(True, packet)
 
+    def leave_out(self, index: int, count: int) -> None:
+        """So many packets of an input stream have a picture that decoders leave out."""
+        stream = self._streams.get(index)
+        if stream is not None:
+            self.accounts[stream.index].unseen = count
+
     def write(self, packets: Iterable[av.Packet]) -> None:
         """Write packets that an encoder made."""
         for packet in packets:
