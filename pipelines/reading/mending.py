@@ -6,7 +6,7 @@ import heapq
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, median_low
 
 AHEAD = 8
 """Pictures that wait so that times after them are known: three to judge the one before them, five to be sorted."""
@@ -81,6 +81,9 @@ class TimeMender:
             return
         if around[0][0] > 0 and one.time < around[0][1]:  # the first of all may lie far before the second
             return
+        nearest = {offset: time for offset, time in around if abs(offset) == 1}
+        if nearest.get(-1, one.time - 1) < one.time < nearest.get(1, one.time + 1):
+            return
         step = _step(around)
         if step is None:
             return
@@ -89,9 +92,9 @@ class TimeMender:
         fitting = [
             offset for (offset, _), time in zip(around, wanted, strict=True) if abs(time - middle) < _AGREE * step
         ]
-        # One of them may be wrong too, but both sides must agree: else there is a pause.
+        # Of six one may be wrong too, but both sides must agree: else there is a pause.
         sides = ({offset > 0 for offset in offsets} for offsets in (fitting, [offset for offset, _ in around]))
-        if len(fitting) < len(around) - 1 or len(set(map(frozenset, sides))) > 1:
+        if len(fitting) < len(around) - (len(around) == 2 * _SIDE) or len(set(map(frozenset, sides))) > 1:
             return
         if around[-1][0] < 0 and one.time > middle:  # so may be before the last of all
             return
@@ -133,5 +136,5 @@ def _step(around: Sequence[tuple[int, int]]) -> float | None:
     """Ticks from one picture to the next, by the times on either side; None if they do not rise."""
     pairs = zip(around, around[1:], strict=False)
     steps = [(after - before) / (there - here) for (here, before), (there, after) in pairs]
-    step = median(steps)
+    step = median_low(steps)
     return step if step > 0 else None

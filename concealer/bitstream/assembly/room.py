@@ -38,8 +38,9 @@ class Room:
         room = self._room(step) if step is not None and step > 0 else None
         if step is not None and step > 0 and not self._untimed:
             self._steps.append(step)
+        near = self._leap(pts, 1 + self._untimed)
         self._untimed = 0
-        return room if self._leap(pts) or room else None
+        return room if near or room else None
 
     def _room(self, step: int) -> int | None:
         usual = self._usual()
@@ -53,15 +54,15 @@ class Room:
         near = sum(abs(step - usual) <= _NEAR * usual for step in self._steps)
         return usual if near >= _STEADY * len(self._steps) else None
 
-    def _leap(self, pts: int | None) -> bool:
-        """Take in a presentation time; whether it lies as near behind those before as is usual."""
+    def _leap(self, pts: int | None, units: int) -> bool:
+        """Take in the presentation time of the next but `units` access unit; whether it lies as near as is usual."""
         if pts is None:
             return False
         if self._latest is None:
             self._latest = pts
             return True
         leap = pts - self._latest
-        usual = leap <= 1.5 * max(self._leaps, default=leap)
+        usual = leap <= 1.5 * units * max(self._leaps, default=leap)
         if leap > 0:
             self._latest = pts
             self._leaps.append(leap)
