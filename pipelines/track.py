@@ -142,7 +142,7 @@ class Track:
     @property
     def any_hidden(self) -> bool:
         """The container hides pictures of this stream from the viewer."""
-        return self.totals.hidden > 0 or bool(self._hidden)
+        return self.totals.hidden > 0
 
     def _out(self, pictures: Iterable[DecodedPicture]) -> Iterator[ShownPicture]:
         for picture in pictures:

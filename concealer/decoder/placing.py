@@ -121,7 +121,18 @@ def with_others(au: AccessUnit, places: Sequence[int], top: int) -> list[Missing
     for one in early:
         one.frame_num = known[0].frame_num
         one.references = tuple(poc for poc in kept if poc not in {other.poc for other in known})
-    return [*early, *known, *(one for one in made if one not in early)]
+    behind = [one for one in made if one not in early]
+    ordered = early
+    for place, one in enumerate(known):
+        # Behind each reference picture come those that are shown before it.
+        with_it = [other for other in behind if other.order < one.order or place == len(known) - 1]
+        behind = [other for other in behind if other not in with_it]
+        for other in with_it if place < len(known) - 1 else ():
+            other.frame_num = known[place + 1].frame_num
+            later = {after.poc for after in known[place + 1 :]}
+            other.references = tuple(poc for poc in kept if poc not in later)
+        ordered = [*ordered, one, *with_it]
+    return [*ordered, *behind]
 
 
 def begins_anew(au: AccessUnit) -> bool:
