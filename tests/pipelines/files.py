@@ -207,6 +207,7 @@ class VideoPacket:
     data: bytes
     pts: float
     dts: float
+    key: bool = False
 
 
 def rewrite_video(
@@ -219,7 +220,7 @@ def rewrite_video(
         unit = 25 * float(video.time_base or 1)
         packets = [packet for packet in whole.demux() if packet.size]
         own = [packet for packet in packets if packet.stream_index == video.index]
-        given = [VideoPacket(bytes(p), (p.pts or 0) * unit, (p.dts or 0) * unit) for p in own]
+        given = [VideoPacket(bytes(p), (p.pts or 0) * unit, (p.dts or 0) * unit, p.is_keyframe) for p in own]
         streams[video.index].time_base = Fraction(1, ticks)
         made = []
         for one in change(given):
@@ -227,6 +228,7 @@ def rewrite_video(
             packet.time_base = Fraction(1, ticks)
             packet.pts, packet.dts = round(one.pts * ticks / 25), round(one.dts * ticks / 25)
             packet.duration = ticks // 25
+            packet.is_keyframe = one.key
             packet.stream = streams[video.index]
             made.append(packet)
         for packet in packets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_longer_holes_are_told_and_left_or_frozen(
 ) -> None:
     def outage(packets: list[VideoPacket]) -> list[VideoPacket]:
         idr = 30  # all from here on come two seconds late
-        return [VideoPacket(p.data, p.pts + 50 * (n >= idr), p.dts + 50 * (n >= idr)) for n, p in enumerate(packets)]
+        return [replace(p, pts=p.pts + 50 * (n >= idr), dts=p.dts + 50 * (n >= idr)) for n, p in enumerate(packets)]
 
     damaged = rewrite_video(whole / "h264.mp4", tmp_path / "damaged.mp4", outage)
     result = conceal_file(damaged, tmp_path / "out.mp4", Settings(encoder=FAST, freeze_gaps=freeze))
@@ -117,7 +118,7 @@ def test_varying_rate_is_no_hole(whole: Path, tmp_path: Path) -> None:
         """Every third picture is shown twice as long; places in output order know of no hole."""
         later = {one.pts: place + place // 3 for place, one in enumerate(sorted(packets, key=lambda one: one.pts))}
         rising = [0, 0, *sorted(later.values())]
-        return [VideoPacket(one.data, later[one.pts] + 4, rising[n] + n / 1000) for n, one in enumerate(packets)]
+        return [replace(one, pts=later[one.pts] + 4, dts=rising[n] + n / 1000) for n, one in enumerate(packets)]
 
     source = rewrite_video(whole / "h264.mp4", tmp_path / "varying.mkv", slower)
     result = conceal_file(source, tmp_path / "out.mkv")
@@ -143,8 +144,8 @@ def test_swapped_access_units_are_put_in_their_place(
     def swap(packets: list[VideoPacket]) -> list[VideoPacket]:
         place = next(n for n in range(15, 25) if n not in disposable(packets))
         one, other = packets[place], packets[place + 1]
-        packets[place] = VideoPacket(other.data, one.pts, one.dts)
-        packets[place + 1] = VideoPacket(one.data, other.pts, other.dts)
+        packets[place] = replace(other, pts=one.pts, dts=one.dts)
+        packets[place + 1] = replace(one, pts=other.pts, dts=other.dts)
         return packets
 
     source = rewrite_video(whole / f"h264{suffix}", tmp_path / f"swapped{suffix}", swap)
@@ -155,12 +156,12 @@ def test_swapped_access_units_are_put_in_their_place(
 
 
 def decode_times(packets: list[VideoPacket]) -> list[VideoPacket]:
-    return [VideoPacket(one.data, n, n) for n, one in enumerate(packets)]
+    return [replace(one, pts=n, dts=n) for n, one in enumerate(packets)]
 
 
 def one_wrong(packets: list[VideoPacket]) -> list[VideoPacket]:
     wrong = packets[31]
-    packets[31] = VideoPacket(wrong.data, wrong.pts + 36, wrong.dts)
+    packets[31] = replace(wrong, pts=wrong.pts + 36)
     return packets
 
 
@@ -198,7 +199,7 @@ def test_recording_that_starts_at_a_cra_picture_is_copied(tmp_path: Path, suffix
 
     def from_cra(packets: list[VideoPacket]) -> list[VideoPacket]:
         start = next(n for n in range(10, 40) if packets[n + 1].pts < packets[n].pts and _is_cra(packets[n].data))
-        return [VideoPacket(one.data, one.pts - start + 5, one.dts - start + 5) for one in packets[start:]]
+        return [replace(one, pts=one.pts - start + 5, dts=one.dts - start + 5) for one in packets[start:]]
 
     source = rewrite_video(whole, tmp_path / f"cut{suffix}", from_cra)
     out = tmp_path / f"out{suffix}"
