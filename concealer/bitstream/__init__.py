@@ -1,6 +1,6 @@
 """Reading H.264 and HEVC bytes: NAL units, headers, what arrived and what is missing. No decoding, no pixels."""
 
-from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, MissingPicture, Slice, SliceHeader
+from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, Interlaced, MissingPicture, Slice, SliceHeader
 from concealer.bitstream.bits import BitReader, BitstreamError, BitWriter, ceil_log2
 from concealer.bitstream.nal import (
     PARAMETER_SETS,
@@ -31,6 +31,7 @@ __all__ = [
     "Coverage",
     "Framing",
     "Grid",
+    "Interlaced",
     "MissingPicture",
     "NalUnit",
     "PARAMETER_SETS",

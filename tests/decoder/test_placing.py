@@ -7,9 +7,11 @@ from functools import cache
 
 import pytest
 
-from concealer.bitstream import AccessUnit, Codec
+from concealer.bitstream import AccessUnit, Codec, StreamParser
 from concealer.bitstream.nal import join_annexb
 from concealer.decoder import ConcealingDecoder, DecodedPicture
+from concealer.decoder.prepare import prepare
+from concealer.decoder.rules import rules_of
 from concealer.repair import Repairer
 from tests.media import clip, encode_bytes
 from tests.standins.splicing import parse
@@ -98,3 +100,14 @@ def test_recording_cut_at_an_intra_picture_has_no_loss() -> None:
     pictures = decode("h264", units, places, set(range(intra[1], intra[3])))
     assert not any(picture.synthesised or picture.damage.any_hole for picture in pictures)
     assert len(pictures) == 90 - (intra[3] - intra[1])
+
+
+def test_interlaced_pictures_are_left_to_the_decoder_with_all_that_arrived() -> None:
+    """Cut at the damage, it would fill P pictures from their own samples."""
+    stream = encode_bytes(clip(8, 176, 160), "h264", extra={"tff": 1})
+    parser = StreamParser("h264", None, container_framed=True)
+    for unit in parse(stream, "h264"):
+        data = join_annexb(unit.nals)
+        (read,) = parser.push(data, gaps=[len(data) // 2])
+        assert read.interlaced == "mbaff" and not read.coverage.is_intact
+        assert prepare(read, rules_of("h264")).nals == read.nals
