@@ -149,7 +149,7 @@ def _live_preset(args: argparse.Namespace) -> str | None:
 def _settings(args: argparse.Namespace) -> Settings:
     if args.splice:
         given = {"--encoder": args.encoder, "--crf": args.crf, "--preset": args.preset}
-        given |= {"--fill-gaps": args.fill_gaps, "--freeze-gaps": args.freeze_gaps or None}
+        given |= {"--freeze-gaps": args.freeze_gaps or None}
         idle = [name for name, value in given.items() if value is not None]
         idle += ["--always-encode"] * args.always_encode + ["--join"] * (args.join != "conceal")
         if idle:

@@ -18,6 +18,8 @@ _LEAST = 8
 """Pictures whose times must be known before one can be said to be missing."""
 _NEAR = 0.25
 """Share of a step by which it may lie off the usual one, or a hole off a whole number of steps."""
+_MOST_TOLD = 10
+"""Holes, each in a line."""
 _MOST_SAY_SO, _ALL_SAY_SO = 0.75, 0.95
 """Share of steps that must be usual where places in output order tell of a hole as well, and where times alone do."""
 
@@ -42,8 +44,6 @@ class Gaps:
 
     def __init__(self, policy: GapPolicy, tick: float, label: str) -> None:
         """tick: seconds. label: of the stream, for what is told."""
-        self.left = 0
-        """Holes that were told and left."""
         self._policy = policy
         self._tick = tick
         self._label = label
@@ -52,6 +52,7 @@ class Gaps:
         """Steps in output order."""
         self._last: tuple[DecodedPicture, int] | None = None
         self._reorders = False
+        self._told = 0
 
     def forget(self) -> None:
         """What comes is not shown right after what came."""
@@ -76,14 +77,7 @@ class Gaps:
             return [], False
         if (step - usual) * self._tick <= self._policy.fill_seconds:
             return [last[1] + step * number // (count + 1) for number in range(1, count + 1)], False
-        self.left += not self._policy.freeze
-        log.warning(
-            "%s: no pictures for %.2f s from %.2f s on: %s",
-            self._label,
-            (step - usual) * self._tick,
-            (last[1] + usual) * self._tick,
-            "the last one is repeated" if self._policy.freeze else "left as it is",
-        )
+        self._tell((step - usual) * self._tick, (last[1] + usual) * self._tick)
         times = range(1, count + 1) if self._policy.freeze else ()
         return [last[1] + step * number // (count + 1) for number in times], True
 
@@ -109,6 +103,14 @@ class Gaps:
         agreed = last.scene == picture.scene and round((picture.order - last.order) / place) == count + 1
         anew = last.scene != picture.scene and near >= _ALL_SAY_SO
         return usual, count if agreed or anew else 0
+
+    def _tell(self, seconds: float, start: float) -> None:
+        self._told += 1
+        if self._told <= _MOST_TOLD:
+            what = "the last one is repeated" if self._policy.freeze else "left as it is"
+            log.warning("%s: no pictures for %.2f s from %.2f s on: %s", self._label, seconds, start, what)
+        elif self._told == _MOST_TOLD + 1:
+            log.warning("%s: more such holes", self._label)
 
     def _learn(self, step: int, picture: DecodedPicture, last: DecodedPicture) -> None:
         self._steps.append(step)

@@ -20,6 +20,8 @@ from pipelines.report import Totals, is_damaged
 from pipelines.statistics import Statistics
 
 _REMEMBERED = 64
+_TOLD = GapPolicy(fill_seconds=0)
+"""Where pictures are not made here: holes that are left are told."""
 
 
 class Track:
@@ -65,6 +67,7 @@ class Track:
             threads=threads,
             track_taint=track_taint,
             observe=observe,
+            fill=round(gaps.fill_seconds * source.rate(index)) if gaps and observe and not source.live else 0,
         )
         self._repairer = repairer
         self._deadline_ms = LIVE_DEADLINE_MS if source.live else None
@@ -75,7 +78,9 @@ class Track:
         waits = self._timed and not source.live
         self._presenter = Presenter(
             TimeMender(self.interval) if waits else PictureClock(self.interval, self._timed),
-            Gaps(gaps, float(self.time_base), f"stream #{index}") if waits and gaps is not None else None,
+            Gaps(gaps if observe is None else _TOLD, float(self.time_base), f"stream #{index}")
+            if waits and gaps is not None
+            else None,
             Between(source.codec(index), repairer),
             self._count,
         )

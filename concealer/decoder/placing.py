@@ -20,8 +20,8 @@ _OUTAGE = 25
 class Placer:
     """Gives every access unit, and the pictures missing before it, its place in output order."""
 
-    def __init__(self, rules: Rules, fill: bool = False) -> None:
-        """fill: name lost pictures that nobody refers to as well, as far as the times tell of them."""
+    def __init__(self, rules: Rules, fill: int = 0) -> None:
+        """fill: name lost pictures that nobody refers to as well, as far as times tell of them, up to so many lost."""
         self._rules = rules
         self._fill = fill
         self._timeline = Timeline()
@@ -78,7 +78,7 @@ class Placer:
         if not any(one.is_idr for one in au.missing_before):
             top = self._slots.top
             others = self._slots.fill(au, waiting, self._timeline.step, self._rules.counts_pictures)
-            if self._fill and (au.room_before or 0) <= _OUTAGE:
+            if (au.room_before or 0) <= self._fill:
                 au.missing_before = with_others(au, others, top)
         for missing in au.missing_before:
             missing.shown = au.room_before != 0 or not self._timeline.is_taken(missing.order)

@@ -95,6 +95,8 @@ class ConcealingDecoder:
     hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
     lookahead: access units that wait so that repair sees what follows; pictures come out that much later.
     observe: told of every picture right after it was repaired; what it raises ends the decoding.
+    fill: most lost pictures in a row that nobody refers to and that are made up all the same, where times tell of them.
+        Whoever shows the pictures can do that too, and with what follows (`Between`).
 
     Raises ValueError for a look-ahead outside 0..`MOST_AHEAD` and for one repair in both places. Never raises on bad
     data.
@@ -117,6 +119,7 @@ class ConcealingDecoder:
         hook: bool = True,
         lookahead: int = 0,
         observe: ObserveFn | None = None,
+        fill: int = 0,
     ) -> None:
         if not 0 <= lookahead <= MOST_AHEAD:
             raise ValueError(f"lookahead must be 0..{MOST_AHEAD}, got {lookahead}")
@@ -136,8 +139,7 @@ class ConcealingDecoder:
         self._suspicion = Suspicion(codec)
         self._track_taint = track_taint
         self._observe = observe
-        # A decoder that nobody observes can leave them to whoever shows the pictures, and sees more then.
-        self._placer = Placer(self._rules, fill=observe is not None)
+        self._placer = Placer(self._rules, fill)
         self._outputs = OutputQueue()
         self._showing = Showing(self._rules, self._painter, self._core.hooked)
         self._recent: deque[Held] = deque(maxlen=REFERENCES)

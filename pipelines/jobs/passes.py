@@ -61,7 +61,7 @@ class Pass:
                     None if observers is None else observers[index],
                     run.settings.join if repair and observers is None else "conceal",
                     self._serve(index) if repair else None,
-                    GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps) if observers is None else None,
+                    GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps),
                 )
             if run.settings.report is not None and not quiet:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))

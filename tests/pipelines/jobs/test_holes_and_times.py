@@ -90,9 +90,13 @@ def test_a_run_of_lost_access_units_is_filled(whole: Path, tmp_path: Path, codec
     assert steady(tmp_path / "out.mp4")
 
 
-def test_holes_are_left_where_that_is_asked_for(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("splice", [False, True], ids=["conceal", "splice"])
+def test_holes_are_left_where_that_is_asked_for(
+    whole: Path, tmp_path: Path, splice: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     damaged = rewrite_video(whole / "h264.mp4", tmp_path / "damaged.mp4", lose_disposable)
-    result = conceal_file(damaged, tmp_path / "out.mp4", Settings(fill_gaps=0))
+    result = conceal_file(damaged, tmp_path / "out.mp4", Settings(fill_gaps=0, splice=splice))
+    assert caplog.text.count("no pictures for 0.0") == 3  # one of them as long as two pictures
     assert (result.action, result.pictures) == ("copied", PICTURES - 4)
 
 
