@@ -78,20 +78,20 @@ class Track:
         interval = round(1 / (self.rate * self.time_base))
         self.interval = max(interval, 1)
         """Ticks from one picture to the next at the nominal rate."""
-        waits = self._timed and not source.live
-        self._presenter = Presenter(
-            TimeMender(self.interval) if waits else PictureClock(self.interval, self._timed),
-            Gaps(gaps if observe is None else _TOLD, float(self.time_base), f"stream #{index}")
-            if waits and gaps is not None
-            else None,
-            Between(source.codec(index), repairer),
-            self._count,
-        )
+        self._presenter = self._present(source, gaps if observe is None or gaps is None else _TOLD)
         self._hidden: set[int] = set()
         self._statistics = statistics
         self._arrivals: dict[int | None, float] = {}
         self._joining = Joining(join) if source.live or join != "conceal" else None
         self._decoder = self._open(source.video[index].codec_context.extradata)
+
+    def _present(self, source: Source, gaps: GapPolicy | None) -> Presenter:
+        between = Between(self._codec, self._repairer)
+        if source.live or not self._timed:
+            return Presenter(PictureClock(self.interval, self._timed), None, between, self._count)
+        label = f"stream #{self.index}"
+        found = Gaps(gaps, float(self.time_base), label) if gaps is not None else None
+        return Presenter(TimeMender(self.interval), found, between, self._count)
 
     @property
     def hooked(self) -> bool:
