@@ -18,8 +18,6 @@ from tests.pipelines.files import VideoPacket, packets_of, rewrite_video
 PICTURES = 60
 FAST = EncoderSettings(preset="ultrafast")
 REPAIR, SPLICE = Settings(encoder=FAST), Settings(splice=True)
-REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "real_reports"
-real = pytest.mark.skipif(not REAL.is_dir(), reason="no inputs of real reports")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +55,13 @@ def disposable(packets: list[VideoPacket]) -> list[int]:
 
 def without(numbers: list[int], packets: list[VideoPacket]) -> list[VideoPacket]:
     return [one for number, one in enumerate(packets) if number not in numbers]
+
+
+def real_report(shared_data: Path, name: str) -> Path:
+    path = shared_data / "real_reports" / name
+    if not path.exists():
+        pytest.skip(f"{name} is not there")
+    return path
 
 
 def lose_disposable(packets: list[VideoPacket]) -> list[VideoPacket]:
@@ -232,7 +237,6 @@ def test_report_names_what_was_put_right(whole: Path, tmp_path: Path) -> None:
     assert totals["totals"]["retimed"] == 1 and totals["exact"] is False
 
 
-@real
 @pytest.mark.parametrize("splice", [False, True], ids=["conceal", "splice"])
 @pytest.mark.parametrize(
     ("name", "pictures", "hole"),
@@ -245,21 +249,20 @@ def test_report_names_what_was_put_right(whole: Path, tmp_path: Path) -> None:
     ],
 )
 def test_real_reports_have_their_pictures_on_time(
-    tmp_path: Path, name: str, pictures: int, hole: tuple[int, int] | None, splice: bool
+    shared_data: Path, tmp_path: Path, name: str, pictures: int, hole: tuple[int, int] | None, splice: bool
 ) -> None:
     out = tmp_path / f"out{Path(name).suffix}"
-    conceal_file(REAL / name, out, Settings(encoder=FAST, splice=splice))
+    conceal_file(real_report(shared_data, name), out, Settings(encoder=FAST, splice=splice))
     times = shown(out)
     assert len(times) == pictures
     steps = [round(after - before) for before, after in zip(times, times[1:], strict=False)]
     assert {(at, step) for at, step in enumerate(steps) if step != 1} == ({hole} if hole else set())
 
 
-@real
 @pytest.mark.parametrize("splice", [False, True], ids=["conceal", "splice"])
-def test_real_report_of_decode_times(tmp_path: Path, splice: bool) -> None:
+def test_real_report_of_decode_times(shared_data: Path, tmp_path: Path, splice: bool) -> None:
     out = tmp_path / "out.mp4"
-    conceal_file(REAL / "h264_b_frames_pts_is_dts.mp4", out, Settings(encoder=FAST, splice=splice))
+    conceal_file(real_report(shared_data, "h264_b_frames_pts_is_dts.mp4"), out, Settings(encoder=FAST, splice=splice))
     times = shown(out)
     assert len(times) == 150
     assert all(0.5 < after - before < 1.5 for before, after in zip(times, times[1:], strict=False))
