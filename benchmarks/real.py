@@ -166,7 +166,7 @@ def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]
 
 def write(stream: Stream, path: Path) -> None:
     """The undamaged stream in a container, as libavformat muxes it."""
-    raw = io.BytesIO(b"".join(unit.payload for unit in stream.units))
+    raw = io.BytesIO(stream.payload)
     with av.open(raw, format=stream.encoding.codec) as source, av.open(str(path), "w") as container:
         track = container.add_stream_from_template(source.streams.video[0])
         for index, unit in enumerate(stream.units):

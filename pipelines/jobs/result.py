@@ -46,7 +46,12 @@ class ConcealResult:
     @property
     def exact(self) -> bool:
         """Every packet of the input was read back from the output as it was."""
-        return bool(self.accounts) and not self.dropped and all(_is_whole(one) for one in self.accounts)
+        return (
+            bool(self.accounts)
+            and not self.dropped
+            and not self.totals.retimed
+            and all(_is_whole(one) for one in self.accounts)
+        )
 
     @property
     def pictures(self) -> int:
