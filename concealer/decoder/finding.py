@@ -31,3 +31,16 @@ def mark_known(
         mark_slices(damage, au, prepared.orphans, "slice unusable")
         if decoded.errors is not None:
             rules.mark_errors(damage, au, decoded.errors, previous, all_arrived)
+
+
+def no_slice_is_missing(au: AccessUnit, previous: AccessUnit | None) -> bool:
+    """Whether of a progressive picture every slice arrived, however wrong those are that came."""
+    coverage = au.coverage
+    if au.interlaced != "progressive" or not coverage.reliable or coverage.lost.any():
+        return False
+    return all(s.header is not None for s in au.slices) and (len(au.slices) == 1 or same_starts(au, previous))
+
+
+def same_starts(au: AccessUnit, previous: AccessUnit | None) -> bool:
+    """Whether the slices of `au` start where those of the access unit before it do."""
+    return previous is not None and [s.first for s in previous.slices] == [s.first for s in au.slices]

@@ -14,7 +14,7 @@ import av
 from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, StreamParser, join_annexb, parse_extradata
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
-from concealer.decoder.finding import mark_known
+from concealer.decoder.finding import mark_known, no_slice_is_missing, same_starts
 from concealer.decoder.history import History, Painted, Step
 from concealer.decoder.hook import Buffer, Decoded
 from concealer.decoder.locating import Suspicion
@@ -46,10 +46,8 @@ class _Work:
     key: Key
     au: AccessUnit
     """The access unit whose turn it is: `key` itself, or the one before which the picture of `key` is missing."""
-    payload: bytes
+    step: Step
     decoded: Decoded
-    concealed: bool
-    """The decoder was to conceal by itself what it failed in."""
     prepared: Prepared | None = None
     """None for a stand-in of a whole picture."""
     other: bytes | None = None
@@ -245,9 +243,9 @@ class ConcealingDecoder:
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
         self._headers = []
-        conceal = not self._all_arrived(au)
+        conceal = not no_slice_is_missing(au, self._previous)
         decoded = self._core.decode(payload, record.index, conceal)
-        self._settle(_Work(record, au, au, payload, decoded, conceal, prepared, other))
+        self._settle(_Work(record, au, au, Step(payload, conceal), decoded, prepared, other))
         self._tell(record, decoded.buffer, au=au)
         self._previous = au
         return out + self._put_out(decoded.frames)
@@ -270,7 +268,7 @@ class ConcealingDecoder:
             self._tell(record, missing=missing)
             return []
         payload, decoded = stand_in
-        self._settle(_Work(record, key, before, payload, decoded, concealed=True))
+        self._settle(_Work(record, key, before, Step(payload, concealed=True), decoded))
         self._tell(record, decoded.buffer, missing=missing)
         return self._put_out(decoded.frames)
 
@@ -303,8 +301,7 @@ class ConcealingDecoder:
             self._scene,
             work.decoded.filled,
         )
-        step = Step(work.payload, work.concealed)
-        self._shadows.find_broken(damage, au, buffer, step, work.other, self._history)
+        self._shadows.find_broken(damage, au, buffer, work.step, work.other, self._history)
         if au is not None and not (damage.any_hole and damage.hole.all()):
             earlier = [one.picture for one in self._recent]
             self._suspicion.mark(damage, au, work.decoded, picture, earlier)
@@ -331,7 +328,8 @@ class ConcealingDecoder:
         if au is None or work.prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
         else:
-            mark_known(damage, au, work.prepared, work.decoded, self._rules, self._previous, self._same_starts(au))
+            alike = same_starts(au, self._previous)
+            mark_known(damage, au, work.prepared, work.decoded, self._rules, self._previous, alike)
         return damage
 
     def _repair(self, work: _Work, turn: Turn) -> None:
@@ -351,7 +349,7 @@ class ConcealingDecoder:
         vectors = self._painter.teach(self._store, turn, measured=au is None or self._measures(au))
         self._lookahead.settled(work.key, work.au, turn.buffer, vectors, self._history)
         painted = Painted.of(turn.buffer.planes, turn.damage, vectors) if turn.hole is not None else None
-        step = Step(work.payload, work.concealed, painted)
+        step = replace(work.step, painted=painted)
         other = step if work.other is None else replace(step, payload=work.other)
         self._shadows.follow(turn.damage, turn.buffer, other, self._history)
         self._history.add(step)
@@ -383,17 +381,6 @@ class ConcealingDecoder:
             planes = () if buffer is None else buffer.planes
             damage = None if buffer is None else record.damage
             self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes))
-
-    def _all_arrived(self, au: AccessUnit) -> bool:
-        """Whether of a picture that repair can serve no slice is missing, however wrong those are that came."""
-        coverage = au.coverage
-        if au.interlaced != "progressive" or not coverage.reliable or coverage.lost.any():
-            return False
-        return all(s.header is not None for s in au.slices) and (len(au.slices) == 1 or self._same_starts(au))
-
-    def _same_starts(self, au: AccessUnit) -> bool:
-        before = self._previous
-        return before is not None and [s.first for s in before.slices] == [s.first for s in au.slices]
 
     def _record(
         self, order: int, pts: int | None, duration: int | None, kind: str, au: AccessUnit | None = None

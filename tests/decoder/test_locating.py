@@ -97,19 +97,22 @@ def test_two_areas_are_told_apart(codec: Codec, noticed: bool) -> None:
 
 
 def test_what_is_doubtful_is_part_of_its_repair() -> None:
-    """Of a block that is half believed to be wrong, half is kept."""
+    """The likelier it is wrong, the less is kept of a block; what is sure to be wrong does not shine through."""
     past = [Picture((np.full((96, 96), 100, np.uint8),), order=order) for order in (0, 1)]
-    repaired = []
-    for belief in (1.0, 0.5):
+    kept = []
+    for belief in (0.1, 0.5, 0.9, 1.0):
         picture = Picture((np.full((96, 96), 100, np.uint8),), order=2)
         picture.planes[0][32:64] = 140
+        picture.planes[0][64:] = 255
         damage = DamageMap(96, 96)
-        damage.state[2:4] = Damage.BROKEN
+        damage.state[2:] = Damage.BROKEN
         damage.doubt(damage.hole, np.full(damage.state.shape, belief, np.float32))
+        damage.doubt(np.arange(6)[:, None] * np.ones((1, 6)) >= 4, np.ones(damage.state.shape, np.float32))
         Repairer("copy")(picture, damage, past)
-        repaired.append(picture.planes[0])
-    assert (repaired[0] == 100).all()
-    assert (repaired[1][40:56] == 120).all() and (repaired[1][:32] == 100).all()
+        kept.append(int(picture.planes[0][40:56].mean()))
+        assert (picture.planes[0][:32] == 100).all() and (picture.planes[0][64:] == 100).all()
+    assert kept[0] > kept[1] > kept[2] > kept[3] == 100
+    assert kept[0] < 140
 
 
 def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:

@@ -16,7 +16,7 @@ import torch
 import concealer.decoder.locating
 from concealer.bitstream import Codec
 from concealer.decoder.locating import Habits, begun_by
-from concealer.repair.site import share_of_repair
+from concealer.repair import share_of_repair
 from train.locator.examples import Example, clips, examples
 
 Values = np.ndarray[Any, Any]

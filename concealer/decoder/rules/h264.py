@@ -14,7 +14,6 @@ from concealer.decoder.rules.motion import FieldFn
 from concealer.decoder.turn import Key
 from concealer.outcome import Blocks
 
-
 _READ_ON = 3
 """Bytes behind the end of a slice that libav reads before it takes that for an error."""
 
