@@ -4,7 +4,7 @@ from pipelines.reading.addresses import is_live, scheme
 from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
-from pipelines.reading.streams import codec_name
+from pipelines.reading.streams import codec_name, picture_rate
 from pipelines.reading.timing import PictureClock
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "VideoPayload",
     "codec_name",
     "is_live",
+    "picture_rate",
     "scheme",
     "with_late_streams",
 ]

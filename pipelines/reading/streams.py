@@ -18,6 +18,8 @@ from pipelines.errors import InputError
 
 log = logging.getLogger(__name__)
 
+_USUAL_RATE = 240
+"""Pictures a second."""
 _CHROMA_LOCATION = re.compile(r"chroma_sample_loc_type_top_field\s+[01]+ = ([0-5])\b")
 
 
@@ -51,10 +53,9 @@ def video_codec(stream: VideoStream) -> Codec:
 
 def picture_rate(stream: VideoStream) -> Fraction:
     """Pictures a second, as good as the container knows."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate and 0 < rate <= 1000:
-            return rate
-    return Fraction(25)
+    known = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate and 0 < rate <= 1000]
+    # AVI takes the unit of its times for the rate, which may be a millisecond.
+    return next((rate for rate in known if rate <= _USUAL_RATE), known[0] if known else Fraction(25))
 
 
 def chroma_location(stream: VideoStream) -> int | None:

@@ -23,6 +23,8 @@ _SLICES: dict[Codec, range] = {"h264": range(1, 6), "hevc": range(32)}
 """nal_unit_type of slices."""
 _PRIMING_SECONDS = 0.1
 """Sound before the start that encoders put there and players leave out."""
+_DECODE_TIMES = {"avi", "asf"}
+"""Containers that keep no time of presentation: what is read there is libavformat's guess."""
 _MOST_TRIED = 200
 """Packets within which a picture must decode."""
 
@@ -160,6 +162,7 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
     try:
         with av.open("file:" + path, "r", metadata_errors="replace") as container:
             places = _matched(container, accounts)
+            timed = container.format.name not in _DECODE_TIMES
             sums = {index: Payloads(container.streams[index]) for index in places}
             for account in accounts:
                 account.found = Count()
@@ -170,7 +173,7 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
                         continue
                     found = accounts[place].found
                     assert found is not None
-                    found.add(packet, accounts[place].kind == "video")
+                    found.add(packet, accounts[place].kind == "video" and timed)
                     if payloads[place] is not None:
                         sums[packet.stream_index].add(packet)
             for index, place in places.items():

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from pipelines.errors import OutputError, UsageError, one_line
 from pipelines.writing.hdr import content_light, display_matrix, mastering_display
 from pipelines.writing.output_file import MOV_FAMILY
+from pipelines.writing.time_bases import stream_time_base
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class PictureEncoder:
             self.context.open()
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"cannot encode {self._format} with {self.name}: {one_line(error)}") from error
-        self.stream.time_base = time_base
+        self.stream.time_base = stream_time_base(container.format.name, stream) or time_base
         if same_codec:
             self._describe_copy(stream, container)
         elif sample is not None:

@@ -145,9 +145,15 @@ class Sink:
             self._payloads[made.index] = Payloads(stream)
             return made
         label = stream_label(stream)
+        if stream.index in self._source.video and not self._elsewhere(stream.index):
+            raise OutputError(f"{self.target}: {self._format} cannot hold {label}; choose another container")
         self.dropped.append(label)
         log.warning("%s cannot hold %s: dropped", self._format, label)
         return None
+
+    def _elsewhere(self, index: int) -> bool:
+        """Whether other video that can be repaired is written already: a container may hold one stream only."""
+        return any(self._streams.get(other) is not None for other in self._source.video if other != index)
 
     def _describe(self, made: Stream, original: Stream) -> None:
         self.accounts[made.index] = Account(stream_label(original), made.type)
