@@ -30,6 +30,7 @@ SUFFIXES = {
 }  # fmt: skip
 """Of the containers in the matrix; raw HEVC has ".265"."""
 _FORMATS = {".m2ts": "mpegts", ".264": "h264", ".265": "hevc"}
+_DECODE_TIMES = {"avi", "asf"}
 _START_CODES = {"AVI", "MXF", "ASF", "TS", "M2TS", "raw"}
 """Where FFmpeg's tool is told, or tells itself, to put start codes before the NAL units."""
 
@@ -141,7 +142,8 @@ class Shown:
     packets: int
     """Of video."""
     times: tuple[float, ...]
-    """Of the pictures that are shown, in seconds from the first; the decode times where there are no others."""
+    """Of the pictures that are shown, in seconds from the first; decode times, and from the second picture on, in AVI and
+    ASF, which know no others and put the first packet at 0 whatever its time."""
     sound_seconds: float
     sync: float | None
     """Seconds from the first picture to the first sound."""
@@ -152,6 +154,7 @@ def shown(source: Path | bytes) -> Shown:
     with av.open(_file(source)) as opened:
         video = opened.streams.video[0]
         sound = next(iter(opened.streams.audio), None)
+        counted = opened.format.name in _DECODE_TIMES
         pictures, samples = 0, 0
         times: list[float] = []
         heard: list[float] = []
@@ -159,9 +162,9 @@ def shown(source: Path | bytes) -> Shown:
         for packet in opened.demux():
             if packet.size and packet.stream_index == video.index:
                 packets += 1
-                _note(times, packet)
+                _note(times, packet, counted)
             elif packet.size and sound is not None and packet.stream_index == sound.index:
-                _note(heard, packet)
+                _note(heard, packet, False)
             if packet.stream_index not in (video.index, sound.index if sound is not None else -1) or (
                 packet.stream.codec_context is None
             ):
@@ -172,8 +175,9 @@ def shown(source: Path | bytes) -> Shown:
                         samples += frame.samples
                     else:
                         pictures += 1
-                        seen = _time(frame) if seen is None else seen
-    times.sort()
+                        if pictures == 1 + counted:
+                            seen = _time(frame, counted)
+    times = sorted(times)[counted:]
     start = times[0] if times else 0.0
     sync = min(heard) - seen if heard and seen is not None else None
     rate = cast(int, sound.codec_context.sample_rate) if sound is not None else RATE
@@ -184,13 +188,13 @@ def _file(source: Path | bytes) -> object:
     return io.BytesIO(source) if isinstance(source, bytes) else str(source)
 
 
-def _time(frame: Frame) -> float | None:
-    """When a player shows it: without a time of its own, when the packet that released it comes."""
-    time = frame.pts if frame.pts is not None else frame.dts
-    return None if time is None or not frame.time_base else float(time * frame.time_base)
+def _time(frame: Frame, counted: bool) -> float | None:
+    """When a player shows the first picture: without times of presentation, when the packet comes that releases it."""
+    time = frame.dts if counted or frame.pts is None else frame.pts
+    return None if time is None or not frame.time_base else float(time * frame.time_base) - counted / FPS
 
 
-def _note(times: list[float], packet: av.Packet) -> None:
-    time = packet.pts if packet.pts is not None else packet.dts
+def _note(times: list[float], packet: av.Packet, counted: bool) -> None:
+    time = packet.dts if counted or packet.pts is None else packet.pts
     if time is not None and packet.time_base and not packet.is_discard:
         times.append(float(time * packet.time_base))

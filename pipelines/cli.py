@@ -234,6 +234,8 @@ def _summary(result: ConcealResult) -> str:
     missing = sum(one.missing for one in result.accounts)
     if missing:
         text += f", {missing} packets not shown"
+    if result.unread:
+        text += f", {result.unread} bytes of the input not read"
     text += f", {result.seconds:.1f} s"
     if result.output and result.output != STDOUT:
         text += f" -> {result.output}"

@@ -130,6 +130,7 @@ class Pass:
             total,
             {index: track.totals for index, track in self.tracks.items()},
             ended_early=self.run.source.ended_early,
+            unread=self.run.source.unread,
             seconds=time.monotonic() - self.run.began,
         )
 

@@ -54,7 +54,9 @@ class Connection:
     tap: TransportTap | None = None
     """What the container is read through, where that tells more about losses than the container does."""
     file: Closable | None = None
-    """What the tap reads and nobody else closes."""
+    """What it is read from and nobody else closes."""
+    passed_over: int = 0
+    """Bytes that are hidden from libavformat, as they are damaged."""
 
     def close(self) -> None:
         """To be called once or more."""

@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer
 
 from pipelines.errors import InputError, Interrupted, one_line
+from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Connection, Wanted
 from pipelines.reading.transport import TransportTap, looks_like_ts
 
@@ -49,7 +50,7 @@ def open_file(wanted: Wanted) -> Connection:
     """A file; a transport stream through a tap. Raises InputError, Interrupted."""
     head = _read_head(wanted)
     if wanted.input_format not in (None, "mpegts") or not looks_like_ts(head):
-        return Connection(_open_past_tap(wanted, head))
+        return _open_past_tap(wanted, head)
     file = open(wanted.name, "rb")  # noqa: SIM115 - the connection's
     tap = TransportTap(file.read, wanted.moved)
     try:
@@ -59,8 +60,8 @@ def open_file(wanted: Wanted) -> Connection:
         raise
 
 
-def open_again(wanted: Wanted) -> InputContainer:
-    """A container of its own on a file that is read already. Raises InputError, Interrupted."""
+def open_again(wanted: Wanted) -> Connection:
+    """A connection of its own to a file that is read already. Raises InputError, Interrupted."""
     return _open_past_tap(wanted, _read_head(wanted))
 
 
@@ -77,11 +78,27 @@ def _read_head(wanted: Wanted) -> bytes:
     return head
 
 
-def _open_past_tap(wanted: Wanted, head: bytes) -> InputContainer:
+def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
     input_format = wanted.input_format
     if input_format is None and b"\x00\x00\x01" in head and head[4:8] not in _MP4_FIRST_BOXES:
         input_format = ELEMENTARY.get(os.path.splitext(wanted.name)[1].lower())
-    return _open_as(wanted, "file:" + wanted.name, input_format)
+    boxes = _boxes(wanted) if input_format in (None, "mov", "mp4") and is_boxed(head) else None
+    if boxes is None or not boxes.mendable:
+        return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
+    file = PatchedFile(wanted.name, boxes.patches)
+    try:
+        return Connection(_open_as(wanted, file, "mov"), file=file, passed_over=boxes.skipped)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _boxes(wanted: Wanted) -> BoxMap:
+    try:
+        with open(wanted.name, "rb") as file:
+            return BoxMap(file, os.path.getsize(wanted.name))
+    except OSError as error:
+        raise InputError(f"{wanted.label}: {one_line(error)}") from error
 
 
 def _far(probe_bytes: int, input_format: str | None) -> dict[str, str]:

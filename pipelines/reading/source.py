@@ -20,6 +20,7 @@ from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
 from pipelines.reading.connection import Connection, LateStreamsError, Wanted
 from pipelines.reading.inputs import find_input
+from pipelines.reading.reached import Reached
 from pipelines.reading.timing import JoinedTimeline
 from pipelines.reading.transport import FAR, TransportTap
 
@@ -84,6 +85,9 @@ class Source:
         self._place = 0
         """In the file, in bytes, of the last packet."""
         self._shifts: dict[int, int] = {}
+        self.unread = 0
+        """Bytes of media that were passed over, as far as is known once all was read."""
+        self._reached = Reached()
         self.late_streams = 0
         """How often a packet came of a stream that appears in mid-file and could not be read."""
         self._connection: Connection
@@ -162,6 +166,7 @@ class Source:
         if connection.tap is not None and tap is None:
             connection.tap.stop()
         turns: dict[int, tuple[int, int]] = {}
+        self._reached = Reached()
         self._shifts.clear()
         for packet in self._packets(connection):
             if packet.size == 0 and not packet.has_sidedata("new_extradata"):
@@ -170,6 +175,7 @@ class Source:
                 raise InputError(f"{self.label}: stream #{packet.stream_index} is encrypted")
             if size and packet.pos is not None and packet.pos >= 0:
                 self._place = packet.pos
+                self._reached.add(packet.pos, packet.size)
                 self._position = min(packet.pos / size, 1.0)
             index, dts = packet.stream_index, packet.dts
             shift = self._shift(packet)
@@ -183,6 +189,8 @@ class Source:
             if tap is not None and dts is not None:
                 for silent in [i for i, (last, _) in turns.items() if last < dts - _SILENT and i != index]:
                     yield from self._tapped(tap, silent, dts - _SILENT, turns[silent][1])
+        if size:
+            self._look_back(connection)
         if tap is not None:
             for index in tuple(decode):
                 dts, shift = turns.get(index, (0, 0))
@@ -218,6 +226,15 @@ class Source:
             self._follow_moves(connection.tap)
             yield packet
         self._follow_moves(connection.tap)
+
+    def _look_back(self, connection: Connection) -> None:
+        """All is read: find out what of the file was not, and say so once."""
+        unread = connection.passed_over
+        with contextlib.suppress(OSError):
+            unread = max(unread, self._reached.unread(self.name, self.format_name))
+        if unread and not self.unread:
+            log.warning("%s: %d bytes of it could not be read: passed over", self.label, unread)
+        self.unread = unread
 
     def _follow_moves(self, tap: TransportTap | None) -> None:
         """Raise LateStreamsError where packets of a stream came on a PID before it was said to be its."""
@@ -278,7 +295,8 @@ class Source:
         """
         if not self.seekable:
             return None
-        with contextlib.closing(files.open_again(self._wanted)) as container:
+        with contextlib.closing(files.open_again(self._wanted)) as connection:
+            container = connection.container
             stream = container.streams[index]
             for count, packet in enumerate(container.demux(stream)):
                 with contextlib.suppress(av.FFmpegError):

@@ -13,7 +13,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from concealer.bitstream import Codec, join_annexb, parse_extradata
-from pipelines.reading import codec_name
+from pipelines.reading import codec_name, picture_rate
 from pipelines.writing.encoder import cannot_hold, output_tag
 from pipelines.writing.time_bases import stream_time_base
 
@@ -114,7 +114,7 @@ def copy_stream(container: OutputContainer, stream: Stream) -> Stream:
         if stream.sample_aspect_ratio:
             made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
         if stream.average_rate:
-            made.codec_context.framerate = stream.average_rate
+            made.codec_context.framerate = picture_rate(stream)
         made.time_base = stream_time_base(container.format.name, stream) or made.time_base
     made.disposition = stream.disposition
     return made

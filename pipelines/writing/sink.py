@@ -73,7 +73,7 @@ class Sink:
         self.accounts: dict[int, Account] = {}
         """By index in the output."""
         self._payloads: dict[int, Payloads | None] = {}
-        self._offset = _offset(source)
+        self._offset = _offset(source, self._format)
         self._started = False
         self._held: list[tuple[bool, av.Packet]] = []
         self._held_size = 0
@@ -331,16 +331,17 @@ def _is_subtitle_gap(packet: av.Packet) -> bool:
     return packet.size == 2 and packet.stream.type == "subtitle" and bytes(packet) == b"\0\0"
 
 
-def _offset(source: Source) -> Fraction:
+def _offset(source: Source, target_format: str) -> Fraction:
     """Seconds by which all times are moved: what lies before 0 is cut off by MP4's edit lists and players.
 
     A transport stream counts from anywhere, and negative where its clock wraps soon. Other containers mean what they
-    say: sound that begins a little before 0 is an encoder's priming.
+    say: sound that begins a little before 0 is an encoder's priming. AVI has no time of a first packet: it is 0.
     """
     starts = [s.start_time * s.time_base for s in source.container.streams if s.start_time is not None and s.time_base]
     discontinuous = has_flag(source.container.format, av.format.Flags.ts_discont)
     earliest = min(starts, default=Fraction(0))
-    return -earliest if earliest < 0 and (discontinuous or earliest < -_PRIMING_SECONDS) else Fraction(0)
+    too_early = earliest < 0 and (discontinuous or earliest < -_PRIMING_SECONDS)
+    return -earliest if too_early or (target_format == "avi" and earliest > 0) else Fraction(0)
 
 
 def _kept(tags: Mapping[str, str]) -> dict[str, str]:
