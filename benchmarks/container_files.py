@@ -13,6 +13,7 @@ from typing import Literal, cast
 import av
 import numpy as np
 from av.bitstream import BitStreamFilterContext
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.frame import Frame
 from av.stream import Stream
@@ -50,7 +51,7 @@ def write_original(path: Path, codec: Codec, sound: Literal["aac", "pcm_s16le"])
         video = out.add_stream(encoder, rate=FPS, options={"preset": "veryfast", "crf": "20", name: params})
         video.width, video.height, video.pix_fmt = 176, 144, "yuv420p"
         video.codec_context.thread_count = 1
-        audio = out.add_stream(sound, rate=RATE, layout="mono")
+        audio = cast(AudioStream, out.add_stream(sound, rate=RATE, layout="mono"))
         for rgb in moving_layers(PICTURES):
             out.mux(video.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")))
         out.mux(video.encode(None))
@@ -103,14 +104,14 @@ class _Way:
         self._made = out.add_stream_from_template(stream, opaque=True)
         self._filter: BitStreamFilterContext | None = None
         context = stream.codec_context
-        if isinstance(stream, VideoStream) and context.extradata and container in _START_CODES:
-            if context.extradata[0] == 1:
-                codec = cast(Codec, context.codec.canonical_name)
-                self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
-                held = parse_extradata(codec, context.extradata)
-                self._made.codec_context.extradata = join_annexb(held.parameter_sets)
-        if context is not None and self._made.codec_context is not None:
-            self._made.codec_context.codec_tag = "\0\0\0\0"  # whichever the muxer has for it
+        made = self._made.codec_context
+        if made is not None:
+            made.codec_tag = "\0\0\0\0"  # whichever the muxer has for it
+        held = context.extradata if isinstance(stream, VideoStream) and context is not None else None
+        if held and held[0] == 1 and container in _START_CODES and made is not None:
+            codec = cast(Codec, made.codec.canonical_name)
+            self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
+            made.extradata = join_annexb(parse_extradata(codec, held).parameter_sets)
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
         time_base = packet.time_base
@@ -142,8 +143,8 @@ class Shown:
     packets: int
     """Of video."""
     times: tuple[float, ...]
-    """Of the pictures that are shown, in seconds from the first; decode times, and from the second picture on, in AVI and
-    ASF, which know no others and put the first packet at 0 whatever its time."""
+    """Of the pictures that are shown, in seconds from the first; in AVI and ASF, which know no others and put the first
+    packet at 0 whatever its time, decode times from the second picture on."""
     sound_seconds: float
     sync: float | None
     """Seconds from the first picture to the first sound."""
@@ -151,7 +152,7 @@ class Shown:
 
 def shown(source: Path | bytes) -> Shown:
     """Read a file with FFmpeg alone. Raises FFmpegError where it cannot be opened."""
-    with av.open(_file(source)) as opened:
+    with _opened(source) as opened:
         video = opened.streams.video[0]
         sound = next(iter(opened.streams.audio), None)
         counted = opened.format.name in _DECODE_TIMES
@@ -173,19 +174,19 @@ def shown(source: Path | bytes) -> Shown:
                 for frame in packet.decode():
                     if isinstance(frame, av.AudioFrame):
                         samples += frame.samples
-                    else:
+                    elif isinstance(frame, av.VideoFrame):
                         pictures += 1
                         if pictures == 1 + counted:
                             seen = _time(frame, counted)
     times = sorted(times)[counted:]
     start = times[0] if times else 0.0
     sync = min(heard) - seen if heard and seen is not None else None
-    rate = cast(int, sound.codec_context.sample_rate) if sound is not None else RATE
+    rate = sound.codec_context.sample_rate if sound is not None else RATE
     return Shown(pictures, packets, tuple(time - start for time in times), samples / max(rate, 1), sync)
 
 
-def _file(source: Path | bytes) -> object:
-    return io.BytesIO(source) if isinstance(source, bytes) else str(source)
+def _opened(source: Path | bytes) -> InputContainer:
+    return av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r")
 
 
 def _time(frame: Frame, counted: bool) -> float | None:

@@ -25,7 +25,13 @@ from pipelines.cli import main as conceal
 KEY = ("codec", "source", "way", "target")
 WAYS = ("copy", "repair", "splice")
 _OPTIONS = {"copy": [], "repair": ["--preset", "ultrafast"], "splice": ["--splice"]}
-_SOURCES = ("pipelines", "concealer/bitstream", "concealer/splice", "concealer/decoder", "benchmarks/container_files.py")
+_SOURCES = (
+    "pipelines",
+    "concealer/bitstream",
+    "concealer/splice",
+    "concealer/decoder",
+    "benchmarks/container_files.py",
+)
 _CUT = (5, 16, 31)
 """Video packets of which half is lost, in decode order."""
 _HALF_TICK = 0.011

@@ -95,6 +95,8 @@ class BoxMap:
 
     def _follows(self, box: Box) -> bool:
         """Something that can be a box, or the end, is behind it."""
+        if self._is_cut(box):
+            return False
         return box.end + 8 > self._size or read_box(self._file, box.end, self._size) is not None
 
     def _resized(self, box: Box) -> Box:
@@ -124,8 +126,7 @@ class BoxMap:
             data = self._file.read(_STEP + 8)
             for at in _places(data):
                 box = read_box(self._file, start + at, self._size) if start + at >= place else None
-                # Media data that is cut off proves nothing.
-                if box is not None and self._follows(box) and (box.kind != b"mdat" or not self._is_cut(box)):
+                if box is not None and self._follows(box):
                     return box.start
             start += _STEP
         return None
@@ -135,6 +136,7 @@ class BoxMap:
         return self._file.read(4)
 
     def _is_cut(self, box: Box) -> bool:
+        """Its size says that it ends beyond the file: media data that is cut off, or a wrong size."""
         self._file.seek(box.start)
         length = int.from_bytes(self._file.read(4), "big")
         return length > 1 and box.start + length > self._size

@@ -87,7 +87,7 @@ def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
         return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
     file = PatchedFile(wanted.name, boxes.patches)
     try:
-        return Connection(_open_as(wanted, file, "mov"), file=file, passed_over=boxes.skipped)
+        return Connection(_open_as(wanted, file, input_format), file=file, passed_over=boxes.skipped)
     except BaseException:
         file.close()
         raise

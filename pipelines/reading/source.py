@@ -34,6 +34,8 @@ _PAUSE_SECONDS = 1.0
 """Between two attempts to open a live input again."""
 _MOST_PROBED, _MARGIN = 256 << 20, 4 << 20
 """Bytes that may be read, and kept, to find a stream that appears late; and how far behind its start."""
+_MOST_ATTEMPTS = 4
+"""To go on behind what cannot be read."""
 _SILENT = 90000
 """Ticks without a packet of a video stream after which the others' times tell whose turn it is."""
 
@@ -208,23 +210,33 @@ class Source:
             yield VideoPayload(index, pes.payload, pts, dts, None, pes.gaps, pes.truncated)
 
     def _packets(self, connection: Connection) -> Iterator[av.Packet]:
-        packets = connection.container.demux()
+        packets, attempts = connection.container.demux(), 0
         while True:
+            reason: str | None = None
             try:
                 packet = next(packets)
+                attempts = 0 if packet.size else attempts
+                self._follow_moves(connection.tap)
+                yield packet
+                continue
             except StopIteration:
-                break
+                if "mp4" not in self.format_name:
+                    break
             except IndexError:
                 # PyAV knows the streams that there were at the start. Asked again, it passes over what is new.
                 self._meet_late_stream(connection)
                 packets = connection.container.demux()
                 continue
             except (av.FFmpegError, OSError, ValueError) as error:
-                self.ended_early = one_line(error)
-                log.warning("%s: reading stopped: %s", self.label, self.ended_early)
-                return
-            self._follow_moves(connection.tap)
-            yield packet
+                reason = one_line(error)
+            # One sample that is not in the file ends libavformat's reading of MP4; asked again it goes on behind it.
+            attempts += 1
+            if not self.seekable or attempts > _MOST_ATTEMPTS:
+                if reason is not None:
+                    self.ended_early = reason
+                    log.warning("%s: reading stopped: %s", self.label, reason)
+                break
+            packets = connection.container.demux()
         self._follow_moves(connection.tap)
 
     def _look_back(self, connection: Connection) -> None:
