@@ -13,7 +13,6 @@ from typing import Literal, cast
 import av
 import numpy as np
 from av.bitstream import BitStreamFilterContext
-from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.frame import Frame
 from av.stream import Stream
@@ -43,15 +42,16 @@ def suffix(container: str, codec: Codec) -> str:
 
 def write_original(path: Path, codec: Codec, sound: Literal["aac", "pcm_s16le"]) -> Path:
     """A Matroska file of two seconds, small pictures with two B-pictures in a row, and a tone."""
-    keyed = {"bframes": 2, "keyint": 12, "min-keyint": 12, "scenecut": 0}
+    keyed: dict[str, int | str] = {"bframes": 2, "keyint": 12, "min-keyint": 12, "scenecut": 0}
     encoder, name = ("libx264", "x264-params") if codec == "h264" else ("libx265", "x265-params")
     keyed |= {"sliced-threads": 0} if codec == "h264" else {"log-level": "none", "pools": 1, "frame-threads": 1}
     params = ":".join(f"{key}={value}" for key, value in keyed.items())
     with av.open(str(path), "w", format="matroska") as out:
-        video = out.add_stream(encoder, rate=FPS, options={"preset": "veryfast", "crf": "20", name: params})
+        made = out.add_stream(encoder, rate=FPS, options={"preset": "veryfast", "crf": "20", name: params})
+        video = cast(VideoStream, made)
         video.width, video.height, video.pix_fmt = 176, 144, "yuv420p"
         video.codec_context.thread_count = 1
-        audio = cast(AudioStream, out.add_stream(sound, rate=RATE, layout="mono"))
+        audio = out.add_stream(sound, rate=RATE, layout="mono")
         for rgb in moving_layers(PICTURES):
             out.mux(video.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")))
         out.mux(video.encode(None))

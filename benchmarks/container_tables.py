@@ -11,7 +11,7 @@ from benchmarks.tables import CODEC_NAMES, distinct, markdown, select
 CONTAINERS_HEAD = """\
 Two seconds with B-pictures and sound, by `conceal` from every container (rows) to every other (columns), undamaged \
 (copy), with half of three pictures lost (repair, splice). Held against FFmpeg's own remux of the undamaged input, \
-read by FFmpeg: decoded pictures, packets, times within 2 ms, sound, its distance from the pictures within 20 ms. *yes*: \
+read by FFmpeg: decoded pictures, packets, times within 2 ms, sound, its distance from pictures within 20 ms. *yes*: \
 all of them equal; *mute*: all but the sound, which the container cannot hold and of which `conceal` says so; *4*: \
 refused with exit code 4 and one line, *2* likewise as bad usage; **no**: none of these. Empty: FFmpeg itself writes \
 no such input."""
