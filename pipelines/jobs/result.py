@@ -76,4 +76,4 @@ class ConcealResult:
 
 
 def _is_whole(one: Account) -> bool:
-    return one.exact and not one.missing and not one.moved
+    return one.exact and not (one.missing or one.moved or one.revealed)

@@ -131,6 +131,11 @@ class Account:
         return lost if self.heard is None else round(self.given.shown * (1 - covered / self.given.seconds))
 
     @property
+    def revealed(self) -> int:
+        """Pictures that the input's edit list hides and a player of the output shows."""
+        return 0 if self.found is None or self.kind != "video" else max(0, self.given.hidden - self.found.hidden)
+
+    @property
     def equal_times(self) -> int:
         """Pictures with the time of another; 0 for containers that keep no time of some pictures (AVI, MPEG-PS)."""
         if self.found is None:
@@ -148,6 +153,7 @@ class Account:
             "written": None if found is None else found.packets,
             "hidden": self.given.hidden if found is None else found.hidden,
             "missing": self.missing,
+            "revealed": self.revealed,
             "equal_times": self.equal_times,
             "seconds": [round(self.given.seconds, 3), None if found is None else round(found.seconds, 3)],
             "exact": self.exact,

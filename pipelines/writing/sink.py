@@ -306,6 +306,8 @@ class Sink:
                 log.warning("%s: %d of %d packets are not shown%s", one.label, one.missing, one.given.shown, reason)
             if one.moved:
                 log.warning("%s: %d packets had times out of order, which were moved", one.label, one.moved)
+            if one.revealed:
+                log.warning("%s: %d pictures outside its edit list are shown", one.label, one.revealed)
             if one.equal_times:
                 log.warning("%s: %d pictures have the time of another", one.label, one.equal_times)
 
