@@ -69,7 +69,7 @@ class Played:
 
 def played(path: Path) -> Played:
     found = Played()
-    with contextlib.suppress(av.FFmpegError), av.open(str(path)) as opened:
+    with contextlib.suppress(av.FFmpegError), av.open(str(path), metadata_errors="replace") as opened:
         packets = opened.demux()
         while True:
             with contextlib.suppress(av.FFmpegError):
