@@ -45,7 +45,7 @@ Live inputs (udp, rtp by an .sdp file, rtsp, rtmp; srt where this FFmpeg has it)
 or SIGTERM ends them, which completes OUT and is exit code 0.
 
 From a pipe, video is always encoded: it cannot be read twice to find out whether it is damaged.
-Where the picture size changes in mid-stream, later pictures are scaled to the first size.
+Where the picture size changes in mid-stream, later pictures are fitted into the first size, in their own shape.
 
 exit codes:
   0    repaired, spliced, copied or analysed
@@ -234,6 +234,8 @@ def _summary(result: ConcealResult) -> str:
     missing = sum(one.missing for one in result.accounts)
     if missing:
         text += f", {missing} packets not shown"
+    if result.losses:
+        text += f", transport packets missing at {result.losses} places"
     if result.unread:
         text += f", {result.unread} bytes of the input not read"
     text += f", {result.seconds:.1f} s"

@@ -33,6 +33,8 @@ class ConcealResult:
     """Why reading stopped before the input's end, if it did."""
     unread: int = 0
     """Bytes of the input that were passed over, damaged or of no stream that can be read."""
+    losses: int = 0
+    """Places at which packets of a transport stream are missing, over all its streams."""
     splice: SpliceTotals | None = None
     """What splicing took out and put in, over all spliced streams."""
     interrupted: bool = False

@@ -14,7 +14,7 @@ from av.container import InputContainer
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Connection, Wanted
-from pipelines.reading.transport import TransportTap, looks_like_ts
+from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride
 
 ELEMENTARY = {
     ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
@@ -49,10 +49,11 @@ def open_pipe(wanted: Wanted) -> Connection:
 def open_file(wanted: Wanted) -> Connection:
     """A file; a transport stream through a tap. Raises InputError, Interrupted."""
     head = _read_head(wanted)
-    if wanted.input_format not in (None, "mpegts") or not looks_like_ts(head):
+    stride = packet_stride(head)
+    if wanted.input_format not in (None, "mpegts") or not (looks_like_ts(head) or stride):
         return _open_past_tap(wanted, head)
     file = open(wanted.name, "rb")  # noqa: SIM115 - the connection's
-    tap = TransportTap(file.read, wanted.moved)
+    tap = TransportTap(file.read if stride is None else PlainPackets(file.read, *stride).read, wanted.moved)
     try:
         return Connection(_open_as(wanted, tap, "mpegts"), tap, file)
     except BaseException:

@@ -89,6 +89,8 @@ class Source:
         self._shifts: dict[int, int] = {}
         self.unread = 0
         """Bytes of media that were passed over, as far as is known once all was read."""
+        self.losses = 0
+        """Places at which packets of a transport stream are missing, as far as is known once all was read."""
         self._reached = Reached()
         self.late_streams = 0
         """How often a packet came of a stream that appears in mid-file and could not be read."""
@@ -197,6 +199,7 @@ class Source:
             for index in tuple(decode):
                 dts, shift = turns.get(index, (0, 0))
                 yield from self._tapped(tap, index, dts, shift, everything=True)
+            self.losses = tap.losses
 
     def _tapped(
         self, tap: TransportTap, index: int, until: int, shift: int, everything: bool = False

@@ -17,6 +17,7 @@ from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from pipelines.errors import OutputError, UsageError, one_line
+from pipelines.writing.fitting import Fitting
 from pipelines.writing.hdr import content_light, display_matrix, mastering_display
 from pipelines.writing.output_file import MOV_FAMILY
 from pipelines.writing.time_bases import stream_time_base
@@ -110,6 +111,7 @@ class PictureEncoder:
         self._sample = sample
         self._size = (first.width, first.height)
         self._format = _choose_format(codec, first.format)
+        self._fitting = Fitting(*self._size, self._format)
         self._told: set[str] = set()
         same_codec = codec.canonical_name == source_codec
         try:
@@ -225,9 +227,9 @@ class PictureEncoder:
         if (frame.width, frame.height) != self._size:
             self._tell(
                 f"the picture size changes from {self._size[0]}x{self._size[1]} "
-                f"to {frame.width}x{frame.height}: scaled to the first"
+                f"to {frame.width}x{frame.height}: fitted into the first, in its own shape"
             )
-            return frame.reformat(*self._size, format=self._format, interpolation="BICUBIC")
+            return self._fitting.fit(frame)
         if frame.format.name == self._format:
             return frame
         if frame.format.name.replace("yuvj", "yuv") == self._format:

@@ -42,6 +42,8 @@ _ROUNDING = 1
 """Ticks of the output by which a time may move because another time base is coarser."""
 _MOST_MISSING = 0.02
 """Share of a stream's packets that may be missing in the file, with a warning."""
+_MOST_DAMAGED = 0.5
+"""Share of a stream's packets that the muxer may refuse before it counts as one that it cannot hold."""
 _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG, errno.EROFS}
 
 
@@ -290,7 +292,7 @@ class Sink:
         accounts = [self.accounts[index] for index in indices]
         failed = read_back(path, accounts, [self._payloads.get(index) for index in indices])
         worst = max(accounts, key=lambda one: one.missing / max(one.given.shown, 1))
-        if failed is None and worst.missing > worst.given.shown * _MOST_MISSING:
+        if failed is None and any(one.missing > one.given.shown * _most_missing(one) for one in accounts):
             failed = f"{worst.missing} of {worst.given.shown} packets of {worst.label} would not be shown"
         if failed is not None:
             reason = f" ({self._reason})" if self._reason is not None else ""
@@ -326,6 +328,12 @@ class Sink:
     def _remove(self) -> None:
         if self._draft is not None:
             self._draft.discard()
+
+
+def _most_missing(account: Account) -> float:
+    """Share of a stream that may be missing. Packets of sound that the muxer refused were damaged, if others pass."""
+    damaged = account.refused / max(account.given.shown, 1) if account.kind != "video" else 0.0
+    return _MOST_MISSING + (damaged if damaged < _MOST_DAMAGED else 0.0)
 
 
 def _is_subtitle_gap(packet: av.Packet) -> bool:

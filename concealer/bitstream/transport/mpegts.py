@@ -166,7 +166,7 @@ class ContinuityChecker:
 def _next_packet(data: bytes, pos: int) -> int:
     """Where a packet begins behind `pos` that another one follows, as far as can be seen; the end if there is none."""
     found = data.find(_SYNC, pos + 1)
-    while 0 <= found and found + PACKET < len(data) and data[found + PACKET] != _SYNC:
+    while found >= 0 and found + PACKET < len(data) and data[found + PACKET] != _SYNC:
         found = data.find(_SYNC, found + 1)
     return found if found >= 0 else len(data)
 
