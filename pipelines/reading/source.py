@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar, cast
@@ -119,6 +119,13 @@ class Source:
     def format_name(self) -> str:
         """FFmpeg's short name of the container format, aliases and all."""
         return self.container.format.name
+
+    @property
+    def programmes(self) -> Mapping[int, tuple[int, ...]]:
+        """Of a transport stream: PIDs of the streams of each programme, by its number."""
+        known = {} if self._connection.tap is None else self._connection.tap.programmes
+        present = {stream.id for stream in self.container.streams}
+        return {number: pids for number, pids in known.items() if not present.isdisjoint(pids)}
 
     @property
     def elementary(self) -> bool:

@@ -79,6 +79,7 @@ class TransportTap:
         self._wanted: set[int] | None = None
         self._last: dict[int, int] = {}
         self._losses = 0
+        self._programmes: Mapping[int, tuple[int, ...]] = {}
         self.position = 0
         """Bytes read so far."""
 
@@ -117,9 +118,15 @@ class TransportTap:
         """Places so far at which packets are missing, over all PIDs."""
         return self._losses if self._checker is None else self._checker.losses
 
+    @property
+    def programmes(self) -> Mapping[int, tuple[int, ...]]:
+        """PIDs of the streams of each programme, by its number."""
+        return self._programmes if self._checker is None else self._checker.programmes
+
     def stop(self) -> None:
         """Look no further: nothing is going to be decoded."""
-        self._losses, self._checker = self.losses, None
+        self._losses, self._programmes = self.losses, self.programmes
+        self._checker = None
         self._waiting.clear()
 
     def keep(self, pids: Collection[int]) -> None:

@@ -22,6 +22,7 @@ from pipelines.writing.accounting import Account, Payloads, read_back
 from pipelines.writing.copies import Filtered, can_hold, copy_stream, stream_label
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, has_flag
+from pipelines.writing.programmes import ProgrammeFile, Writable
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ class Sink:
         self._reason: str | None = None
         """Why a packet was refused."""
         self._draft: Draft | None = None
+        self._file: ProgrammeFile | None = None
+        """Written to in place of the draft, where there are several programmes."""
         self.container = self._open()
         if reproducible:
             self.container.flags |= cast(int, av.container.Flags.bitexact.value)
@@ -108,11 +111,26 @@ class Sink:
         else:
             self._draft = Draft(self.target)
             file = "file:" + self._draft.path
+        if self._keeps_pids and len(self._source.programmes) > 1:
+            self._file = self._with_programmes(file)
+            file = self._file or file
         try:
             return av.open(file, "w", format=self._format, container_options=options)
         except (av.FFmpegError, ValueError, OSError) as error:
             self._remove()
             raise self._failed(error) from error
+
+    @property
+    def _keeps_pids(self) -> bool:
+        """The output is a transport stream like the input, with the same PIDs; M2TS has PIDs of its own."""
+        return self._format == self._source.format_name == "mpegts" and not self.target.lower().endswith(".m2ts")
+
+    def _with_programmes(self, file: object) -> ProgrammeFile | None:
+        """What is written to, so that the input's programmes stay apart; None where that is an address."""
+        if isinstance(file, str) and not file.startswith("file:"):
+            return None
+        opened = cast(Writable, open(file.removeprefix("file:"), "wb") if isinstance(file, str) else file)  # noqa: SIM115
+        return ProgrammeFile(opened, self._source.programmes)
 
     def _failed(self, error: BaseException) -> OutputError:
         name = "standard output" if self.target == output_file.STDOUT else self.target
@@ -161,7 +179,7 @@ class Sink:
         self.accounts[made.index] = Account(stream_label(original), made.type)
         made.metadata.update(_kept(original.metadata))
         made.disposition = original.disposition
-        if self._format == self._source.format_name == "mpegts" and not self.target.lower().endswith(".m2ts"):
+        if self._keeps_pids:
             made.id = original.id
 
     def _start(self) -> None:
@@ -318,11 +336,15 @@ class Sink:
             self.container.close()
         except av.FFmpegError as error:  # the last packets go with the trailer, which is written all the same
             self._refused(error)
+        if self._file is not None:
+            self._file.close()
 
     def abort(self) -> None:
         """Forget the output."""
         with contextlib.suppress(av.FFmpegError, ValueError, OSError):
             self.container.close()
+            if self._file is not None:
+                self._file.close()
         self._remove()
 
     def _remove(self) -> None:

@@ -73,6 +73,11 @@ class ContinuityChecker:
         """PIDs of H.264 and HEVC streams, from the program map tables seen so far."""
         return self._tables.codecs
 
+    @property
+    def programmes(self) -> dict[int, tuple[int, ...]]:
+        """PIDs of the streams of each programme, by its number, as the tables seen so far say."""
+        return self._tables.programmes
+
     def push(self, data: bytes) -> list[PesPacket]:
         """Take in bytes of the transport stream; returns the PES packets of video PIDs that ended."""
         data = self._rest + data

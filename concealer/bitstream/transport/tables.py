@@ -57,6 +57,11 @@ class ProgrammeTables:
         """By programme the stream type of every PID, as its map says now."""
         self._gathering: dict[int, _Gathering] = {}
 
+    @property
+    def programmes(self) -> dict[int, tuple[int, ...]]:
+        """PIDs of the streams of each programme, by its number."""
+        return {number: tuple(streams) for number, streams in self._streams.items()}
+
     def holds(self, pid: int) -> bool:
         """Whether tables come on this PID."""
         return pid == 0 or pid in self._map_pids
