@@ -70,6 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
     files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
     files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
+    files.add_argument(
+        "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
+    )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
     _add_video_options(parser)
@@ -154,6 +157,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         metrics=args.metrics,
         output_format=args.format,
         input_format=args.input_format,
+        sdp=args.sdp,
         overwrite=args.overwrite,
         always_encode=args.always_encode,
         splice=args.splice,

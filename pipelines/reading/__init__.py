@@ -3,6 +3,7 @@
 from pipelines.reading.addresses import is_live, scheme
 from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
+from pipelines.reading.parameter_sets import of_description
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
 from pipelines.reading.streams import codec_name, picture_rate
 from pipelines.reading.timing import PictureClock
@@ -15,6 +16,7 @@ __all__ = [
     "VideoPayload",
     "codec_name",
     "is_live",
+    "of_description",
     "picture_rate",
     "scheme",
     "with_late_streams",

@@ -27,6 +27,8 @@ class Wanted:
     """A live input is opened again when it ends or falls silent."""
     probe_bytes: int = 0
     """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
+    parameter_sets: bytes = b""
+    """With start codes, for streams that have none of their own."""
     moved: Mapping[int, int] = field(default_factory=dict)
     """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
 

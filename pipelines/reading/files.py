@@ -13,7 +13,8 @@ from av.container import InputContainer
 
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
-from pipelines.reading.connection import Connection, Wanted
+from pipelines.reading.connection import Closable, Connection, Wanted
+from pipelines.reading.parameter_sets import PrefixedFile
 from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride
 
 ELEMENTARY = {
@@ -83,12 +84,18 @@ def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
     input_format = wanted.input_format
     if input_format is None and b"\x00\x00\x01" in head and head[4:8] not in _MP4_FIRST_BOXES:
         input_format = ELEMENTARY.get(os.path.splitext(wanted.name)[1].lower())
+    if wanted.parameter_sets and input_format in ELEMENTARY.values():
+        return _open_view(wanted, PrefixedFile(wanted.name, wanted.parameter_sets), input_format)
     boxes = _boxes(wanted) if input_format in (None, "mov", "mp4") and is_boxed(head) else None
     if boxes is None or not boxes.mendable:
         return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
-    file = PatchedFile(wanted.name, boxes.patches)
+    return _open_view(wanted, PatchedFile(wanted.name, boxes.patches), input_format, boxes.skipped)
+
+
+def _open_view(wanted: Wanted, file: Closable, input_format: str | None, passed_over: int = 0) -> Connection:
+    """A file that is read through `file`."""
     try:
-        return Connection(_open_as(wanted, file, input_format), file=file, passed_over=boxes.skipped)
+        return Connection(_open_as(wanted, file, input_format), file=file, passed_over=passed_over)
     except BaseException:
         file.close()
         raise

@@ -71,12 +71,14 @@ class Source:
         stopped: Callable[[], bool] = lambda: False,
         *,
         reconnect: bool = False,
+        parameter_sets: bytes = b"",
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
+        parameter_sets: with start codes, for streams that have none of their own.
 
         reconnect: a live input is opened again, on the same timeline, when it ends or falls silent.
         """
-        self._wanted = Wanted(name, input_format, stopped, reconnect)
+        self._wanted = Wanted(name, input_format, stopped, reconnect, parameter_sets=parameter_sets)
         self._input = find_input(self._wanted)
         self.name, self.label = name, self._wanted.label
         self.seekable, self.live = self._input.seekable, self._input.live
@@ -107,6 +109,9 @@ class Source:
             connection.close()
             raise
         self._connection, self.video = connection, video
+        for stream in video.values():
+            if self._wanted.parameter_sets and not stream.codec_context.extradata:
+                stream.codec_context.extradata = self._wanted.parameter_sets
         if connection.tap is not None:
             connection.tap.keep([stream.id for stream in self.video.values()])
 
