@@ -5,7 +5,7 @@ from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
 from pipelines.reading.parameter_sets import of_description
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
-from pipelines.reading.streams import codec_name, picture_rate
+from pipelines.reading.streams import codec_name, codec_tag, picture_rate
 from pipelines.reading.timing import PictureClock
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Source",
     "VideoPayload",
     "codec_name",
+    "codec_tag",
     "is_live",
     "of_description",
     "picture_rate",

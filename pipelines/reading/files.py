@@ -15,13 +15,15 @@ from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Closable, Connection, Wanted
 from pipelines.reading.parameter_sets import PrefixedFile
-from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride
+from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
 
 ELEMENTARY = {
     ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
     ".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".hvc": "hevc",
 }  # fmt: skip
 """Suffixes of byte streams without a container, and their FFmpeg format name."""
+_SNIFFED = 256 << 10
+"""Bytes of a transport stream within which its streams are looked at."""
 _FOR_EVER = 10**12
 """Microseconds."""
 _MP4_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"free", b"mdat", b"wide", b"skip")
@@ -54,12 +56,18 @@ def open_file(wanted: Wanted) -> Connection:
     if wanted.input_format not in (None, "mpegts") or not (looks_like_ts(head) or stride):
         return _open_past_tap(wanted, head)
     file = open(wanted.name, "rb")  # noqa: SIM115 - the connection's
-    tap = TransportTap(file.read if stride is None else PlainPackets(file.read, *stride).read, wanted.moved)
+    kinds = stream_kinds(_packets(file, stride).read(_SNIFFED))
+    file.seek(0)
+    tap = TransportTap(_packets(file, stride).read, wanted.moved, kinds)
     try:
         return Connection(_open_as(wanted, tap, "mpegts"), tap, file)
     except BaseException:
         file.close()
         raise
+
+
+def _packets(file: BinaryIO, stride: tuple[int, int] | None) -> BinaryIO | PlainPackets:
+    return file if stride is None else PlainPackets(file.read, *stride)
 
 
 def open_again(wanted: Wanted) -> Connection:

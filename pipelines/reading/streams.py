@@ -30,13 +30,21 @@ def repairable(container: InputContainer, label: str) -> dict[int, VideoStream]:
         if stream.codec_context is None or stream.disposition & Disposition.attached_pic:
             continue
         if stream.codec_context.codec.canonical_name in ("h264", "hevc"):
-            if stream.codec_tag in ("encv", "drmi"):
+            if codec_tag(stream) in ("encv", "drmi"):
                 raise InputError(f"{label}: video stream #{stream.index} is encrypted")
             found[stream.index] = stream
     if not found:
         held = ", ".join(f"{s.type} {codec_name(s)}" for s in container.streams) or "no streams"
         raise InputError(f"{label}: no H.264 or HEVC video in it ({held})")
     return found
+
+
+def codec_tag(stream: VideoStream) -> str:
+    """The container's four letters for the codec; "" where they are none, such as a stream type of MPEG-TS."""
+    try:
+        return stream.codec_tag
+    except UnicodeDecodeError:
+        return ""
 
 
 def codec_name(stream: Stream) -> str:

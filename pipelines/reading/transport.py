@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 
-from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket, Renumbering
+from concealer.bitstream import Codec
+from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket, Renumbering, codec_of
 
 _SYNC = 0x47
 _WRAP = 1 << 33
@@ -33,6 +34,18 @@ def packet_stride(head: bytes) -> tuple[int, int] | None:
         if len(head) > 5 * stride and all(head[i * stride + before] == _SYNC for i in range(5)):
             return stride, before
     return None
+
+
+def stream_kinds(data: bytes) -> dict[int, Codec]:
+    """By PID what streams are by their own bytes, as far as the first ones of a transport stream tell; only of those
+    that its map calls something else."""
+    checker = ContinuityChecker()
+    kinds: dict[int, Codec] = {}
+    for packet in checker.push(data) + checker.flush():
+        codec = codec_of(packet.payload) if packet.pid not in kinds else None
+        if codec is not None:
+            kinds[packet.pid] = codec
+    return {pid: codec for pid, codec in kinds.items() if checker.codecs.get(pid) != codec}
 
 
 class PlainPackets:
@@ -67,11 +80,16 @@ class TransportTap:
     here every PES packet keeps the byte offsets of its gaps.
     """
 
-    def __init__(self, read: Callable[[int], bytes], moved: Mapping[int, int] | None = None) -> None:
-        """moved: as of `Renumbering`."""
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        moved: Mapping[int, int] | None = None,
+        kinds: Mapping[int, Codec] | None = None,
+    ) -> None:
+        """moved, kinds: as of `Renumbering`."""
         self._read = read
         self._checker: ContinuityChecker | None = ContinuityChecker()
-        self._renumbering: Renumbering | None = Renumbering(moved)
+        self._renumbering: Renumbering | None = Renumbering(moved, kinds)
         self._first = True
         self._ended = False
         self._ready = b""

@@ -17,6 +17,7 @@ from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from pipelines.errors import OutputError, UsageError, one_line
+from pipelines.reading import codec_tag
 from pipelines.writing.fitting import Fitting
 from pipelines.writing.hdr import content_light, display_matrix, mastering_display
 from pipelines.writing.output_file import MOV_FAMILY
@@ -290,6 +291,7 @@ def output_tag(stream: VideoStream, container: OutputContainer) -> str | None:
     """Sample entry for the MP4 family: the input's own, else hvc1 for HEVC, which Apple's players need."""
     if container.format.name not in MOV_FAMILY:
         return None
-    if stream.codec_tag in _MOV_TAGS:
-        return stream.codec_tag
+    tag = codec_tag(stream)
+    if tag in _MOV_TAGS:
+        return tag
     return "hvc1" if stream.codec_context.codec.canonical_name == "hevc" else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from concealer.bitstream.nal import Codec
 
-_STREAM_TYPES: dict[int, Codec] = {0x1B: "h264", 0x24: "hevc"}
+STREAM_TYPES: dict[int, Codec] = {0x1B: "h264", 0x24: "hevc"}
 _PAT, _PMT = 0x00, 0x02
 _STUFFING = 0xFF
 _MOST_BYTES = 4096 + 188
@@ -131,5 +131,5 @@ class ProgrammeTables:
                     self.successors[now] = self.successors.get(was, was)
         self._streams[programme] = streams
         for pid, kind in streams.items():
-            if kind in _STREAM_TYPES:
-                self.codecs[pid] = _STREAM_TYPES[kind]
+            if kind in STREAM_TYPES:
+                self.codecs[pid] = STREAM_TYPES[kind]
