@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 
 _UNFRAMED = {"h264", "hevc", "mpegts", "mpeg", "mpegvideo", "rtp", "sdp"}
 """Formats whose packets libavformat cuts itself, at start codes: a lost slice misleads the cut."""
+_DECODE_TIMES = {"avi"}
+"""Formats that keep decode times only: what libavformat gives as times of presentation is in decode order."""
 _PROBE_FRAMES = 100
 _PAUSE_SECONDS = 1.0
 """Between two attempts to open a live input again."""
@@ -198,7 +200,7 @@ class Source:
             if index not in decode:
                 yield packet
             elif tap is None or not tap.has(connection.container.streams[index].id):
-                yield _payload(packet)
+                yield _payload(packet, self.format_name not in _DECODE_TIMES)
             elif dts is not None:
                 yield from self._tapped(tap, index, dts, shift)
                 turns[index] = dts, shift
@@ -354,12 +356,13 @@ def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
             source.rewind()
 
 
-def _payload(packet: av.Packet) -> VideoPayload:
+def _payload(packet: av.Packet, timed: bool) -> VideoPayload:
+    """timed: its time of presentation is the container's, not a guess of libavformat's."""
     fresh = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
     return VideoPayload(
         packet.stream_index,
         bytes(packet),
-        packet.pts,
+        packet.pts if timed else None,
         packet.dts,
         packet.duration or None,
         truncated=packet.is_corrupt,
