@@ -12,6 +12,7 @@ thread), stream by stream.
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -159,10 +160,11 @@ def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]
 
 def write(stream: Stream, path: Path) -> None:
     """The undamaged stream in a container, as libavformat muxes it."""
-    with av.open(str(path), "w") as container:
-        track = container.add_mux_stream(stream.encoding.codec, rate=FPS)
+    raw = io.BytesIO(stream.payload)
+    with av.open(raw, format=stream.encoding.codec) as source, av.open(str(path), "w") as container:
+        track = container.add_stream_from_template(source.streams.video[0])
         assert isinstance(track, VideoStream)
-        track.width, track.height, track.time_base = stream.width, stream.height, Fraction(1, 90_000)
+        track.time_base = Fraction(1, 90_000)
         if path.suffix == ".mp4":
             track.codec_context.extradata = _parameter_sets(stream)
         for index, unit in enumerate(stream.units):

@@ -122,6 +122,14 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         "(the last good picture), drop (nothing) (default: conceal)",
     )
     video.add_argument(
+        "--fill-gaps",
+        type=float,
+        metavar="SECONDS",
+        help="make pictures for holes in time up to this long, which lost pictures that nobody refers to leave behind; "
+        "0 leaves them (default: 1; files and pipes only)",
+    )
+    video.add_argument("--freeze-gaps", action="store_true", help="show the last picture throughout longer holes")
+    video.add_argument(
         "--encoder",
         metavar="NAME",
         help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
@@ -144,6 +152,7 @@ def _live_preset(args: argparse.Namespace) -> str | None:
 def _settings(args: argparse.Namespace) -> Settings:
     if args.splice:
         given = {"--encoder": args.encoder, "--crf": args.crf, "--preset": args.preset}
+        given |= {"--freeze-gaps": args.freeze_gaps or None}
         idle = [name for name, value in given.items() if value is not None]
         idle += ["--always-encode"] * args.always_encode + ["--join"] * (args.join != "conceal")
         if idle:
@@ -161,6 +170,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         overwrite=args.overwrite,
         always_encode=args.always_encode,
         splice=args.splice,
+        fill_gaps=Settings.fill_gaps if args.fill_gaps is None else args.fill_gaps,
+        freeze_gaps=args.freeze_gaps,
         dry_run=args.dry_run,
         keep_partial=args.keep_partial,
         reconnect=args.reconnect,
@@ -220,6 +231,8 @@ def _summary(result: ConcealResult) -> str:
     pictures = f"{totals.pictures} picture{'s' if totals.pictures != 1 else ''}"
     if result.action == "copied":
         exactly = " bit-exactly" if result.exact else ", the video bit-exactly" if result.video_exact else ""
+        if totals.retimed:
+            exactly = f", {totals.retimed} wrong times put right"
         text = f"no damage in {pictures}: copied{exactly}"
         if totals.tainted:
             text = f"nothing to repair in {pictures}, but {totals.tainted} lack what they are predicted from: copied"
@@ -231,6 +244,8 @@ def _summary(result: ConcealResult) -> str:
         verb = "damaged" if result.action == "analysed" else "repaired"
         text = f"{totals.damaged} of {pictures} {verb}"
         details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
+        known = ((totals.misplaced, "access unit out of place"), (totals.retimed, "wrong time"))
+        details += [f"{count} x {what}" for count, what in known if count]
         if details:
             text += f" ({', '.join(details)})"
     if result.dropped:
@@ -253,6 +268,8 @@ def _spliced(splice: SpliceTotals) -> str:
     text = f"{splice.kept} NAL units kept, {splice.inserted} inserted"
     if splice.replaced:
         text += f", {splice.replaced} corrupt ones replaced"
+    if splice.misplaced:
+        text += f", {splice.misplaced} access units put in their place"
     return f"{text}, {growth:+.1%} bytes"
 
 

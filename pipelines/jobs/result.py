@@ -50,7 +50,8 @@ class ConcealResult:
     @property
     def exact(self) -> bool:
         """Every packet of the input was read back from the output as it was."""
-        return self._read_whole and bool(self.accounts) and not self.dropped and all(map(_is_whole, self.accounts))
+        whole = self._read_whole and bool(self.accounts) and not self.dropped and not self.totals.retimed
+        return whole and all(map(_is_whole, self.accounts))
 
     @property
     def _read_whole(self) -> bool:

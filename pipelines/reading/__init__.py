@@ -3,6 +3,7 @@
 from pipelines.reading.addresses import is_live, scheme
 from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
+from pipelines.reading.mending import TimeMender
 from pipelines.reading.parameter_sets import of_description
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
 from pipelines.reading.streams import codec_name, codec_tag, picture_rate
@@ -12,6 +13,7 @@ __all__ = [
     "ELEMENTARY",
     "STDIN",
     "PictureClock",
+    "TimeMender",
     "Source",
     "VideoPayload",
     "codec_name",

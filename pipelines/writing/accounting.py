@@ -110,6 +110,8 @@ class Account:
     """What the muxer was given."""
     refused: int = 0
     """Packets that it would not take."""
+    unseen: int = 0
+    """Packets whose picture decoders leave out, as it refers to what lies before the stream's start; so may players."""
     moved: int = 0
     """Packets whose time had to be moved, as it did not lie behind the one before."""
     found: Count | None = None
@@ -125,9 +127,9 @@ class Account:
         cut sound and data as they like."""
         if self.found is None:
             return self.refused
-        if self.exact and self.found.hidden <= self.given.hidden:
+        if self.exact and self.found.hidden <= self.given.hidden + self.unseen:
             return 0  # though a demuxer may cut what is damaged elsewhere
-        lost = max(0, self.given.shown - self.found.shown)
+        lost = max(0, self.given.shown - self.found.shown - self.unseen)
         if self.kind == "video" or not lost:
             return lost
         covered = self.found.seconds if self.heard is None else self.heard

@@ -22,6 +22,7 @@ from pipelines.writing.accounting import Account, Payloads, read_back
 from pipelines.writing.copies import Filtered, can_hold, copy_stream, stream_label
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, has_flag
+from pipelines.writing.leading import LeadingTimes
 from pipelines.writing.programmes import ProgrammeFile, Writable
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Sink:
         self._encoded = set(encoded)
         self._streams: dict[int, Stream | None] = {}
         self._filters: dict[int, Filtered] = {}
+        self._leading: dict[int, LeadingTimes] = {}
         self.accounts: dict[int, Account] = {}
         """By index in the output."""
         self._payloads: dict[int, Payloads | None] = {}
@@ -198,7 +200,14 @@ class Sink:
 
     def copy(self, packet: av.Packet) -> None:
         """Write a packet of a copied input stream."""
-        self._put(True, packet)
+        for one in self._leading.setdefault(packet.stream_index, LeadingTimes()).push(packet):
+            self._put(True, one)
+
+    def leave_out(self, index: int, count: int) -> None:
+        """So many packets of an input stream have a picture that decoders leave out."""
+        stream = self._streams.get(index)
+        if stream is not None:
+            self.accounts[stream.index].unseen = count
 
     def write(self, packets: Iterable[av.Packet]) -> None:
         """Write packets that an encoder made."""
@@ -291,6 +300,9 @@ class Sink:
         if not self._started:
             self.abort()
             raise OutputError(f"{self.target}: no picture could be decoded, nothing to write")
+        for leading in self._leading.values():
+            for packet in leading.flush():
+                self._put(True, packet)
         try:
             self._close()
             if self._draft is not None:

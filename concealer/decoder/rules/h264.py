@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, NalUnit
+from concealer.bitstream import AccessUnit, Interlaced, NalUnit
 from concealer.damage import BLOCK, Damage, DamageMap
 from concealer.decoder.extent import range_blocks, slice_range
 from concealer.decoder.hook import Errors
@@ -22,7 +22,11 @@ class H264Rules:
     inherits_vectors = False
     counts_pictures = True
 
-    def cut(self, nal: NalUnit, damaged_at: int) -> tuple[NalUnit, NalUnit | None]:
+    def cut(self, nal: NalUnit, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
+        if interlaced != "progressive":
+            # What is left to the decoder's own concealment is left to it as a whole: it judges by all it decodes
+            # whether to fill a P picture from its reference or, which is worse, from its own samples.
+            return nal, None
         return replace(nal, data=nal.data[:damaged_at]), None
 
     def stand_ins(
