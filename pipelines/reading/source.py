@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 _UNFRAMED = {"h264", "hevc", "mpegts", "mpeg", "mpegvideo", "rtp", "sdp"}
 """Formats whose packets libavformat cuts itself, at start codes: a lost slice misleads the cut."""
-_DECODE_TIMES = {"avi"}
+_DECODE_TIMES = {"avi", "asf"}
 """Formats that keep decode times only: what libavformat gives as times of presentation is in decode order."""
 _PROBE_FRAMES = 100
 _PAUSE_SECONDS = 1.0
@@ -183,6 +183,7 @@ class Source:
         tap = connection.tap if connection.tap is not None and connection.tap.active and decode else None
         if connection.tap is not None and tap is None:
             connection.tap.stop()
+        delays = self._delays(decode) if self.format_name in _DECODE_TIMES else {}
         turns: dict[int, tuple[int, int]] = {}
         self._reached = Reached()
         self._shifts.clear()
@@ -200,7 +201,7 @@ class Source:
             if index not in decode:
                 yield packet
             elif tap is None or not tap.has(connection.container.streams[index].id):
-                yield _payload(packet, self.format_name not in _DECODE_TIMES)
+                yield _payload(packet, delays.get(index))
             elif dts is not None:
                 yield from self._tapped(tap, index, dts, shift)
                 turns[index] = dts, shift
@@ -335,6 +336,13 @@ class Source:
                     break
         return None
 
+    def _delays(self, decode: Collection[int]) -> dict[int, int]:
+        """Ticks from a stream's first decode time to when its first picture comes out of a decoder."""
+        if not self.seekable:
+            return dict.fromkeys(decode, 0)
+        with contextlib.closing(files.open_again(self._wanted)) as connection:
+            return {index: streams.first_delay(connection.container, index, _PROBE_FRAMES) for index in decode}
+
     def rewind(self) -> None:
         """Start over. For seekable inputs only."""
         self.close()
@@ -356,14 +364,16 @@ def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
             source.rewind()
 
 
-def _payload(packet: av.Packet, timed: bool) -> VideoPayload:
-    """timed: its time of presentation is the container's, not a guess of libavformat's."""
+def _payload(packet: av.Packet, delay: int | None) -> VideoPayload:
+    """delay: from a decode time to when a player shows the picture that it releases; None where the container has
+    times of presentation."""
+    dts = packet.dts if delay is None or packet.dts is None else packet.dts + delay
     fresh = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
     return VideoPayload(
         packet.stream_index,
         bytes(packet),
-        packet.pts if timed else None,
-        packet.dts,
+        packet.pts if delay is None else None,
+        dts,
         packet.duration or None,
         truncated=packet.is_corrupt,
         hidden=packet.is_discard,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from fractions import Fraction
@@ -64,6 +65,24 @@ def picture_rate(stream: VideoStream) -> Fraction:
     known = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate and 0 < rate <= 1000]
     # AVI takes the unit of its times for the rate, which may be a millisecond.
     return next((rate for rate in known if rate <= _USUAL_RATE), known[0] if known else Fraction(25))
+
+
+def first_delay(container: InputContainer, index: int, most: int) -> int:
+    """Ticks between the DTS of a stream's first packet and that of the packet at which libavcodec puts out a picture.
+
+    most: packets that are tried; 0 if there is no picture among them. The container is read from its start.
+    """
+    stream = container.streams.video[[one.index for one in container.streams.video].index(index)]
+    container.seek(0)
+    first: int | None = None
+    for count, packet in enumerate(container.demux(stream)):
+        first = packet.dts if first is None else first
+        with contextlib.suppress(av.FFmpegError):
+            for frame in packet.decode():
+                return max(0, frame.dts - first) if frame.dts is not None and first is not None else 0
+        if count >= most:
+            break
+    return 0
 
 
 def chroma_location(stream: VideoStream) -> int | None:

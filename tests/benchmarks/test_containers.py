@@ -23,3 +23,9 @@ def test_refusals_are_good_and_what_is_wrong_is_bold() -> None:
     assert "| MP4 | yes | 4 | mute | **no** |" in text
     assert list(container_verdicts(rows))[0][1:] == ("3 of 4", False)
     assert list(container_verdicts(rows[:3]))[0][1:] == ("3 of 3", True)
+
+
+def test_decode_times_become_times_of_presentation_at_their_distance_from_the_sound() -> None:
+    for source in ("AVI", "ASF"):
+        made = run_case(Case("h264", source, "repair"), ["MKV"], "x")
+        assert [one["verdict"] for one in made] == ["whole"], made
