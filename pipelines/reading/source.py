@@ -340,8 +340,11 @@ class Source:
         """Ticks from a stream's first decode time to when its first picture comes out of a decoder."""
         if not self.seekable:
             return dict.fromkeys(decode, 0)
-        with contextlib.closing(files.open_again(self._wanted)) as connection:
-            return {index: streams.first_delay(connection.container, index, _PROBE_FRAMES) for index in decode}
+        delays = {}
+        for index in decode:
+            with contextlib.closing(files.open_again(self._wanted)) as connection:
+                delays[index] = streams.first_delay(connection.container, index, _PROBE_FRAMES)
+        return delays
 
     def rewind(self) -> None:
         """Start over. For seekable inputs only."""

@@ -70,10 +70,9 @@ def picture_rate(stream: VideoStream) -> Fraction:
 def first_delay(container: InputContainer, index: int, most: int) -> int:
     """Ticks between the DTS of a stream's first packet and that of the packet at which libavcodec puts out a picture.
 
-    most: packets that are tried; 0 if there is no picture among them. The container is read from its start.
+    most: packets that are tried; 0 if there is no picture among them. The container must not have been read from.
     """
-    stream = container.streams.video[[one.index for one in container.streams.video].index(index)]
-    container.seek(0)
+    stream = next(one for one in container.streams.video if one.index == index)
     first: int | None = None
     for count, packet in enumerate(container.demux(stream)):
         first = packet.dts if first is None else first
