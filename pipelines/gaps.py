@@ -64,7 +64,8 @@ class Gaps:
         following: those after it, as far as they are known; none if it is the last one.
         """
         last, self._last = self._last, (picture, pts)
-        if last is None:
+        if last is None or last[0].lacks_references:
+            # What a stream joined in its middle begins with was, as a rule, sent before.
             return [], False
         usual, count = self._count(*last, picture, pts, following)
         cut = self._reorders and (not following or _jumps(picture, following[0], usual))

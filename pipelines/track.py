@@ -53,10 +53,13 @@ class Track:
         self.totals = Totals()
         self.damaged = False
         """A damaged picture came, one out of its place, or a packet that the container marks as corrupt."""
+        self.any_hidden = False
+        """The container hides pictures of this stream from the viewer that decoders would show."""
         self.payloads = 0
         self.tags, self.times = array("q"), array("q")
         """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks."""
         self._codec = source.codec(index)
+        self._rootless = 0
         self._open = partial(
             open_decoder,
             source.codec(index),
@@ -75,20 +78,20 @@ class Track:
         interval = round(1 / (self.rate * self.time_base))
         self.interval = max(interval, 1)
         """Ticks from one picture to the next at the nominal rate."""
-        waits = self._timed and not source.live
-        self._presenter = Presenter(
-            TimeMender(self.interval) if waits else PictureClock(self.interval, self._timed),
-            Gaps(gaps if observe is None else _TOLD, float(self.time_base), f"stream #{index}")
-            if waits and gaps is not None
-            else None,
-            Between(source.codec(index), repairer),
-            self._count,
-        )
+        self._presenter = self._present(source, gaps if observe is None or gaps is None else _TOLD)
         self._hidden: set[int] = set()
         self._statistics = statistics
         self._arrivals: dict[int | None, float] = {}
         self._joining = Joining(join) if source.live or join != "conceal" else None
         self._decoder = self._open(source.video[index].codec_context.extradata)
+
+    def _present(self, source: Source, gaps: GapPolicy | None) -> Presenter:
+        between = Between(self._codec, self._repairer)
+        if source.live or not self._timed:
+            return Presenter(PictureClock(self.interval, self._timed), None, between, self._count)
+        label = f"stream #{self.index}"
+        found = Gaps(gaps, float(self.time_base), label) if gaps is not None else None
+        return Presenter(TimeMender(self.interval), found, between, self._count)
 
     @property
     def hooked(self) -> bool:
@@ -141,13 +144,13 @@ class Track:
 
     @property
     def left_out(self) -> int:
-        """Payloads so far whose picture was left out as decoders do: HEVC RASL pictures behind a first CRA picture."""
-        return self.payloads - len(self.tags) - self.totals.hidden if self._codec == "hevc" else 0
+        """Payloads so far whose picture players may leave out, as it refers to what lies before the stream's start.
 
-    @property
-    def any_hidden(self) -> bool:
-        """The container hides pictures of this stream from the viewer."""
-        return self.totals.hidden > 0
+        HEVC RASL pictures behind a first CRA picture, which our decoder leaves out as well, and others before the first
+        that lacks nothing.
+        """
+        skipped = self.payloads - len(self.tags) - self.totals.hidden if self._codec == "hevc" else 0
+        return skipped + self._rootless
 
     def _out(self, pictures: Iterable[DecodedPicture]) -> Iterator[ShownPicture]:
         for picture in pictures:
@@ -164,6 +167,7 @@ class Track:
     def _count(self, picture: DecodedPicture) -> None:
         self.totals.add(picture)
         self.totals.misplaced += picture.moved
+        self._rootless += picture.lacks_references
         self.damaged |= is_damaged(picture) or picture.moved
 
     def _seen(self, picture: DecodedPicture) -> DecodedPicture | None:
@@ -176,6 +180,7 @@ class Track:
         if picture.tag is not None and picture.tag in self._hidden:
             self._hidden.discard(picture.tag)
             self.totals.hidden += 1
+            self.any_hidden |= not picture.lacks_references
             return None
         seen = picture if self._joining is None else self._joining.shown(picture)
         if self._statistics is not None and self._joining is not None:

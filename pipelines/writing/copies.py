@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from concealer.bitstream import Codec, join_annexb, parse_extradata
+from concealer.bitstream import Codec, join_annexb, join_length_prefixed, nal_type, parse_extradata, split_sample
 from pipelines.reading import codec_name, picture_rate
 from pipelines.writing.encoder import cannot_hold, output_tag
 from pipelines.writing.time_bases import stream_time_base
@@ -58,9 +58,22 @@ class Filtered:
         """Raises FFmpegError, ValueError where the filter does not take the stream."""
         name = to_start_codes(container_format, stream)
         self._filter = BitStreamFilterContext(name, stream) if name is not None else None
+        framing = None
+        if codec_name(stream) == "h264" and stream.codec_context is not None:
+            framing = parse_extradata("h264", stream.codec_context.extradata)
+        self._length_size = framing.length_size if framing is not None else 0
+        # The filter, which MPEG-TS has of its own, puts them before IDR pictures only.
+        needed = name is not None or container_format == "mpegts"
+        self._missing = framing.parameter_sets if framing is not None and self._length_size and needed else []
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
         """What comes out; a packet that the filter does not take raises FFmpegError."""
+        if self._missing:
+            sets, self._missing = self._missing, []
+            kinds = {nal_type("h264", nal) for nal in split_sample(bytes(packet), self._length_size)[0]}
+            if not kinds & {5, 7}:
+                data = join_length_prefixed(sets, self._length_size) + bytes(packet)
+                packet = with_data(packet, data)
         if self._filter is None:
             yield packet
             return

@@ -19,7 +19,7 @@ WAYS = {
 }
 PICTURES = {
     "flv_8k_lost.flv": 150,
-    "fmp4_moof_zeroed.mp4": 125,
+    "fmp4_moof_zeroed.mp4": 150,
     "h264_aac.mp4": 150,
     "h264_b_frames_pts_is_dts.mp4": 150,
     "h264_idr_one_rtp_fragment_lost.mp4": 58,

@@ -138,6 +138,9 @@ class PictureAssembler(ABC):
         if not draft.slices or (self._waits_for_field(draft) and not draft.end_of_sequence):
             draft.closed = bool(draft.slices)
             return []
+        if self._framed and not self._waits_for_field(draft):
+            # What stands behind the slices of a sample is of the same access unit, whatever the order ought to be.
+            self._reopen(draft)
         return self._emit()
 
     def flush(self) -> list[AccessUnit]:
@@ -189,7 +192,7 @@ class PictureAssembler(ABC):
 
     def _reopen(self, draft: Draft) -> None:
         draft.nals += self._next
-        self._next = []
+        self._next, self._next_stamp = [], None
         draft.closed = False
 
     def _add_slice(self, draft: Draft, nal: NalUnit, header: SliceHeader | None) -> None:
