@@ -61,7 +61,10 @@ def run_case(case: Case, targets: Sequence[str], sources: str) -> list[Row]:
         try:
             whole, given = _inputs(folder, case)
         except (av.FFmpegError, ValueError) as error:
-            return [base | {"target": target, "verdict": "no input", "reason": str(error)} for target in targets]
+            return [
+                base | {"target": target, "verdict": "no input", "reason": str(error).replace(f"{folder}/", "")}
+                for target in targets
+            ]
         original = folder / "original.mkv"
         if case.way == "repair":  # what FFmpeg is given to write is then what our encoder made
             model = folder / "model.mkv"
