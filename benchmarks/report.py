@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import plots
+from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
@@ -82,6 +83,9 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
             parts += [f"![Milliseconds of a repair, by method]({LATENCY_PLOT})"]
     if "splice" in results:
         parts += ["## Splicing", _made_by(results["splice"]), _SPLICE, *splice_tables(rows["splice"])]
+    if "containers" in results:
+        parts += ["## Containers", _made_by(results["containers"]), CONTAINERS_HEAD]
+        parts += container_tables(rows["containers"])
     return "\n\n".join(parts) + "\n"
 
 

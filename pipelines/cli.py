@@ -45,7 +45,7 @@ Live inputs (udp, rtp by an .sdp file, rtsp, rtmp; srt where this FFmpeg has it)
 or SIGTERM ends them, which completes OUT and is exit code 0.
 
 From a pipe, video is always encoded: it cannot be read twice to find out whether it is damaged.
-Where the picture size changes in mid-stream, later pictures are scaled to the first size.
+Where the picture size changes in mid-stream, later pictures are fitted into the first size, in their own shape.
 
 exit codes:
   0    repaired, spliced, copied or analysed
@@ -70,6 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
     files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
     files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
+    files.add_argument(
+        "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
+    )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
     _add_video_options(parser)
@@ -163,6 +166,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         metrics=args.metrics,
         output_format=args.format,
         input_format=args.input_format,
+        sdp=args.sdp,
         overwrite=args.overwrite,
         always_encode=args.always_encode,
         splice=args.splice,
@@ -249,6 +253,10 @@ def _summary(result: ConcealResult) -> str:
     missing = sum(one.missing for one in result.accounts)
     if missing:
         text += f", {missing} packets not shown"
+    if result.losses:
+        text += f", transport packets missing at {result.losses} places"
+    if result.unread:
+        text += f", {result.unread} bytes of the input not read"
     text += f", {result.seconds:.1f} s"
     if result.output and result.output != STDOUT:
         text += f" -> {result.output}"

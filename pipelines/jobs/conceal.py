@@ -23,7 +23,7 @@ from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
 from pipelines.jobs.splice import splice
 from pipelines.progress import OnProgress
-from pipelines.reading import Source, with_late_streams
+from pipelines.reading import Source, of_description, with_late_streams
 from pipelines.writing import check_codec, output_file
 
 
@@ -44,7 +44,8 @@ def conceal_file(
     began = time.monotonic()
     name, output, settings = str(source), None if target is None else str(target), settings or Settings()
     output_format = _check(name, output, settings)
-    opened = Source(name, settings.input_format, stopped, reconnect=settings.reconnect)
+    sets = b"" if settings.sdp is None else of_description(settings.sdp)
+    opened = Source(name, settings.input_format, stopped, reconnect=settings.reconnect, parameter_sets=sets)
     with contextlib.closing(opened):
         run = Run(opened, output, output_format, settings, on_progress, stopped, began)
         return with_late_streams(opened, lambda: _process(run))

@@ -137,6 +137,8 @@ class Pass:
             total,
             {index: track.totals for index, track in self.tracks.items()},
             ended_early=self.run.source.ended_early,
+            unread=self.run.source.unread,
+            losses=self.run.source.losses,
             seconds=time.monotonic() - self.run.began,
         )
 

@@ -34,6 +34,8 @@ class Settings:
     """FFmpeg's muxer name; None = by the output's suffix."""
     input_format: str | None = None
     """FFmpeg's demuxer name; None = by content."""
+    sdp: str | None = None
+    """Path of a session description with the parameter sets of a stream that holds none."""
     overwrite: bool = False
     """Replace an output that exists."""
     always_encode: bool = False

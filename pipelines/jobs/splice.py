@@ -135,7 +135,7 @@ def _open_sink(target: str, target_format: str, source: Source) -> Sink | ByteSt
         return Sink(target, target_format, source, encoded=())
     if target_format != source.format_name:
         raise UsageError(f"{target}: {source.label} has no timestamps: with --splice it stays {source.format_name}")
-    return ByteStream(target)
+    return ByteStream(target, next(iter(source.video.values())))
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ class Wanted:
     """A live input is opened again when it ends or falls silent."""
     probe_bytes: int = 0
     """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
+    parameter_sets: bytes = b""
+    """With start codes, for streams that have none of their own."""
     moved: Mapping[int, int] = field(default_factory=dict)
     """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
 
@@ -54,7 +56,9 @@ class Connection:
     tap: TransportTap | None = None
     """What the container is read through, where that tells more about losses than the container does."""
     file: Closable | None = None
-    """What the tap reads and nobody else closes."""
+    """What it is read from and nobody else closes."""
+    passed_over: int = 0
+    """Bytes that are hidden from libavformat, as they are damaged."""
 
     def close(self) -> None:
         """To be called once or more."""

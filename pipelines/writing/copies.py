@@ -13,8 +13,9 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from concealer.bitstream import Codec, join_annexb, join_length_prefixed, nal_type, parse_extradata, split_sample
-from pipelines.reading import codec_name
+from pipelines.reading import codec_name, picture_rate
 from pipelines.writing.encoder import cannot_hold, output_tag
+from pipelines.writing.time_bases import stream_time_base
 
 _START_CODES = {
     "avi",
@@ -32,6 +33,10 @@ _START_CODES = {
     "asf",
 }
 """Muxers that write H.264 and HEVC with start codes and do not put them there themselves."""
+_TS_SOUND = {
+    "mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "ac4", "dts", "truehd", "opus", "s302m", "pcm_bluray",
+}  # fmt: skip
+"""What MPEG-TS has a stream type or a descriptor for: anything else becomes private data that no player plays."""
 _VIDEO_FIRST = {"mxf", "mxf_d10", "gxf"}
 """Muxers that take sound only beside a video stream."""
 
@@ -83,6 +88,8 @@ def can_hold(container_format: str, stream: Stream, beside: Stream | None = None
 
     beside: the video of the file, which some formats must have.
     """
+    if container_format == "mpegts" and stream.type == "audio" and codec_name(stream) not in _TS_SOUND:
+        return False
     trial = av.open(io.BytesIO(), "w", format=container_format)
     try:
         if beside is not None and stream.type == "audio" and container_format in _VIDEO_FIRST:
@@ -120,7 +127,8 @@ def copy_stream(container: OutputContainer, stream: Stream) -> Stream:
         if stream.sample_aspect_ratio:
             made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
         if stream.average_rate:
-            made.codec_context.framerate = stream.average_rate
+            made.codec_context.framerate = picture_rate(stream)
+        made.time_base = stream_time_base(container.format.name, stream) or made.time_base
     made.disposition = stream.disposition
     return made
 
