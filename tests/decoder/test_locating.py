@@ -88,11 +88,11 @@ def test_two_areas_are_told_apart(codec: Codec, noticed: bool) -> None:
     habits = replace(Locator(codec).habits, at_once=0.0, reach=1e4)
     rng = np.random.default_rng(3)
     signs = np.concatenate([rng.normal(-2, 1, 300), rng.normal(2, 1, 200)]).astype(np.float32)
-    belief = begun_by(signs, 1, habits, noticed=noticed)
+    belief = begun_by(signs, 1, 500, habits, noticed=noticed)
     assert belief.shape == signs.shape
     assert (np.diff(belief) >= -1e-6).all()
     assert belief[280] < 0.5 < belief[320]
-    nothing = begun_by(np.full(500, -2, np.float32), 1, habits, noticed=True)
+    nothing = begun_by(np.full(500, -2, np.float32), 1, 500, habits, noticed=True)
     assert nothing[450] < 0.5
 
 
