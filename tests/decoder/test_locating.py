@@ -115,6 +115,21 @@ def test_what_is_doubtful_is_part_of_its_repair() -> None:
     assert kept[0] < 140
 
 
+def test_what_errs_less_than_repair_is_kept() -> None:
+    """Two decoders that made nearly the same of a block tell that it hardly hangs on what is missing."""
+    past = [Picture((np.full((96, 96), 100, np.uint8),), order=order) for order in (0, 1)]
+    kept = []
+    for error in (0.0, 300.0, np.inf):
+        picture = Picture((np.full((96, 96), 100, np.uint8),), order=2)
+        picture.planes[0][32:64] = 140
+        damage = DamageMap(96, 96)
+        damage.state[2:4] = Damage.BROKEN
+        damage.expect(damage.hole, np.full(damage.state.shape, error, np.float32))
+        Repairer("copy")(picture, damage, past)
+        kept.append(int(picture.planes[0][40:56].mean()))
+    assert kept[0] == 140 > kept[1] > kept[2] == 100
+
+
 def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:
     """A unit of another kind at the end leaves the reading head unasked."""
     core = DecoderCore("hevc")

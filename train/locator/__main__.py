@@ -193,11 +193,11 @@ def rounded(values: Any) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.locator", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="folders of clips to damage")
-    parser.add_argument("--seeds", type=int, default=3, help="rounds over all clips (default 3)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12], help="a round over all clips each")
     options = parser.parse_args(arguments)
     torch.set_num_threads(2)
     for codec in CODECS:
-        found = make(options.folders, codec, range(1, options.seeds + 1))
+        found = make(options.folders, codec, options.seeds)
         names = sorted({one.clip for one in found})
         halves = [[one for one in found if names.index(one.clip) % 2 == half] for half in (0, 1)]
         looked = {
