@@ -6,32 +6,35 @@ h264-mp4-encoder, which Node finds in the folder named by $NODE_PATH; without th
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.video.stream import VideoStream
 
+from benchmarks.streams import Codec, default_cache
 from benchmarks.synthetic import moving_layers
 
 Encoder = Literal["libx264", "libx265", "openh264", "minih264"]
-PICTURES = 3000
+PICTURES = 2750
 _PER_CLIP = 120
-_SIZES = ((176, 144), (320, 180), (250, 138))
+_MADE_UP = 0.1
+"""Share of pieces that are made up where there are clips."""
+_SIZES = ((176, 144), (208, 116), (154, 98))
+_KEPT = (320, 180)
+"""Size of the pieces of clips that are kept from run to run."""
 _CONTAINERS = (".mp4", ".mkv", ".ts", "")
 _FPS = 25
 _PATIENCE = 600
 """Seconds for an encoder that is another program."""
-_Yuv = npt.NDArray[np.uint8]
-"""(pictures, height * 3 / 2, width), planar 4:2:0 as PyAV lays it out."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Recipe:
     """Of the recipe among the encoder's: picks its size, container and pictures."""
 
     @property
-    def codec(self) -> str:
+    def codec(self) -> Codec:
         return "hevc" if self.encoder == "libx265" else "h264"
 
     @property
@@ -145,7 +148,8 @@ make.createH264MP4Encoder().then((encoder) => {
   Object.assign(encoder, {quantizationParameter: qp, groupOfPictures: gop, speed});
   encoder.initialize();
   const size = width * height * 3 / 2, data = fs.readFileSync(0);
-  for (let at = 0; at + size <= data.length; at += size) encoder.addFrameYuv(new Uint8Array(data.subarray(at, at + size)));
+  for (let at = 0; at + size <= data.length; at += size)
+    encoder.addFrameYuv(new Uint8Array(data.subarray(at, at + size)));
   encoder.finalize();
   fs.writeFileSync(out, encoder.FS.readFile(encoder.outputFilename));
 });
@@ -179,28 +183,33 @@ def make(recipe: Recipe, folder: Path, clips: Path | None, pictures: int) -> Pat
     Raises av.FFmpegError or subprocess.SubprocessError if the encoder fails.
     """
     path = folder / f"clean{recipe.suffix}"
-    yuv = _pictures(recipe, clips, pictures)
+    frames = _pictures(recipe, clips, pictures)
     options = [entry.split("=", 1) for entry in recipe.options.split(":")]
     match recipe.encoder:
         case "openh264":
             width, height = recipe.size
             source = f"fdsrc ! rawvideoparse width={width} height={height} format=i420 framerate={_FPS}/1"
             encoder = "openh264enc multi-thread=1 " + " ".join(f"{name}={value}" for name, value in options)
-            _feed(["gst-launch-1.0", "-q", *f"{source} ! {encoder} ! filesink location={path}".split()], yuv)
+            _feed(["gst-launch-1.0", "-q", *f"{source} ! {encoder} ! filesink location={path}".split()], frames)
         case "minih264":
-            _feed(["node", "-e", _NODE, str(path), *map(str, recipe.size), *(f"{n}={v}" for n, v in options)], yuv)
+            _feed(["node", "-e", _NODE, str(path), *map(str, recipe.size), *(f"{n}={v}" for n, v in options)], frames)
         case _:
-            _encode(recipe, dict(options), path, yuv)
+            _encode(recipe, {name: value for name, value in options}, path, frames)
     return path
 
 
-def _feed(command: Sequence[str], yuv: _Yuv) -> None:
-    subprocess.run(command, input=yuv.tobytes(), check=True, timeout=_PATIENCE, capture_output=True)
+_PYAV = ("preset", "tune", "crf", "qp")
+"""Options of PyAV's encoders, not of the libraries."""
 
 
-def _encode(recipe: Recipe, options: dict[str, str], path: Path, yuv: _Yuv) -> None:
+def _feed(command: Sequence[str], frames: Iterable[av.VideoFrame]) -> None:
+    data = b"".join(frame.to_ndarray().tobytes() for frame in frames)
+    subprocess.run(command, input=data, check=True, timeout=_PATIENCE, capture_output=True)
+
+
+def _encode(recipe: Recipe, options: dict[str, str], path: Path, frames: Iterable[av.VideoFrame]) -> None:
     pix_fmt = options.pop("pix_fmt", "yuv420p")
-    own = {name: options.pop(name) for name in ("preset", "tune", "crf", "qp") if name in options}
+    own: dict[str, str] = {name: options.pop(name) for name in _PYAV if name in options}
     if recipe.encoder == "libx265":
         defaults = {"log-level": "none", "frame-threads": "1", "pools": "1"}
         if "qp" in own:
@@ -209,49 +218,52 @@ def _encode(recipe: Recipe, options: dict[str, str], path: Path, yuv: _Yuv) -> N
         defaults = {"threads": "1", "sliced-threads": "0"}
     own[recipe.encoder.removeprefix("lib") + "-params"] = ":".join(f"{n}={v}" for n, v in (defaults | options).items())
     with av.open(str(path), "w", format={".264": "h264", ".265": "hevc"}.get(path.suffix)) as container:
-        video = container.add_stream(recipe.encoder, rate=_FPS, options=own)
+        video = container.add_stream(cast(Literal["libx264", "libx265"], recipe.encoder), rate=_FPS, options=own)
         assert isinstance(video, VideoStream)
         (video.width, video.height), video.pix_fmt = recipe.size, pix_fmt
         video.codec_context.thread_count = 1
-        for number, picture in enumerate(yuv):
-            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p").reformat(format=pix_fmt)
+        for number, picture in enumerate(frames):
+            frame = picture.reformat(format=pix_fmt)
             frame.pts, frame.time_base = number, Fraction(1, _FPS)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
 
 
-def _pictures(recipe: Recipe, clips: Path | None, pictures: int) -> _Yuv:
+def _pictures(recipe: Recipe, clips: Path | None, pictures: int) -> Iterator[av.VideoFrame]:
     """Pieces of clips in a row, and made-up ones; another order for every recipe."""
     width, height = recipe.size
     rng = np.random.default_rng([recipe.number, len(recipe.options)])
     files = [] if clips is None else sorted(p for f in clips.parent.glob(clips.name + "*") for p in f.iterdir())
-    found: list[_Yuv] = []
-    while sum(map(len, found)) < pictures:
-        if not files or rng.random() < 0.1:
-            made = moving_layers(_PER_CLIP, width, height, seed=int(rng.integers(1 << 30)))
-            frames = [av.VideoFrame.from_ndarray(rgb, format="rgb24") for rgb in made]
-            found.append(np.stack([frame.to_ndarray(format="yuv420p") for frame in frames]))
-            continue
+    left = pictures
+    while left > 0:
+        file = files[int(rng.integers(len(files)))] if files and rng.random() > _MADE_UP else None
+        for frame in islice(_made_up(rng) if file is None else _piece(file), left):
+            yield frame.reformat(width, height, "yuv420p")
+            left -= 1
+
+
+def _made_up(rng: np.random.Generator) -> Iterator[av.VideoFrame]:
+    for rgb in moving_layers(_PER_CLIP, *_SIZES[0], seed=int(rng.integers(1 << 30))):
+        yield av.VideoFrame.from_ndarray(rgb, format="rgb24")
+
+
+def _piece(path: Path) -> Iterator[av.VideoFrame]:
+    """The first pictures of a clip; none if there is no video in the file."""
+    kept = default_cache() / f"{path.stem}-{_KEPT[0]}x{_KEPT[1]}.npy"
+    if not kept.is_file():
         try:
-            found.append(_piece(files[int(rng.integers(len(files)))], width, height))
-        except (av.FFmpegError, IndexError, ValueError):  # no video in it
-            continue
-    return np.concatenate(found)[:pictures]
+            pictures = np.stack(list(_read(path)))
+        except (av.FFmpegError, IndexError, ValueError):
+            return
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, pictures)
+    for picture in np.load(kept):
+        yield av.VideoFrame.from_ndarray(picture, format="yuv420p")
 
 
-def _piece(path: Path, width: int, height: int) -> _Yuv:
-    cached = Path(os.environ.get("TMPDIR", "/tmp")) / "concealer-benchmarks" / f"{path.stem}-{width}x{height}.npy"
-    if not cached.is_file():
-        frames = np.stack(list(_frames(path, width, height)))
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        np.save(cached, frames)
-    return np.load(cached)
-
-
-def _frames(path: Path, width: int, height: int) -> Iterator[_Yuv]:
+def _read(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    width, height = _KEPT
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "AUTO"
-        for number, frame in enumerate(container.decode(video=0)):
-            if number == _PER_CLIP:
-                return
-            yield frame.to_ndarray(width=width, height=height, format="yuv420p")
+        for frame in islice(container.decode(video=0), _PER_CLIP):
+            yield frame.to_ndarray(width=width, height=height, format="yuv420p").astype(np.uint8)

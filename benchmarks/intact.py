@@ -24,7 +24,7 @@ from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
 from benchmarks.streams import default_cache
 from benchmarks.workers import run_all
 
-KEY = ("source", "stream", "length")
+KEY = ("source", "name", "length")
 _ROOMS = ("concealer", "benchmarks/side_by_side.py")
 _SUFFIXES = (".264", ".avc", ".jsv", ".h264", ".265", ".h265", ".hevc", ".mp4", ".mkv")
 _OTHER_CODEC = ("davis_schoolgirls_240p.mp4", "hdtf_wda_katiehill.mp4")
@@ -40,7 +40,7 @@ class Job:
     """One stream: a file, or an encode."""
 
     source: str
-    stream: str
+    name: str
     length: int
     """Pictures of an encode; 0: all of a file."""
     file: Path | None = None
@@ -49,7 +49,7 @@ class Job:
 
     @property
     def title(self) -> str:
-        return f"{self.source} {self.stream}"
+        return f"{self.source} {self.name}"
 
     @property
     def key(self) -> Row:
