@@ -128,7 +128,7 @@ def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:
 @pytest.mark.filterwarnings("error")
 def test_bytes_behind_a_slice_leave_a_confidence() -> None:
     """They say that something is wrong, the samples of a still picture that nothing is: then no block is doubted."""
-    data = encode_bytes(clip(1, 1280, 720) * 3, "hevc", slices=1)
+    data = encode_bytes(clip(1, 1280, 704) * 3, "hevc", slices=1)
     decoder = open_decoder("hevc", container_framed=True)
     pictures = []
     for number, au in enumerate(parse(data, "hevc")):

@@ -39,12 +39,11 @@ class Suspicion:
         if not slices:
             return
         signs = self._locator.signs(picture, references)
-        # A unit at the edge has fewer blocks: were those outside counted, it would look unlike its neighbours.
-        means = _sums(signs, au) / np.maximum(_sums(np.ones_like(signs), au), 1)
-        each = max(1, au.unit // BLOCK) ** 2
         for first, end, noticed in slices:
             belief = np.zeros(au.rows * au.cols, np.float32)
-            belief[first:end] = begun_by(means[first:end], each, self._locator.habits, noticed=noticed)
+            each = max(1, au.unit // BLOCK) ** 2
+            means = _sums(signs, au)[first:end] / np.float32(each)
+            belief[first:end] = begun_by(means, each, self._locator.habits, noticed=noticed)
             by_block = _spread(belief, au, damage)
             doubtful = range_blocks(first, end, au, damage) & (by_block > _LEAST)
             if not doubtful.any():
