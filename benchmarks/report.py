@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
+from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
@@ -88,6 +89,11 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
         parts += ["### Streams", _streams(rows["quality"])]
     if "detection" in results:
         parts += ["## Detection", _made_by(results["detection"]), _DETECTION, detection_table(rows["detection"])]
+    if "real_blocks" in results:
+        parts += ["### On the real profile", _made_by(results["real_blocks"]), BLOCKS_HEAD]
+        parts.append(blocks_table(rows["real_blocks"]))
+    if "intact" in results:
+        parts += ["### False alarms", _made_by(results["intact"]), INTACT_HEAD, intact_table(rows["intact"])]
     if "untouched" in results:
         parts += ["## Untouched samples", _made_by(results["untouched"]), untouched_table(rows["untouched"])]
     if "latency" in results:

@@ -138,3 +138,18 @@ def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:
     assert core.decode(join_annexb([]) + joined(nals), 0).left_over == 0
     assert core.decode(joined([*nals, suffix_sei]), 1).left_over is None
     core.close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_bytes_behind_a_slice_leave_a_confidence() -> None:
+    """They say that something is wrong, the samples of a still picture that nothing is: then no block is doubted."""
+    data = encode_bytes(clip(1, 1280, 704) * 3, "hevc", slices=1)
+    decoder = open_decoder("hevc", container_framed=True)
+    pictures = []
+    for number, au in enumerate(parse(data, "hevc")):
+        nals = [nal.data for nal in au.nals]
+        pictures += decoder.decode(joined([*nals[:-1], nals[-1] + b"\x5a\xc3" * 5]), pts=number)
+    pictures += decoder.flush()
+    decoder.close()
+    assert not any(picture.damage.hole.any() for picture in pictures[1:])
+    assert all(0 <= picture.damage.confidence <= 1 for picture in pictures)

@@ -46,6 +46,8 @@ class Suspicion:
             belief[first:end] = begun_by(means, each, len(belief), self._locator.habits, noticed=noticed)
             by_block = _spread(belief, au, damage)
             doubtful = range_blocks(first, end, au, damage) & (by_block > _LEAST)
+            if not doubtful.any():
+                continue
             damage.doubt(doubtful & ~damage.hole, by_block)
             damage.mark(doubtful, Damage.BROKEN, "decode error")
         if damage.belief is not None:
