@@ -3,7 +3,7 @@
 python -m benchmarks.soak --minutes 30
 
 A sender in a process of its own loses packets on the way and begins anew, with another SSRC, sequence number and
-timestamp, every few seconds. It keeps count of what it sent and lost; the receiver's metrics endpoint is read at the end
+timestamp, every few seconds. It keeps count of what it sent and lost; the metrics endpoint is read at the end
 and held against that. Needs GStreamer's Python bindings (docs/live.md) and prometheus-client.
 """
 

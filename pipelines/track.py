@@ -116,6 +116,7 @@ class Track:
             duration=payload.duration,
             gaps=payload.gaps,
             truncated=payload.truncated,
+            complete=payload.complete,
         )
         if self._statistics is not None:
             self._statistics.access_unit((time.perf_counter() - started) * 1e3, self._deadline_ms)

@@ -191,6 +191,8 @@ class ConcealSplice(Gst.Element):
         )
         for feed in feeds:
             self._splice(feed)
+        if self._splicer is not None and not self._refused:
+            self._splicer.catch_up()
         return self._flow
 
     def _splice(self, feed: Feed) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import select
-import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +14,8 @@ from av.container import InputContainer
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.addresses import scheme
 from pipelines.reading.connection import Connection, Wanted
+from pipelines.reading.rtp import RtpTap, moved, read_description
+from pipelines.reading.sockets import bound_socket
 from pipelines.reading.transport import TransportTap
 
 _OPEN_SECONDS, _SILENT_SECONDS = 5.0, 5.0
@@ -26,8 +25,6 @@ _OPTIONS = {
     "analyzeduration": "1500000",  # microseconds: FFmpeg's default of 5 s is a long time to see nothing
 }
 _DATAGRAM = 65536
-_RECEIVE_BYTES = 4 << 20
-"""Asked of the system; it gives what its limit allows."""
 
 
 class UdpReader:
@@ -39,33 +36,20 @@ class UdpReader:
         """
         parts = urlsplit(url.replace("udp://@", "udp://"))
         self._stopped = stopped
+        self._over = False
         self._waiting: deque[bytes] = deque()
         timeout = parse_qs(parts.query).get("timeout", ["0"])[0]
         self._patience = int(timeout) / 1e6 if timeout.isdigit() and not endless else 0.0
-        self._socket = socket.socket(
-            socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET, socket.SOCK_DGRAM
-        )
         try:
-            self._bind(parts.hostname or "", parts.port)
+            self._socket = bound_socket(parts.hostname or "", parts.port)
         except (OSError, ValueError) as error:
-            self._socket.close()
             raise InputError(f"{url}: cannot listen: {one_line(error)}") from error
-
-    def _bind(self, host: str, port: int | None) -> None:
-        if port is None:
-            raise ValueError("no port given")
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
-        self._socket.bind((host, port))
-        if host and host != "localhost" and ipaddress.ip_address(host).is_multicast:
-            group = struct.pack("4s4s", socket.inet_aton(host), socket.inet_aton("0.0.0.0"))
-            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes of what has come; b"" once stopped or silent for too long."""
         began = time.monotonic()
         while not self._waiting:
-            if self._stopped() or (self._patience and time.monotonic() - began > self._patience):
+            if self._over or self._stopped() or (self._patience and time.monotonic() - began > self._patience):
                 return b""
             if select.select([self._socket], [], [], 0.2)[0]:
                 self._waiting.append(self._socket.recv(_DATAGRAM))
@@ -73,6 +57,10 @@ class UdpReader:
         if len(data) > size:
             self._waiting.appendleft(data[size:])
         return data[:size]
+
+    def interrupt(self) -> None:
+        """Nothing more is read."""
+        self._over = True
 
     def close(self) -> None:
         self._socket.close()
@@ -86,11 +74,30 @@ def is_udp(wanted: Wanted) -> bool:
 def open_udp(wanted: Wanted) -> Connection:
     """Receive a transport stream at a UDP port. Raises InputError, Interrupted."""
     reader = UdpReader(wanted.name, wanted.stopped, endless=wanted.reconnect)
-    tap = TransportTap(reader.read)
+    tap = TransportTap(reader.read, live=True)
     try:
-        return Connection(_open_as(wanted, tap, "mpegts"), tap, reader)
+        return Connection(_open_as(wanted, tap, "mpegts"), tap, reader, reader.interrupt)
     except BaseException:
         reader.close()
+        raise
+
+
+def is_described(wanted: Wanted) -> bool:
+    """An SDP file of RTP streams."""
+    return scheme(wanted.name) is None and wanted.name.lower().endswith(".sdp") and wanted.input_format in (None, "sdp")
+
+
+def open_described(wanted: Wanted) -> Connection:
+    """Receive RTP as an SDP file describes it. Raises InputError, Interrupted."""
+    description = read_description(wanted.name)
+    if description is None:
+        return open_address(wanted)
+    tap = RtpTap(description, wanted.stopped)
+    try:
+        container = _open_as(wanted, moved(description, tap.port), "sdp")
+        return Connection(container, tap, tap, tap.interrupt)
+    except BaseException:
+        tap.close()
         raise
 
 
@@ -100,7 +107,7 @@ def open_address(wanted: Wanted) -> Connection:
 
 
 def _open_as(wanted: Wanted, file: object, input_format: str | None) -> InputContainer:
-    timeout = (_OPEN_SECONDS, _SILENT_SECONDS) if isinstance(file, str) else None
+    timeout = (_OPEN_SECONDS, _SILENT_SECONDS) if input_format != "mpegts" or isinstance(file, str) else None
     try:
         return av.open(file, "r", format=input_format, options=_OPTIONS, timeout=timeout, metadata_errors="replace")
     except av.ProtocolNotFoundError as error:

@@ -16,12 +16,14 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from concealer.bitstream import Codec
+from concealer.bitstream.transport import PesPacket
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
-from pipelines.reading.connection import Connection, LateStreamsError, Wanted
+from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted
 from pipelines.reading.inputs import find_input
-from pipelines.reading.timing import JoinedTimeline
-from pipelines.reading.transport import FAR, TransportTap
+from pipelines.reading.receiving import Receiver
+from pipelines.reading.timing import DecodeTimes, JoinedTimeline, unwrapped
+from pipelines.reading.transport import FAR
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -50,6 +52,8 @@ class VideoPayload:
     """Offsets into `data` before which bytes are missing."""
     truncated: bool = False
     """The packet ends early, or the transport marked it as damaged without saying where."""
+    complete: bool = False
+    """It ends an access unit."""
     hidden: bool = False
     """To be decoded, not shown: outside the container's edit list."""
     extradata: bytes | None = None
@@ -161,6 +165,9 @@ class Source:
         tap = connection.tap if connection.tap is not None and connection.tap.active and decode else None
         if connection.tap is not None and tap is None:
             connection.tap.stop()
+        if tap is not None and self.live:
+            yield from self._received(connection, tap, decode)
+            return
         turns: dict[int, tuple[int, int]] = {}
         self._shifts.clear()
         for packet in self._packets(connection):
@@ -188,9 +195,24 @@ class Source:
                 dts, shift = turns.get(index, (0, 0))
                 yield from self._tapped(tap, index, dts, shift, everything=True)
 
-    def _tapped(
-        self, tap: TransportTap, index: int, until: int, shift: int, everything: bool = False
-    ) -> Iterator[VideoPayload]:
+    def _received(
+        self, connection: Connection, tap: Tap, decode: Collection[int]
+    ) -> Iterator[VideoPayload | av.Packet]:
+        """Of a live input: video as soon as the tap has it whole."""
+        videos = {connection.container.streams[index].id: _Timed(self, index) for index in decode}
+        for item in Receiver(self._packets(connection), tap, connection.interrupt).items():
+            if isinstance(item, av.Packet):
+                if item.has_sidedata("encryption_info"):
+                    raise InputError(f"{self.label}: stream #{item.stream_index} is encrypted")
+                index = item.stream_index
+                if not item.size or (index in decode and tap.has(connection.container.streams[index].id)):
+                    continue
+                self._shift(item)
+                yield _payload(item) if index in decode else item
+            elif item.pid in videos:
+                yield videos[item.pid].payload(item, self._timeline)
+
+    def _tapped(self, tap: Tap, index: int, until: int, shift: int, everything: bool = False) -> Iterator[VideoPayload]:
         """What the transport stream holds for a video stream up to a DTS, in place of libavformat's packets."""
         for pes in tap.take(self.container.streams[index].id, until, everything):
             if pes.dts is not None and abs(pes.dts - until) < FAR:
@@ -219,7 +241,7 @@ class Source:
             yield packet
         self._follow_moves(connection.tap)
 
-    def _follow_moves(self, tap: TransportTap | None) -> None:
+    def _follow_moves(self, tap: Tap | None) -> None:
         """Raise LateStreamsError where packets of a stream came on a PID before it was said to be its."""
         moved = tap.came_late if tap is not None and self.seekable else None
         if moved is not None and moved != self._wanted.moved:
@@ -298,6 +320,30 @@ class Source:
 
     def close(self) -> None:
         self._connection.close()
+
+
+class _Timed:
+    """The times of a live video stream's PES packets, on the count that libavformat has for the other streams."""
+
+    def __init__(self, source: Source, index: int) -> None:
+        stream = source.video[index]
+        self._index = index
+        self._last = stream.start_time or 0
+        self._time_base = source.time_base(index)
+        self._interval = max(1, round(1 / (source.rate(index) * self._time_base)))
+        self._decode_times = DecodeTimes(self._interval, 2 if stream.codec_context.has_b_frames else 0)
+
+    def payload(self, pes: PesPacket, timeline: JoinedTimeline | None) -> VideoPayload:
+        pts, dts = pes.pts, pes.dts
+        if dts is not None:
+            pts, dts = unwrapped(pts, dts, self._last)
+            self._last = dts or self._last
+        elif pts is not None:
+            dts = self._decode_times.of(pts)
+        if timeline is not None:
+            shift = timeline.shift(self._index, dts, self._interval, self._time_base)
+            pts, dts = (None if stamp is None else stamp + shift for stamp in (pts, dts))
+        return VideoPayload(self._index, pes.payload, pts, dts, None, pes.gaps, pes.truncated, complete=pes.complete)
 
 
 def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:

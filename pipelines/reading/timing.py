@@ -14,6 +14,47 @@ _SAME_JUMP_SECONDS = 2
 """Streams that jump within this of each other took the same cut and must keep their distance."""
 
 
+_MOST_REORDERED = 16
+"""Pictures (H.264 A.3.1, HEVC A.4.1)."""
+_WRAP = 1 << 33
+"""PES timestamps have 33 bits."""
+
+
+def unwrapped(pts: int | None, dts: int | None, near: int) -> tuple[int | None, int | None]:
+    """The times of a PES packet on the count that `near` is on; one of them may have wrapped before the other."""
+    if dts is None:
+        return pts, dts
+    dts += round((near - dts) / _WRAP) * _WRAP
+    return None if pts is None else dts + (pts - dts + _WRAP // 2) % _WRAP - _WRAP // 2, dts
+
+
+class DecodeTimes:
+    """A DTS for every access unit of a stream that only has presentation times: no later than its PTS, increasing."""
+
+    def __init__(self, interval: int, depth: int) -> None:
+        """interval: ticks from picture to picture. depth: pictures that are decoded before one that is shown earlier;
+        where it turns out to be more, one picture's DTS does not increase.
+        """
+        self._interval = interval
+        self._depth = depth
+        self._times: list[int] = []
+        """Presentation times that are no DTS yet."""
+        self._last: int | None = None
+
+    def of(self, pts: int) -> int:
+        """The DTS of the next access unit in decode order."""
+        if self._last is not None and abs(pts - self._last) > (_MOST_REORDERED + 1) * self._interval:
+            self._times.clear()  # a pause, or another clock
+        heapq.heappush(self._times, pts)
+        if self._last is not None and pts <= self._last and self._depth < _MOST_REORDERED:
+            self._depth += 1
+        if len(self._times) > self._depth:
+            self._last = heapq.heappop(self._times)
+        else:
+            self._last = min(self._times) - (self._depth + 1 - len(self._times)) * self._interval
+        return self._last
+
+
 class JoinedTimeline:
     """Joins the timelines of a stream that restarts its clock (spliced MPEG-TS), all streams alike.
 

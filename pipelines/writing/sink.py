@@ -100,7 +100,8 @@ class Sink:
             options = _FRAGMENTED if self._format in output_file.MOV_FAMILY else {}
         elif addresses.scheme(self.target) is not None:
             file = self.target
-            options = {"flush_packets": "1"}
+            # Video must not wait for sound that comes later, as it does in most transport streams.
+            options = {"flush_packets": "1", "max_interleave_delta": "1"}
         elif output_file.is_special(self.target):
             file = "file:" + self.target
         else:
