@@ -1,4 +1,4 @@
-"""`conceal --splice` as a healing proxy: from UDP to UDP in real time, held against what arrived and what concealdec shows.
+"""`conceal --splice` as a healing proxy: UDP to UDP in real time, held against what arrived and what concealdec shows.
 
 python -m benchmarks.live_splice            # 60 s for each codec
 python -m benchmarks.live_splice --seconds 10 --out /tmp/live_splice.json
@@ -33,7 +33,7 @@ from benchmarks.live import repeated
 from benchmarks.metrics import Luma, psnr_of, squared_error
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
-from concealer.bitstream import NalUnit, StreamParser
+from concealer.bitstream import NalUnit, StreamParser, split_annexb
 from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket
 from concealer.decoder import DecodedPicture
 from concealer.decoder.hook import frame_planes
@@ -227,13 +227,14 @@ def measure(stream: Stream, seconds: int, seed: int) -> Row:
     load = os.getloadavg()[0]
     received, sent = relay(wire)
     codec = stream.encoding.codec
-    came = Counter(nal.data for nal in nal_units(wire.data, codec) if nal.damaged_at is None)
+    sent_units = {nal.data for unit in stream.units for nal in split_annexb(unit.payload)}
+    came = Counter(nal.data for nal in nal_units(wire.data, codec) if nal.data in sent_units)
     left = Counter(nal.data for nal in nal_units(bytes(received.data), codec))
     in_order = [pes.pts for pes in pes_of(bytes(received.data))]
     delays = _delays(received, sent, first)
     concealed, shown = concealed_psnr(stream, wire, first)
     stock, pictures = stock_psnr(stream, bytes(received.data), first)
-    damaged, damaged_pictures = stock_psnr(stream, wire.data, first)
+    _, damaged_pictures = stock_psnr(stream, wire.data, first)
     return {
         "access_units": len(wire.datagrams),
         "access_units_out": len(in_order),
@@ -244,7 +245,6 @@ def measure(stream: Stream, seconds: int, seed: int) -> Row:
         "pictures_concealdec": shown,
         "psnr_spliced": stock,
         "pictures_spliced": pictures,
-        "psnr_damaged": damaged,
         "pictures_damaged": damaged_pictures,
         "delay_p50_ms": float(np.percentile(delays, 50)),
         "delay_p95_ms": float(np.percentile(delays, 95)),

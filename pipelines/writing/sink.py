@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from av.stream import Discard, Stream
 
 from pipelines.errors import OutputError, one_line
-from pipelines.reading import Source, addresses
+from pipelines.reading import Source, addresses, srt
 from pipelines.writing import output_file
 from pipelines.writing.accounting import Account, Payloads, read_back
 from pipelines.writing.copies import Filtered, can_hold, copy_stream, stream_label
@@ -29,6 +29,8 @@ EncoderMaker = Callable[[OutputContainer], PictureEncoder]
 
 _FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
 """What the MP4 family needs where the writer cannot go back; with empty_moov there would be no edit lists."""
+_LIVE = {"flush_packets": "1", "max_interleave_delta": "1"}
+"""Nothing is held back; video must not wait for sound that comes later, as it does in most transport streams."""
 _HELD_BYTES = 64 << 20
 """Packets kept while the first picture of an encoded stream has not come."""
 _STALE = re.compile(
@@ -82,6 +84,7 @@ class Sink:
         self._reason: str | None = None
         """Why a packet was refused."""
         self._draft: Draft | None = None
+        self._sender: srt.SrtWriter | None = None
         self.container = self._open()
         if reproducible:
             self.container.flags |= cast(int, av.container.Flags.bitexact.value)
@@ -98,10 +101,15 @@ class Sink:
         if self.target == output_file.STDOUT:
             file: object = output_file.PipeWriter()
             options = _FRAGMENTED if self._format in output_file.MOV_FAMILY else {}
+        elif addresses.scheme(self.target) == "srt" and not srt.ffmpeg_has_srt():
+            try:
+                file = self._sender = srt.SrtWriter(self.target)
+            except OSError as error:
+                raise OutputError(f"{self.target}: {one_line(error)}") from error
+            options = _LIVE
         elif addresses.scheme(self.target) is not None:
             file = self.target
-            # Video must not wait for sound that comes later, as it does in most transport streams.
-            options = {"flush_packets": "1", "max_interleave_delta": "1"}
+            options = _LIVE
         elif output_file.is_special(self.target):
             file = "file:" + self.target
         else:
@@ -271,6 +279,8 @@ class Sink:
             if self._draft is not None:
                 self._check(self._draft.path)
                 self._draft.commit()
+            if self._sender is not None:
+                self._sender.close()
             self._tell()
         except OutputError:
             self._remove()
@@ -319,6 +329,8 @@ class Sink:
     def _remove(self) -> None:
         if self._draft is not None:
             self._draft.discard()
+        if self._sender is not None:
+            self._sender.close()
 
 
 def _is_subtitle_gap(packet: av.Packet) -> bool:
