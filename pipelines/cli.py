@@ -119,6 +119,11 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         "(the last good picture), drop (nothing) (default: conceal)",
     )
     video.add_argument(
+        "--outage",
+        metavar="hold|FILE",
+        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
+    )
+    video.add_argument(
         "--encoder",
         metavar="NAME",
         help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
@@ -151,6 +156,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         engine=args.engine,
         lookahead=args.lookahead,
         join=args.join,
+        outage=args.outage,
         metrics=args.metrics,
         output_format=args.format,
         input_format=args.input_format,

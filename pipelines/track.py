@@ -12,6 +12,7 @@ from concealer.decoder import DecodedPicture, ObserveFn
 from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
 from concealer.repair import Repairer
 from pipelines.joining import Joining, JoinPolicy
+from pipelines.outage import Outage
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
@@ -44,12 +45,13 @@ class Track:
         observe: ObserveFn | None = None,
         join: JoinPolicy = "conceal",
         statistics: Statistics | None = None,
+        outage: str | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
         observe: the decoder's observer; its access units bear the number of their payload as DTS. join: what is shown
         until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
-        statistics: filled if there are any.
+        statistics: filled if there are any. outage: what is shown while nothing comes (`Outage`), None: nothing.
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -84,6 +86,7 @@ class Track:
         self._statistics = statistics
         self._arrivals: dict[int | None, float] = {}
         self._joining = Joining(join) if source.live or join != "conceal" else None
+        self._outage = None if outage is None else Outage(outage, float(1 / self.rate))
         self._decoder = self._open(source.video[index].codec_context.extradata)
 
     @property
@@ -123,6 +126,20 @@ class Track:
             self._statistics.packets_lost += len(payload.gaps)
         yield from map(self._count, pictures)
 
+    def silent(self) -> Iterator[ShownPicture]:
+        """Nothing came just now: pictures that are to be shown all the same."""
+        outage = self._outage
+        if outage is None:
+            return
+        if outage.is_due:
+            yield from self.flush()
+            held = outage.begin()
+            self._decoder = self._open(self._source.video[self.index].codec_context.extradata)
+            if self._joining is not None:
+                self._joining.begin(held)
+        for picture in outage.pictures():
+            yield ShownPicture(picture, self._clock.stamp(None))
+
     def flush(self) -> Iterator[ShownPicture]:
         """The pictures still inside the decoder, which is closed."""
         yield from map(self._count, self._decoder.flush())
@@ -153,4 +170,19 @@ class Track:
         seen = picture if self._joining is None else self._joining.shown(picture)
         if self._statistics is not None and self._joining is not None:
             self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
-        return ShownPicture(picture, None) if seen is None else ShownPicture(seen, self._clock.stamp(picture.pts))
+        if seen is None or self._came_too_late(seen, picture):
+            return ShownPicture(picture, None)
+        return ShownPicture(seen, self._clock.stamp(picture.pts))
+
+    def _came_too_late(self, seen: DecodedPicture, picture: DecodedPicture) -> bool:
+        """Whether its time was filled in an outage."""
+        if self._outage is None:
+            return False
+        last = self._clock.last
+        if picture.pts is not None and last is not None and picture.pts <= last:
+            return True
+        if seen is picture:
+            self._outage.shown(picture)
+        else:
+            self._outage.goes_on()
+        return False

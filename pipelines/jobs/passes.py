@@ -17,11 +17,14 @@ from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.metrics import Served
 from pipelines.progress import Meter
-from pipelines.reading import VideoPayload
+from pipelines.reading import VideoPayload, ticking
 from pipelines.report import Report, Totals
 from pipelines.statistics import Statistics
 from pipelines.track import ShownPicture, Track
 from pipelines.writing import ByteStream, Sink
+
+_TICK = 0.02
+"""Seconds."""
 
 
 class Pass:
@@ -55,6 +58,7 @@ class Pass:
                     None if observers is None else observers[index],
                     run.settings.join if repair and observers is None else "conceal",
                     self._serve(index) if repair else None,
+                    run.settings.outage if repair else None,
                 )
             if run.settings.report is not None:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))
@@ -97,8 +101,17 @@ class Pass:
 
         Progress is told at each.
         """
+        for event in self.timed_events(phase, decode):
+            if event is not None:
+                yield event
+
+    def timed_events(self, phase: str, decode: Collection[int]) -> Iterator[VideoPayload | av.Packet | None]:
+        """The same, with None now and then while nothing comes, if an outage is to be filled."""
         meter = Meter(phase, self.run.on_progress)
-        for event in self.run.source.events(decode):
+        events: Iterator[VideoPayload | av.Packet | None] = self.run.source.events(decode)
+        if self.run.settings.outage is not None:
+            events = ticking(events, _TICK)
+        for event in events:
             if self.run.stopped():
                 return
             yield event

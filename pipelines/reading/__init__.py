@@ -3,6 +3,7 @@
 from pipelines.reading.addresses import is_live, scheme
 from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
+from pipelines.reading.receiving import ticking
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
 from pipelines.reading.streams import codec_name
 from pipelines.reading.timing import PictureClock
@@ -16,5 +17,6 @@ __all__ = [
     "codec_name",
     "is_live",
     "scheme",
+    "ticking",
     "with_late_streams",
 ]

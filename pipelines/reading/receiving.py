@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import av
 
@@ -20,7 +21,51 @@ _PATIENCE = 0.2
 _LEAVING = 10.0
 """Seconds."""
 
+Item = TypeVar("Item")
 _Item = av.Packet | PesPacket | BaseException | None
+
+
+def ticking(items: Iterator[Item], seconds: float) -> Iterator[Item | None]:
+    """What `items` yields, which is asked for in a thread of its own, and None as often as nothing came for so long."""
+    waiting: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(_MOST_WAITING)
+    left = threading.Event()
+
+    def put(item: tuple[Item] | BaseException | None) -> None:
+        while not left.is_set():
+            try:
+                waiting.put(item, timeout=_PATIENCE)
+            except queue.Full:
+                continue
+            return
+
+    def read() -> None:
+        try:
+            for item in items:
+                put((item,))
+                if left.is_set():
+                    return
+        except BaseException as error:
+            put(error)
+        else:
+            put(None)
+
+    thread = threading.Thread(target=read, name="events", daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                found = waiting.get(timeout=seconds)
+            except queue.Empty:
+                yield None
+                continue
+            if found is None:
+                return
+            if isinstance(found, BaseException):
+                raise found
+            yield found[0]
+    finally:
+        left.set()
+        thread.join(_LEAVING)
 
 
 class Receiver:

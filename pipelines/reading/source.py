@@ -72,10 +72,12 @@ class Source:
         stopped: Callable[[], bool] = lambda: False,
         *,
         reconnect: bool = False,
+        pauses: bool = False,
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
 
-        reconnect: a live input is opened again, on the same timeline, when it ends or falls silent.
+        reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
+        nothing comes of a live input, its time goes on.
         """
         self._wanted = Wanted(name, input_format, stopped, reconnect)
         self._input = find_input(self._wanted)
@@ -83,6 +85,7 @@ class Source:
         self.seekable, self.live = self._input.seekable, self._input.live
         self.ended_early: str | None = None
         """Why reading stopped before the end, if it did."""
+        self._pauses = pauses
         self._timeline: JoinedTimeline | None = None
         self._position: float | None = None
         self._place = 0
@@ -154,7 +157,7 @@ class Source:
         """
         ts_discont = bool(av.format.Flags(self.container.format.flags) & av.format.Flags.ts_discont)
         # Every connection to a live input may start its clock anew.
-        self._timeline = JoinedTimeline() if ts_discont or self.live else None
+        self._timeline = JoinedTimeline(self._pauses) if ts_discont or self.live else None
         while True:
             yield from self._events_of(self._connection, decode)
             if not (self.live and self._wanted.reconnect) or self._wanted.stopped() or not self._again():
