@@ -40,6 +40,12 @@ class Outage:
         """When the next picture is to be shown."""
         self._lasts = False
 
+    def anew(self) -> Outage:
+        """For another stream of the same kind."""
+        made = Outage(HOLD, self.interval, self._now)
+        made._slate = self._slate
+        return made
+
     def shown(self, picture: DecodedPicture) -> None:
         """A picture of the stream was shown."""
         self._last = picture
