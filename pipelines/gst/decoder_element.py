@@ -69,14 +69,14 @@ class ConcealDec(Gst.Element):
         self._sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
         self._src = Gst.Pad.new_from_template(self.get_pad_template("src"), "src")
         # Functions without a bound method: pads that held their element would keep it alive for ever.
-        self._sink.set_chain_function_full(lambda pad, parent, buffer: parent.chain(buffer))
+        self._sink.set_chain_function_full(lambda pad, parent, buffer: parent.outages.exclusively(parent.chain, buffer))
         self._sink.set_query_function_full(lambda pad, parent, query: parent.sink_query(pad, query))
         self._sink.set_event_function_full(lambda pad, parent, event: parent.sink_event(event))
         self._src.set_event_function_full(lambda pad, parent, event: parent.src_event(event))
         self._src.set_query_function_full(lambda pad, parent, query: parent.src_query(pad, query))
         self.add_pad(self._sink)
         self.add_pad(self._src)
-        self._outages = Outages(self._fall_silent, self._show)
+        self.outages = Outages(self._fall_silent, self._show)
         self._reset()
 
     # Properties
@@ -93,7 +93,7 @@ class ConcealDec(Gst.Element):
             self._refused[pspec.name] = str(error)
             log.error("%s: %s", self.get_name(), error)
             if self._caps is not None:
-                self._fail(str(error), Gst.LibraryError.SETTINGS)
+                telling.fail(self, str(error), Gst.LibraryError.SETTINGS)
         else:
             self._refused.pop(pspec.name, None)
 
@@ -116,10 +116,10 @@ class ConcealDec(Gst.Element):
 
     def do_change_state(self, transition: Gst.StateChange) -> Gst.StateChangeReturn:
         if transition == Gst.StateChange.NULL_TO_READY and self._refused:
-            self._fail("; ".join(self._refused.values()), Gst.LibraryError.SETTINGS)
+            telling.fail(self, "; ".join(self._refused.values()), Gst.LibraryError.SETTINGS)
             return Gst.StateChangeReturn.FAILURE
         if transition == Gst.StateChange.PLAYING_TO_PAUSED:
-            self._outages.stop()
+            self.outages.stop()
         result = Gst.Element.do_change_state(self, transition)
         if transition in (Gst.StateChange.READY_TO_PAUSED, Gst.StateChange.PAUSED_TO_READY):
             statistics = self._statistics
@@ -130,7 +130,7 @@ class ConcealDec(Gst.Element):
         try:
             self._start(transition)
         except UsageError as error:
-            self._fail(str(error), Gst.ResourceError.SETTINGS)
+            telling.fail(self, str(error), Gst.ResourceError.SETTINGS)
             return Gst.StateChangeReturn.FAILURE
         return result
 
@@ -142,7 +142,7 @@ class ConcealDec(Gst.Element):
         elif transition == Gst.StateChange.READY_TO_PAUSED and self._options.metrics:
             self._served = Served(self._options.metrics, self.get_name(), self._statistics)
         elif transition == Gst.StateChange.PAUSED_TO_PLAYING:
-            self._outages.start(self._options.outage, self._output.duration)
+            self.outages.start(self._options.outage, self._output.duration)
 
     def _drop_decoder(self) -> None:
         decoder, self._decoder = self._decoder, None
@@ -155,7 +155,7 @@ class ConcealDec(Gst.Element):
         """Event function of the sink pad."""
         if event.type == Gst.EventType.FLUSH_START:
             return bool(self._src.push_event(event))
-        with self._outages.lock:
+        with self.outages.lock:
             return self._sink_event(event)
 
     def _sink_event(self, event: Gst.Event) -> bool:
@@ -166,7 +166,7 @@ class ConcealDec(Gst.Element):
             self._drop_decoder()
             self._begin_stream()
             self._joining.forget()
-            self._outages.forget()
+            self.outages.forget()
             self._output.flush()
             self._pace.forget_lateness()
             return self._src.push_event(event)
@@ -197,12 +197,12 @@ class ConcealDec(Gst.Element):
     def _end(self) -> None:
         """The stream ends."""
         self._drain()
-        self._outages.forget()
+        self.outages.forget()
         self._output.push_gap()
         self._output.push_pending()
         self._post_stats()
         if self._had_input and not self._had_output:
-            self._fail("no valid picture before the end of the stream", Gst.StreamError.DECODE)
+            telling.fail(self, "no valid picture before the end of the stream", Gst.StreamError.DECODE)
 
     def src_event(self, event: Gst.Event) -> bool:
         """Event function of the source pad."""
@@ -228,7 +228,7 @@ class ConcealDec(Gst.Element):
             found = StreamCaps.of(caps)
         except ValueError as error:
             bad = isinstance(error, BadCodecDataError)
-            self._fail(str(error), Gst.StreamError.DECODE if bad else Gst.StreamError.FORMAT)
+            telling.fail(self, str(error), Gst.StreamError.DECODE if bad else Gst.StreamError.FORMAT)
             return False
         if found != self._caps:
             self._drain()
@@ -282,21 +282,19 @@ class ConcealDec(Gst.Element):
     def chain(self, buffer: Gst.Buffer) -> Gst.FlowReturn:
         """Chain function: decode one access unit, push what comes out."""
         if self._intake is None:
-            self._fail("no caps before the first buffer", Gst.StreamError.FORMAT)
+            telling.fail(self, "no caps before the first buffer", Gst.StreamError.FORMAT)
             return Gst.FlowReturn.NOT_NEGOTIATED
         if self._output.flow != Gst.FlowReturn.OK:
             return self._output.flow
-        with self._outages.lock:
-            return self._chain(self._intake, buffer)
-
-    def _chain(self, intake: Intake, buffer: Gst.Buffer) -> Gst.FlowReturn:
         self._had_input = True
+        if self._intake.is_cut(known_time(buffer.pts)):
+            self._renew_decoder()
         self._output.carried.take(buffer)
         flags = buffer.get_flags()
         if self._awaits_first and flags & Gst.BufferFlags.DELTA_UNIT and self._requests.joins():
             self._request_keyframe()
         self._awaits_first = False
-        feeds = intake.buffer(
+        feeds = self._intake.buffer(
             buffer.extract_dup(0, buffer.get_size()),
             known_time(buffer.pts),
             known_time(buffer.dts),
@@ -346,9 +344,16 @@ class ConcealDec(Gst.Element):
             return
         if self._intake is not None:
             self._decode(self._intake.flush())
-        self._push(list(decoder.flush(self._pace.deadline(self._output.running_time))), decoder)
-        self._drop_decoder()
+        self._renew_decoder()
         self._begin_stream()
+
+    def _renew_decoder(self) -> None:
+        """Push all pictures still inside; references are none of what comes."""
+        if self._decoder is not None:
+            self._push(list(self._decoder.flush(self._pace.deadline(self._output.running_time))), self._decoder)
+        self._drop_decoder()
+        self._joining.begin()
+        self._requests.begin()
 
     def _push(self, pictures: Iterable[Shown], decoder: StreamDecoder) -> None:
         for shown in pictures:
@@ -365,10 +370,10 @@ class ConcealDec(Gst.Element):
                 continue
             self._had_output |= not picture.synthesised
             self._coded = decoder.aspect, decoder.rate
-            if self._outages.came_too_late(replace(shown, picture=seen)):
+            if self.outages.came_too_late(replace(shown, picture=seen)):
                 continue
             self._statistics.picture(picture, shown.waited, self._output.duration / Gst.SECOND)
-            self._outages.rate_is(self._output.duration)
+            self.outages.rate_is(self._output.duration)
             self._show(replace(shown, picture=seen))
 
     def _show(self, shown: Shown) -> None:
@@ -376,7 +381,7 @@ class ConcealDec(Gst.Element):
             buffer = self._output.make_buffer(shown, *self._coded)
         except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
             log.debug("output", exc_info=True)
-            self._fail(f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
+            telling.fail(self, f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
             self._output.flow = Gst.FlowReturn.ERROR
             return
         if buffer is not None:
@@ -387,14 +392,9 @@ class ConcealDec(Gst.Element):
         self._drain()
         self._joining.begin(held)
 
-    # Telling others
-
     def _request_keyframe(self) -> None:
         self._statistics.keyframe_requests += 1
         telling.request_keyframe(self._sink, self._statistics.keyframe_requests)
 
     def _post_stats(self) -> None:
         self.post_message(Gst.Message.new_element(self, telling.structure_of(self._statistics)))
-
-    def _fail(self, message: str, code: telling.Code) -> None:
-        telling.fail(self, message, code)

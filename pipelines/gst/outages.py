@@ -29,6 +29,11 @@ class Outages:
         self._leave = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def exclusively(self, function: Callable[[Gst.Buffer], Gst.FlowReturn], buffer: Gst.Buffer) -> Gst.FlowReturn:
+        """Call `function` with the lock held."""
+        with self.lock:
+            return function(buffer)
+
     def start(self, what: str, duration: int) -> None:
         """what: as `Outage`'s, "" for nothing. duration: from picture to picture, in nanoseconds. Raises UsageError."""
         self.stop()
