@@ -53,14 +53,14 @@ def serve(count: int, codec: str, here: Connection) -> None:
         pipeline.get_state(Gst.SECOND)
         pipelines.append(pipeline)
     here.send([pipeline.get_by_name("udp").get_property("port") for pipeline in pipelines])
-    before, began = _cpu_seconds(), time.monotonic()
+    before = _cpu_seconds()
     here.recv()
-    cores = (_cpu_seconds() - before) / (time.monotonic() - began)
+    used = _cpu_seconds() - before
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     stats = [pipeline.get_by_name("bin").get_property("stats") for pipeline in pipelines]
     here.send(
         {
-            "cores": cores,
+            "cpu_seconds": used,
             "memory_mb": pages * resource.getpagesize() / 2**20,
             "delays": [one for some in delays for one in some],
             "pictures": [one.get_value("pictures") for one in stats],
@@ -127,7 +127,7 @@ def measure(sendings: Sequence[Sequence[Sending]], codec: str, count: int, proce
     return {
         "access_units": len(sendings[0]),
         "pictures_least": min(shown),
-        "cores": sum(answer["cores"] for answer in answers),
+        "cores": sum(answer["cpu_seconds"] for answer in answers) * FPS / len(sendings[0]),
         "memory_mb": sum(answer["memory_mb"] for answer in answers),
         "delay_p50_ms": float(np.percentile(delays, 50)),
         "delay_p95_ms": float(np.percentile(delays, 95)),
