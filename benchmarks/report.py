@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
+from benchmarks.live_tables import live_tables
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -82,6 +83,8 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
             parts += [f"![Milliseconds of a repair, by method]({LATENCY_PLOT})"]
     if "splice" in results:
         parts += ["## Splicing", _made_by(results["splice"]), _SPLICE, *splice_tables(rows["splice"])]
+    for name, title, words, table in live_tables(rows):
+        parts += [f"## {title}", _made_by(results[name]), words, table]
     return "\n\n".join(parts) + "\n"
 
 

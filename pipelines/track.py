@@ -19,6 +19,8 @@ from pipelines.report import Totals, is_damaged
 from pipelines.statistics import Statistics
 
 _REMEMBERED = 64
+_HURRIED_MS = 1.0
+"""For an access unit behind which others wait: the cheapest repair."""
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class Track:
             if len(self._arrivals) > _REMEMBERED:  # one that gave no picture, or one with another time
                 del self._arrivals[next(iter(self._arrivals))]
         if self._repairer is not None:
-            self._repairer.begin(self._deadline_ms)
+            self._repairer.begin(_HURRIED_MS if payload.late else self._deadline_ms)
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,

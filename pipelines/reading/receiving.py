@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -73,7 +74,9 @@ class Receiver:
 
     def __init__(self, packets: Iterator[av.Packet], tap: Tap, interrupt: Callable[[], None]) -> None:
         """interrupt: ends a read of the container that waits for what comes."""
-        self._queue: queue.Queue[_Item] = queue.Queue(_MOST_WAITING)
+        self._queue: queue.Queue[tuple[float, _Item]] = queue.Queue(_MOST_WAITING)
+        self.waited = 0.0
+        """Seconds between the arrival of the latest item and its turn; 0 for what came before all was asked for."""
         self._interrupt = interrupt
         self._left = False
         self._early: list[PesPacket] = []
@@ -87,9 +90,13 @@ class Receiver:
         self._early.clear()
         self._thread.start()
         try:
-            while (item := self._queue.get()) is not None:
+            while True:
+                came, item = self._queue.get()
+                if item is None:
+                    return
                 if isinstance(item, BaseException):
                     raise item
+                self.waited = time.monotonic() - came
                 yield item
         finally:
             self._left = True
@@ -106,9 +113,10 @@ class Receiver:
             self._put(None)
 
     def _put(self, item: _Item) -> None:
+        came = time.monotonic()
         while not self._left:
             try:
-                self._queue.put(item, timeout=_PATIENCE)
+                self._queue.put((came, item), timeout=_PATIENCE)
             except queue.Full:
                 continue
             return

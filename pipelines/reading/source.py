@@ -35,6 +35,8 @@ _PAUSE_SECONDS = 1.0
 """Between two attempts to open a live input again."""
 _MOST_PROBED, _MARGIN = 256 << 20, 4 << 20
 """Bytes that may be read, and kept, to find a stream that appears late; and how far behind its start."""
+_LATE = 0.15
+"""Seconds that an access unit may have waited for those before it."""
 _SILENT = 90000
 """Ticks without a packet of a video stream after which the others' times tell whose turn it is."""
 
@@ -54,6 +56,8 @@ class VideoPayload:
     """The packet ends early, or the transport marked it as damaged without saying where."""
     complete: bool = False
     """It ends an access unit."""
+    late: bool = False
+    """Of a live input: so much waits behind it that there is no time for it."""
     hidden: bool = False
     """To be decoded, not shown: outside the container's edit list."""
     extradata: bytes | None = None
@@ -203,7 +207,8 @@ class Source:
     ) -> Iterator[VideoPayload | av.Packet]:
         """Of a live input: video as soon as the tap has it whole."""
         videos = {connection.container.streams[index].id: _Timed(self, index) for index in decode}
-        for item in Receiver(self._packets(connection), tap, connection.interrupt).items():
+        receiver = Receiver(self._packets(connection), tap, connection.interrupt)
+        for item in receiver.items():
             if isinstance(item, av.Packet):
                 if item.has_sidedata("encryption_info"):
                     raise InputError(f"{self.label}: stream #{item.stream_index} is encrypted")
@@ -213,7 +218,9 @@ class Source:
                 self._shift(item)
                 yield _payload(item) if index in decode else item
             elif item.pid in videos:
-                yield videos[item.pid].payload(item, self._timeline)
+                payload = videos[item.pid].payload(item, self._timeline)
+                payload.late = receiver.waited > _LATE
+                yield payload
 
     def _tapped(self, tap: Tap, index: int, until: int, shift: int, everything: bool = False) -> Iterator[VideoPayload]:
         """What the transport stream holds for a video stream up to a DTS, in place of libavformat's packets."""

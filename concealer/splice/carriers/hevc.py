@@ -49,6 +49,10 @@ class HevcCarrier:
             self._mirror.follow(unit.filled(intra), unit.order, unit.is_reference, unit.restart)
             return intra
         headers = [_header(run, self._least_qp) for run in unit.runs]
+        if any(run.repeat for run in unit.runs):
+            repeated = [_repeated(header, run) for header, run in zip(headers, unit.runs, strict=True)]
+            self._mirror.follow(unit.filled(repeated), unit.order, unit.is_reference, unit.restart)
+            return repeated
         motions = [self._motion(header, run, unit) for header, run in zip(headers, unit.runs, strict=True)]
         plain = [
             Written(inter_standin(h, run.first, run.end, m[0], references=m[1]), run.first, run.end, "inter")
@@ -94,6 +98,14 @@ class HevcCarrier:
 
 def _is_intra(run: Run) -> bool:
     return run.header.slice_type == hevc.I
+
+
+def _repeated(header: hevc.SliceHeader, run: Run) -> Written:
+    """A slice that shows the reference, or the mean of two."""
+    sps, lists = header.sps, 2 if header.slice_type == hevc.B else 1
+    field = np.zeros((lists, sps.height >> 3, sps.width >> 3, 2), np.int16)
+    nal = inter_standin(header, run.first, run.end, field, references=(0, 0 if lists == 2 else None))
+    return Written(nal, run.first, run.end, "skip")
 
 
 def _intra(run: Run, unit: OpenUnit, least_qp: int) -> Written:
