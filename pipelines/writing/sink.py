@@ -159,7 +159,9 @@ class Sink:
         return None
 
     def _describe(self, made: Stream, original: Stream) -> None:
-        self.accounts[made.index] = Account(stream_label(original), made.type)
+        account = self.accounts[made.index] = Account(stream_label(original), made.type)
+        if self._draft is None:  # nothing is read back, and it may run for ever
+            account.given.times = None
         made.metadata.update(_kept(original.metadata))
         made.disposition = original.disposition
         if self._format == self._source.format_name == "mpegts" and not self.target.lower().endswith(".m2ts"):

@@ -135,7 +135,7 @@ def _to_the_end(text: str) -> str:
 def test_commands_of_the_page_are_understood() -> None:
     said = re.findall(r"\bconceal ([^\n`#\']*)", _PAGE.read_text())
     named = ("udp://:", "rtp://:", "rtsp://", "srt://0", ".sdp ", "${IN}")
-    commands = [words.rstrip("\"") for words in said if any(name in words for name in named)]
+    commands = [words.rstrip('"') for words in said if any(name in words for name in named)]
     assert len(commands) >= 12
     for command in commands:
         asked = build_parser().parse_args(shlex.split(command))
