@@ -67,12 +67,14 @@ format: $(VENV)/.dev ## Write the format, mend what style checks can mend
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.bench ## Run the benchmarks in their quick form
+	$(BIN)/python -m benchmarks.real --quick
 	$(BIN)/python -m benchmarks.detection --quick
 	$(BIN)/python -m benchmarks.untouched --quick
 	$(BIN)/python -m benchmarks.quality --quick
 	$(BIN)/python -m benchmarks.latency --quick
 	$(BIN)/python -m benchmarks.splice --quick
 	$(BIN)/python -m benchmarks.engines --quick
+	$(BIN)/python -m benchmarks.containers --quick
 
 clean: ## Remove the environment, the caches and what the demo wrote
 	rm -rf $(VENV) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -46,7 +46,8 @@ _PICTURES = 60
 _DATAGRAM = 7 * PACKET
 _WHOLE = 1.0
 """Seconds at the start that arrive whole: parameter sets, and what the stream is, are known from then on."""
-_START, _END = 1.5, 2.0
+_END = 2.0
+"""Seconds."""
 CUPS_360P = next(clip for clip in CLIPS if clip.name == "cups")
 KEY = ("measure", "clip", "codec", "structure", "slices", "pictures", "loss", "seed")
 
@@ -134,6 +135,15 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def _wait_for(port: int, proxy: subprocess.Popen[bytes]) -> None:
+    """Until the proxy listens at the port."""
+    listening = f":{port:04X} "
+    while listening not in Path("/proc/net/udp").read_text():
+        if proxy.poll() is not None:
+            raise RuntimeError("the proxy does not start")
+        time.sleep(0.05)
+
+
 def relay(wire: Wire) -> tuple[Received, dict[int, float]]:
     """Send the stream through the command; what came out, and when each access unit was sent, by its PTS."""
     port, onward = _free_port(), _free_port()
@@ -144,7 +154,7 @@ def relay(wire: Wire) -> tuple[Received, dict[int, float]]:
     proxy = subprocess.Popen([*command, f"udp://127.0.0.1:{port}", f"udp://127.0.0.1:{onward}?pkt_size=1316"])
     sent: dict[int, float] = {}
     try:
-        time.sleep(_START)
+        _wait_for(port, proxy)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
             began = time.perf_counter()
             for number, datagrams in enumerate(wire.datagrams):

@@ -21,6 +21,7 @@ def open_decoder(
     threads: int = 1,
     track_taint: bool = False,
     observe: ObserveFn | None = None,
+    fill: int = 0,
 ) -> ConcealingDecoder:
     """A decoder as `conceal`, the GStreamer elements and the benchmarks use it.
 
@@ -28,7 +29,7 @@ def open_decoder(
     repairer: repairs what is damaged; None only analyses. lookahead: access units that wait so that repair sees what
     follows; 0 for methods that do not move anything. live: nothing is done that would delay a picture beyond its
     decoding and repair. container_framed, threads, track_taint: see `ConcealingDecoder`. observe: told of every
-    repaired picture, for a splicer.
+    repaired picture, for a splicer. fill: most lost pictures in a row that nobody refers to and that are made up.
 
     Raises ValueError for an impossible look-ahead.
     """
@@ -48,4 +49,5 @@ def open_decoder(
         probe_breaks=not live,  # a second decoder starts by decoding everything since the last IDR once more
         lookahead=lookahead if moves else 0,
         observe=observe,
+        fill=fill,
     )

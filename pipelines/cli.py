@@ -45,7 +45,7 @@ Live inputs (udp, rtp by an .sdp file, rtsp, rtmp; srt where this FFmpeg has it)
 or SIGTERM ends them, which completes OUT and is exit code 0.
 
 From a pipe, video is always encoded: it cannot be read twice to find out whether it is damaged.
-Where the picture size changes in mid-stream, later pictures are scaled to the first size.
+Where the picture size changes in mid-stream, later pictures are fitted into the first size, in their own shape.
 
 exit codes:
   0    repaired, spliced, copied or analysed
@@ -70,6 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
     files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
     files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
+    files.add_argument(
+        "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
+    )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
     _add_video_options(parser)
@@ -124,6 +127,14 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
     )
     video.add_argument(
+        "--fill-gaps",
+        type=float,
+        metavar="SECONDS",
+        help="make pictures for holes in time up to this long, which lost pictures that nobody refers to leave behind; "
+        "0 leaves them (default: 1; files and pipes only)",
+    )
+    video.add_argument("--freeze-gaps", action="store_true", help="show the last picture throughout longer holes")
+    video.add_argument(
         "--encoder",
         metavar="NAME",
         help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
@@ -146,6 +157,7 @@ def _live_preset(args: argparse.Namespace) -> str | None:
 def _settings(args: argparse.Namespace) -> Settings:
     if args.splice:
         given = {"--encoder": args.encoder, "--crf": args.crf, "--preset": args.preset}
+        given |= {"--freeze-gaps": args.freeze_gaps or None}
         idle = [name for name, value in given.items() if value is not None]
         idle += ["--always-encode"] * args.always_encode + ["--join"] * (args.join != "conceal")
         if idle:
@@ -160,9 +172,12 @@ def _settings(args: argparse.Namespace) -> Settings:
         metrics=args.metrics,
         output_format=args.format,
         input_format=args.input_format,
+        sdp=args.sdp,
         overwrite=args.overwrite,
         always_encode=args.always_encode,
         splice=args.splice,
+        fill_gaps=Settings.fill_gaps if args.fill_gaps is None else args.fill_gaps,
+        freeze_gaps=args.freeze_gaps,
         dry_run=args.dry_run,
         keep_partial=args.keep_partial,
         reconnect=args.reconnect,
@@ -222,6 +237,8 @@ def _summary(result: ConcealResult) -> str:
     pictures = f"{totals.pictures} picture{'s' if totals.pictures != 1 else ''}"
     if result.action == "copied":
         exactly = " bit-exactly" if result.exact else ", the video bit-exactly" if result.video_exact else ""
+        if totals.retimed:
+            exactly = f", {totals.retimed} wrong times put right"
         text = f"no damage in {pictures}: copied{exactly}"
         if totals.tainted:
             text = f"nothing to repair in {pictures}, but {totals.tainted} lack what they are predicted from: copied"
@@ -233,6 +250,8 @@ def _summary(result: ConcealResult) -> str:
         verb = "damaged" if result.action == "analysed" else "repaired"
         text = f"{totals.damaged} of {pictures} {verb}"
         details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
+        known = ((totals.misplaced, "access unit out of place"), (totals.retimed, "wrong time"))
+        details += [f"{count} x {what}" for count, what in known if count]
         if details:
             text += f" ({', '.join(details)})"
     if result.dropped:
@@ -240,6 +259,10 @@ def _summary(result: ConcealResult) -> str:
     missing = sum(one.missing for one in result.accounts)
     if missing:
         text += f", {missing} packets not shown"
+    if result.losses:
+        text += f", transport packets missing at {result.losses} places"
+    if result.unread:
+        text += f", {result.unread} bytes of the input not read"
     text += f", {result.seconds:.1f} s"
     if result.output and result.output != STDOUT:
         text += f" -> {result.output}"
@@ -251,6 +274,8 @@ def _spliced(splice: SpliceTotals) -> str:
     text = f"{splice.kept} NAL units kept, {splice.inserted} inserted"
     if splice.replaced:
         text += f", {splice.replaced} corrupt ones replaced"
+    if splice.misplaced:
+        text += f", {splice.misplaced} access units put in their place"
     return f"{text}, {growth:+.1%} bytes"
 
 

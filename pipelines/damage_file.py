@@ -81,7 +81,7 @@ def write_record(record: DamageRecord, path: str) -> None:
 def _open_sink(source: Source, target: str) -> Sink | ByteStream:
     name = _same_container(source, target)
     if source.elementary:
-        return ByteStream(target)
+        return ByteStream(target, next(iter(source.video.values())))
     return Sink(target, name, source, encoded=(), reproducible=True)  # same seed, same bytes
 
 

@@ -33,6 +33,10 @@ class Totals:
     """Damaged pictures whose hole was painted, by whatever method."""
     synthesised: int = 0
     """Pictures of which the stream held nothing."""
+    misplaced: int = 0
+    """Pictures whose access unit came one place too early or too late."""
+    retimed: int = 0
+    """Pictures whose time was wrong and put right."""
     hidden: int = 0
     """Pictures outside the edit list: decoded, not shown."""
     lost_blocks: int = 0

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import partial
 
-from concealer.decoder import DecodedPicture, ObserveFn
+from concealer.decoder import Between, DecodedPicture, ObserveFn
 from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
 from concealer.repair import Repairer
+from pipelines.gaps import GapPolicy, Gaps
 from pipelines.joining import Joining, JoinPolicy
 from pipelines.outage import Outage
+from pipelines.presenting import Presenter, ShownPicture
+from pipelines.reading.mending import TimeMender
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
@@ -21,16 +23,8 @@ from pipelines.statistics import Statistics
 _REMEMBERED = 64
 _HURRIED_MS = 1.0
 """For an access unit behind which others wait: the cheapest repair."""
-
-
-@dataclass(slots=True)
-class ShownPicture:
-    """A decoded picture and when it is shown."""
-
-    picture: DecodedPicture
-    pts: int | None
-    """Ticks of the track's time base, strictly increasing; None for a picture that is not shown: outside the edit list,
-    or left out where the stream is joined."""
+_TOLD = GapPolicy(fill_seconds=0)
+"""Where pictures are not made here: holes that are left are told."""
 
 
 class Track:
@@ -47,24 +41,30 @@ class Track:
         observe: ObserveFn | None = None,
         join: JoinPolicy = "conceal",
         statistics: Statistics | None = None,
+        gaps: GapPolicy | None = None,
         outage: str | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
-        observe: the decoder's observer; its access units bear the number of their payload as DTS. join: what is shown
+        observe: the decoder's observer; its access units bear the number of their payload as tag. join: what is shown
         until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
-        statistics: filled if there are any. outage: what is shown while nothing comes (`Outage`), None: nothing.
+        statistics: filled if there are any. gaps: what is done about holes in time; None looks for none, nor is that
+        done in live inputs, where what follows can't be waited for, and in streams without times.
+        outage: what is shown while nothing comes (`Outage`), None: nothing.
         """
         self.index = index
         self.time_base = source.time_base(index)
         self.rate = source.rate(index)
         self.totals = Totals()
         self.damaged = False
-        """A damaged picture came, or a packet that the container marks as corrupt."""
+        """A damaged picture came, one out of its place, or a packet that the container marks as corrupt."""
+        self.any_hidden = False
+        """The container hides pictures of this stream from the viewer that decoders would show."""
         self.payloads = 0
-        self.output_order = array("q")
-        """Of an elementary stream: numbers of the payloads in the order in which their pictures come out."""
-        self._source = source
+        self.tags, self.times = array("q"), array("q")
+        """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks."""
+        self._codec, self._source = source.codec(index), source
+        self._rootless = 0
         self._open = partial(
             open_decoder,
             source.codec(index),
@@ -75,21 +75,29 @@ class Track:
             threads=threads,
             track_taint=track_taint,
             observe=observe,
+            fill=round(gaps.fill_seconds * source.rate(index)) if gaps and observe and not source.live else 0,
         )
         self._repairer = repairer
         self._deadline_ms = LIVE_DEADLINE_MS if source.live else None
-        self._numbered = observe is not None
         self._timed = not source.elementary
         interval = round(1 / (self.rate * self.time_base))
         self.interval = max(interval, 1)
         """Ticks from one picture to the next at the nominal rate."""
-        self._clock = PictureClock(self.interval, self._timed)
+        self._presenter = self._present(source, gaps if observe is None or gaps is None else _TOLD)
         self._hidden: set[int] = set()
         self._statistics = statistics
         self._arrivals: dict[int | None, float] = {}
         self._joining = Joining(join) if source.live or join != "conceal" else None
         self._outage = None if outage is None else Outage(outage, float(1 / self.rate))
         self._decoder = self._open(source.video[index].codec_context.extradata)
+
+    def _present(self, source: Source, gaps: GapPolicy | None) -> Presenter:
+        between = Between(self._codec, self._repairer)
+        if source.live or not self._timed:
+            return Presenter(PictureClock(self.interval, self._timed), None, between, self._count)
+        label = f"stream #{self.index}"
+        found = Gaps(gaps, float(self.time_base), label) if gaps is not None else None
+        return Presenter(TimeMender(self.interval), found, between, self._count)
 
     @property
     def hooked(self) -> bool:
@@ -99,14 +107,15 @@ class Track:
     def feed(self, payload: VideoPayload) -> Iterator[ShownPicture]:
         """Decode one payload; yields the pictures that come out of it."""
         if payload.extradata is not None:
-            yield from self.flush()
+            yield from self._out(self._decoder.flush())
+            self._decoder.close()
             self._decoder = self._open(payload.extradata)
         self.damaged |= payload.truncated or bool(payload.gaps)
         pts = payload.pts if self._timed else self.payloads
         self.payloads += 1
-        self._clock.arrived(payload.pts, payload.dts)
-        if payload.hidden and pts is not None:
-            self._hidden.add(pts)
+        self._presenter.arrived(payload.pts, payload.dts)
+        if payload.hidden:
+            self._hidden.add(self.payloads - 1)
         started = time.perf_counter()
         if self._statistics is not None:
             self._arrivals[pts] = started
@@ -117,8 +126,9 @@ class Track:
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,
-            dts=self.payloads - 1 if self._numbered else payload.dts,
+            dts=payload.dts if self._timed else None,
             duration=payload.duration,
+            tag=self.payloads - 1,
             gaps=payload.gaps,
             truncated=payload.truncated,
             complete=payload.complete,
@@ -126,7 +136,7 @@ class Track:
         if self._statistics is not None:
             self._statistics.access_unit((time.perf_counter() - started) * 1e3, self._deadline_ms)
             self._statistics.packets_lost += len(payload.gaps)
-        yield from map(self._count, pictures)
+        yield from self._out(pictures)
 
     def silent(self) -> Iterator[ShownPicture]:
         """Nothing came just now: pictures that are to be shown all the same."""
@@ -140,47 +150,71 @@ class Track:
             if self._joining is not None:
                 self._joining.begin(held)
         for picture in outage.pictures():
-            yield ShownPicture(picture, self._clock.stamp(None))
+            yield self._presenter.instead(picture)
 
     def flush(self) -> Iterator[ShownPicture]:
-        """The pictures still inside the decoder, which is closed."""
-        yield from map(self._count, self._decoder.flush())
+        """The pictures still inside the decoder, which is closed, and those that wait for their time."""
+        yield from self._out(self._decoder.flush())
         self._decoder.close()
+        yield from self._noted(self._presenter.flush())
+        self.totals.retimed += self._presenter.mended
 
     def close(self) -> None:
         """Leave without the pictures still inside."""
         self._decoder.close()
 
     @property
-    def any_hidden(self) -> bool:
-        """The container hides pictures of this stream from the viewer."""
-        return self.totals.hidden > 0 or bool(self._hidden)
+    def left_out(self) -> int:
+        """Payloads so far whose picture players may leave out, as it refers to what lies before the stream's start.
 
-    def _count(self, picture: DecodedPicture) -> ShownPicture:
+        HEVC RASL pictures behind a first CRA picture, which our decoder leaves out as well, and others before the first
+        that lacks nothing.
+        """
+        skipped = self.payloads - len(self.tags) - self.totals.hidden if self._codec == "hevc" else 0
+        return skipped + self._rootless
+
+    def _out(self, pictures: Iterable[DecodedPicture]) -> Iterator[ShownPicture]:
+        for picture in pictures:
+            seen = self._seen(picture)
+            yield from self._noted(self._presenter.push(seen or picture, seen is not None))
+
+    def _noted(self, shown: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
+        for one in shown:
+            if one.pts is not None and one.picture.tag is not None:
+                self.tags.append(one.picture.tag)
+                self.times.append(one.pts)
+            yield one
+
+    def _count(self, picture: DecodedPicture) -> None:
         self.totals.add(picture)
-        self.damaged |= is_damaged(picture)
+        self.totals.misplaced += picture.moved
+        self._rootless += picture.lacks_references
+        self.damaged |= is_damaged(picture) or picture.moved
+
+    def _seen(self, picture: DecodedPicture) -> DecodedPicture | None:
+        """Count a picture; what is shown in its place, None if nothing is."""
+        self._count(picture)
         arrived = self._arrivals.pop(picture.pts, None)
         if self._statistics is not None:
             waited = None if arrived is None else time.perf_counter() - arrived
             self._statistics.picture(picture, waited, float(1 / self.rate))
-        if not self._timed and picture.pts is not None:
-            self.output_order.append(picture.pts)
-        if picture.pts is not None and picture.pts in self._hidden:
-            self._hidden.discard(picture.pts)
+        if picture.tag is not None and picture.tag in self._hidden:
+            self._hidden.discard(picture.tag)
             self.totals.hidden += 1
-            return ShownPicture(picture, None)
+            self.any_hidden |= not picture.lacks_references
+            return None
         seen = picture if self._joining is None else self._joining.shown(picture)
         if self._statistics is not None and self._joining is not None:
             self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
         if seen is None or self._came_too_late(seen, picture):
-            return ShownPicture(picture, None)
-        return ShownPicture(seen, self._clock.stamp(picture.pts))
+            return None
+        return seen
 
     def _came_too_late(self, seen: DecodedPicture, picture: DecodedPicture) -> bool:
         """Whether its time was filled in an outage."""
         if self._outage is None:
             return False
-        last = self._clock.last
+        last = self._presenter.last
         if picture.pts is not None and last is not None and picture.pts <= last:
             return True
         if seen is picture:

@@ -1,6 +1,6 @@
 """Reading H.264 and HEVC bytes: NAL units, headers, what arrived and what is missing. No decoding, no pixels."""
 
-from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, MissingPicture, Slice, SliceHeader
+from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, Interlaced, MissingPicture, Slice, SliceHeader
 from concealer.bitstream.bits import BitReader, BitstreamError, BitWriter, ceil_log2
 from concealer.bitstream.nal import (
     PARAMETER_SETS,
@@ -19,7 +19,7 @@ from concealer.bitstream.nal import (
     split_sample,
     unescape,
 )
-from concealer.bitstream.recovery import Recovery
+from concealer.bitstream.recovery import Recovery, recovery_count
 from concealer.bitstream.stream import StreamParser
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Coverage",
     "Framing",
     "Grid",
+    "Interlaced",
     "MissingPicture",
     "NalUnit",
     "PARAMETER_SETS",
@@ -46,6 +47,7 @@ __all__ = [
     "join_length_prefixed",
     "nal_type",
     "parse_extradata",
+    "recovery_count",
     "split_annexb",
     "split_length_prefixed",
     "split_sample",

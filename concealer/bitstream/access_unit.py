@@ -29,9 +29,12 @@ class Slice:
     """Raster address, in the frame's units, of its first macroblock or CTB; None without header."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class MissingPicture:
-    """A whole picture that was sent but never arrived, known from those that refer to it or count it."""
+    """A whole picture that was sent but never arrived, known from those that refer to it or count it.
+
+    Where it belongs is guessed of H.264, and guessed better once more has arrived.
+    """
 
     codec: Codec
     poc: int
@@ -43,6 +46,8 @@ class MissingPicture:
     is_reference: bool = True
     is_idr: bool = False
     """H.264 only: frame_num and POC count from it."""
+    shown: bool = True
+    """False: there is no time for it among those that arrived. It only serves as a reference."""
     references: tuple[int, ...] = ()
     """HEVC only: POCs of the pictures that must stay in the decoded picture buffer over this one."""
 
@@ -138,6 +143,8 @@ class AccessUnit:
     pts: int | None = None
     dts: int | None = None
     duration: int | None = None
+    tag: int | None = None
+    """What the payload it begins in was given as its tag; None for further access units of that payload."""
     sps: h264.Sps | hevc.Sps | None = None
     pps: h264.Pps | hevc.Pps | None = None
     width: int = 0
@@ -165,6 +172,13 @@ class AccessUnit:
     """PicOrderCnt made continuous over IDRs: increases in output order over the whole stream."""
     missing_before: list[MissingPicture] = field(default_factory=list)
     """Reference pictures lost between the access unit before and this one."""
+    room_before: int | None = None
+    """Access units that its decode time leaves room for behind the one before; None where times do not tell."""
+    altered: bool = False
+    """Its NAL units are not what came: HEVC RASL pictures whose IRAP picture was lost, made trailing pictures, as
+    decoders would take them for those of the IRAP picture before and drop them."""
+    moved: bool = False
+    """It came one place too early or too late, and was put where it belongs."""
 
     @property
     def is_disposable(self) -> bool:

@@ -60,13 +60,14 @@ class StreamParser:
         pts: int | None = None,
         dts: int | None = None,
         duration: int | None = None,
+        tag: int | None = None,
         gaps: Sequence[int] = (),
         truncated: bool = False,
         complete: bool = False,
     ) -> list[AccessUnit]:
         """Take in one payload; returns the access units that it completes, in decoding order.
 
-        The times belong to the first access unit that begins in this payload. `gaps`: byte offsets
+        The times and the tag belong to the first access unit that begins in this payload. `gaps`: byte offsets
         before which bytes are missing (len(payload): after the last); `truncated`: the payload's end is
         missing, in the middle of a NAL unit.
 
@@ -75,7 +76,7 @@ class StreamParser:
         push then form an access unit of their own. The one exception, also with container framing: a
         single first field is kept back until its second field or another picture comes.
         """
-        stamp = Stamp(pts, dts, duration)
+        stamp = Stamp(pts, dts, duration, tag)
         if self._framed:
             if not payload and pts is None and not gaps and not truncated:
                 return []

@@ -31,3 +31,19 @@ def mark_known(
         mark_slices(damage, au, prepared.orphans, "slice unusable")
         if decoded.errors is not None:
             rules.mark_errors(damage, au, decoded.errors, previous, all_arrived)
+
+
+def is_one_slice(au: AccessUnit) -> bool:
+    """Whether a progressive picture arrived as one slice, however wrong: what it failed in was then never decoded.
+
+    Of several a corrupt one may have run on into the next, which mended that; only the decoder's own status tells.
+    """
+    coverage = au.coverage
+    if au.interlaced != "progressive" or not coverage.reliable or coverage.lost.any():
+        return False
+    return len(au.slices) == 1 and au.slices[0].header is not None
+
+
+def same_starts(au: AccessUnit, previous: AccessUnit | None) -> bool:
+    """Whether the slices of `au` start where those of the access unit before it do."""
+    return previous is not None and [s.first for s in previous.slices] == [s.first for s in au.slices]

@@ -23,7 +23,7 @@ class Follower:
         self.core = DecoderCore(codec, seed=seed)
         self._flipped = flipped
         for step in history:
-            decoded = self.core.decode(step.payload, 0)
+            decoded = self.core.decode(step.payload, 0, step.concealed)
             if step.painted is not None and decoded.buffer is not None:
                 self.take_over_hole(decoded.buffer, step.painted)
 
@@ -43,9 +43,9 @@ class Follower:
         if vectors is not None and self.core.motion_store is not None:
             self.core.motion_store.copy(own, vectors)
 
-    def decode(self, payload: bytes) -> Decoded:
-        """Decode one access unit."""
-        return self.core.decode(payload, 0)
+    def decode(self, payload: bytes, conceal: bool = True) -> Decoded:
+        """Decode one access unit; `conceal` as in `DecoderCore.decode`."""
+        return self.core.decode(payload, 0, conceal)
 
     def close(self) -> None:
         """Free the decoder."""

@@ -59,6 +59,8 @@ class Step:
     """One access unit as the main decoder got it."""
 
     payload: bytes
+    concealed: bool
+    """The decoder was to conceal by itself what it failed in."""
     painted: Painted | None = None
 
 

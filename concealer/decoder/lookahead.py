@@ -52,6 +52,11 @@ class LookAhead:
         self._waiting.append(au)
         return self._waiting.popleft() if len(self._waiting) > self._depth else None
 
+    @property
+    def waiting(self) -> Sequence[AccessUnit]:
+        """The access units that wait, the next one first."""
+        return self._waiting
+
     def drain(self) -> Iterator[AccessUnit]:
         """The access units still waiting."""
         while self._waiting:

@@ -35,6 +35,12 @@ class Record:
     repairable: bool = False
     """The hole is still unpainted: repair it on the output frame."""
     scene: int = 0
+    hidden: bool = False
+    """It is not put out: nothing but a reference for those that are."""
+    moved: bool = False
+    """Its access unit came one place too early or too late."""
+    tag: int | None = None
+    """That of its access unit."""
     place_guessed: bool = False
     """`order` is what the pictures around suggest, not what the stream says."""
 
@@ -58,6 +64,12 @@ class DecodedPicture:
     """True if the stream held nothing of it, or the decoder could make no picture of what it held."""
     in_loop: bool
     """False if it could not be repaired in the decoder's reference memory (e.g. interlaced coding)."""
+    moved: bool = False
+    """Its access unit came one place too early or too late; it was decoded in its own."""
+    tag: int | None = None
+    """What its payload was given as its tag."""
+    scene: int = 0
+    """Counts the IRAP pictures before it in decode order."""
 
     @property
     def lacks_references(self) -> bool:

@@ -59,7 +59,7 @@ def prepare(au: AccessUnit, rules: Rules, motion: FieldFn | None = None, write_l
         if cut is None:
             entries.append(_Entry(nal, nal, slice_.first))
         else:
-            short, other = rules.cut(nal, cut)
+            short, other = rules.cut(nal, cut, au.interlaced)
             junk |= other is not None
             entries.append(_Entry(short, other or short, slice_.first))
     if out.slices:

@@ -14,12 +14,13 @@ import av
 from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, StreamParser, join_annexb, parse_extradata
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
-from concealer.decoder.finding import mark_known
+from concealer.decoder.finding import is_one_slice, mark_known, same_starts
 from concealer.decoder.history import History, Painted, Step
-from concealer.decoder.hook import Buffer, Decoded, DecoderCore, HookUnavailableError, PlainCore
+from concealer.decoder.hook import Buffer, Decoded
 from concealer.decoder.locating import Suspicion
 from concealer.decoder.lookahead import LookAhead
 from concealer.decoder.lost_pictures import decode_stand_in
+from concealer.decoder.opening import open_core
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.painting import Painter
 from concealer.decoder.placing import Placer
@@ -45,7 +46,7 @@ class _Work:
     key: Key
     au: AccessUnit
     """The access unit whose turn it is: `key` itself, or the one before which the picture of `key` is missing."""
-    payload: bytes
+    step: Step
     decoded: Decoded
     prepared: Prepared | None = None
     """None for a stand-in of a whole picture."""
@@ -94,6 +95,8 @@ class ConcealingDecoder:
     hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
     lookahead: access units that wait so that repair sees what follows; pictures come out that much later.
     observe: told of every picture right after it was repaired; what it raises ends the decoding.
+    fill: most lost pictures in a row that nobody refers to and that are made up all the same, where times tell of them.
+        Whoever shows the pictures can do that too, and with what follows (`Between`).
 
     Raises ValueError for a look-ahead outside 0..`MOST_AHEAD` and for one repair in both places. Never raises on bad
     data.
@@ -116,6 +119,7 @@ class ConcealingDecoder:
         hook: bool = True,
         lookahead: int = 0,
         observe: ObserveFn | None = None,
+        fill: int = 0,
     ) -> None:
         if not 0 <= lookahead <= MOST_AHEAD:
             raise ValueError(f"lookahead must be 0..{MOST_AHEAD}, got {lookahead}")
@@ -124,7 +128,7 @@ class ConcealingDecoder:
         self._parser = StreamParser(codec, extradata, container_framed=container_framed)
         self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
         self._rules = rules_of(codec)
-        self._core = _open_core(codec, threads, hook)
+        self._core = open_core(codec, threads, hook)
         self._store = self._core.motion_store if stand_ins else None
         self._stand_ins = stand_ins
         self._motion = motion
@@ -135,7 +139,7 @@ class ConcealingDecoder:
         self._suspicion = Suspicion(codec)
         self._track_taint = track_taint
         self._observe = observe
-        self._placer = Placer(self._rules)
+        self._placer = Placer(self._rules, fill)
         self._outputs = OutputQueue()
         self._showing = Showing(self._rules, self._painter, self._core.hooked)
         self._recent: deque[Held] = deque(maxlen=REFERENCES)
@@ -169,6 +173,7 @@ class ConcealingDecoder:
         pts: int | None = None,
         dts: int | None = None,
         duration: int | None = None,
+        tag: int | None = None,
         gaps: Sequence[int] = (),
         truncated: bool = False,
         complete: bool = False,
@@ -179,7 +184,7 @@ class ConcealingDecoder:
         complete: the payload ends an access unit, so nothing of it is held back for the next one.
         """
         units = self._parser.push(
-            payload, pts=pts, dts=dts, duration=duration, gaps=gaps, truncated=truncated, complete=complete
+            payload, pts=pts, dts=dts, duration=duration, tag=tag, gaps=gaps, truncated=truncated, complete=complete
         )
         return [picture for unit in units for picture in self._come_in(unit)]
 
@@ -207,6 +212,7 @@ class ConcealingDecoder:
     def _access_unit(self, au: AccessUnit) -> list[DecodedPicture]:
         """Decode one access unit, in decode order."""
         out: list[DecodedPicture] = []
+        self._placer.settle(au, self._lookahead.waiting)
         self._finish()
         for missing in au.missing_before:
             out += self._missing_picture(missing, au)
@@ -216,9 +222,16 @@ class ConcealingDecoder:
             self._history.restart()
         if au.is_irap:
             self._scene += 1
+        if au.rasl_skipped:
+            # 8.3.3.1, C.5.2.2: what it refers to lies before the first picture, and it is not put out.
+            record = self._record(au.order, au.pts, au.duration, au.kind, au)
+            self._core.decode(join_annexb(self._headers + au.nals), record.index)
+            self._headers = []
+            self._tell(record, au=au)
+            return out
         prepared = prepare(au, self._rules, self._predicted(au), self._stand_ins)
         if not prepared.slices:
-            record = self._record(self._placer.order_of(au), au.pts, au.duration, au.kind)
+            record = self._record(self._placer.order_of(au), au.pts, au.duration, au.kind, au)
             record.place_guessed = True
             record.damage = all_lost(au.width, au.height)
             self._outputs.absent(record)
@@ -226,12 +239,13 @@ class ConcealingDecoder:
             self._tell(record, au=au)
             return out
         self._hollow.clear()
-        record = self._record(au.order, au.pts, au.duration, au.kind)
+        record = self._record(au.order, au.pts, au.duration, au.kind, au)
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
         self._headers = []
-        decoded = self._core.decode(payload, record.index)
-        self._settle(_Work(record, au, au, payload, decoded, prepared, other))
+        conceal = not is_one_slice(au)
+        decoded = self._core.decode(payload, record.index, conceal)
+        self._settle(_Work(record, au, au, Step(payload, conceal), decoded, prepared, other))
         self._tell(record, decoded.buffer, au=au)
         self._previous = au
         return out + self._put_out(decoded.frames)
@@ -245,6 +259,7 @@ class ConcealingDecoder:
         else:
             record = self._record(missing.order, self._placer.time_of(missing), None, "P")
             record.synthesised = record.place_guessed = True
+            record.hidden = not missing.shown
         latest = self._recent[-1].buffer if self._recent else None
         stand_in = decode_stand_in(self._core, self._previous, missing, latest, record.index)
         if stand_in is None:
@@ -253,7 +268,7 @@ class ConcealingDecoder:
             self._tell(record, missing=missing)
             return []
         payload, decoded = stand_in
-        self._settle(_Work(record, key, before, payload, decoded))
+        self._settle(_Work(record, key, before, Step(payload, concealed=True), decoded))
         self._tell(record, decoded.buffer, missing=missing)
         return self._put_out(decoded.frames)
 
@@ -286,7 +301,7 @@ class ConcealingDecoder:
             self._scene,
             work.decoded.filled,
         )
-        self._shadows.find_broken(damage, au, buffer, work.payload, work.other, self._history)
+        self._shadows.find_broken(damage, au, buffer, work.step, work.other, self._history)
         if au is not None and not (damage.any_hole and damage.hole.all()):
             earlier = [one.picture for one in self._recent]
             self._suspicion.mark(damage, au, work.decoded, picture, earlier)
@@ -313,7 +328,8 @@ class ConcealingDecoder:
         if au is None or work.prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
         else:
-            mark_known(damage, au, work.prepared, work.decoded, self._rules, self._previous, self._same_starts(au))
+            alike = same_starts(au, self._previous)
+            mark_known(damage, au, work.prepared, work.decoded, self._rules, self._previous, alike)
         return damage
 
     def _repair(self, work: _Work, turn: Turn) -> None:
@@ -333,8 +349,10 @@ class ConcealingDecoder:
         vectors = self._painter.teach(self._store, turn, measured=au is None or self._measures(au))
         self._lookahead.settled(work.key, work.au, turn.buffer, vectors, self._history)
         painted = Painted.of(turn.buffer.planes, turn.damage, vectors) if turn.hole is not None else None
-        self._shadows.follow(turn.damage, turn.buffer, work.other or work.payload, painted, self._history)
-        self._history.add(Step(work.payload, painted))
+        step = replace(work.step, painted=painted)
+        other = step if work.other is None else replace(step, payload=work.other)
+        self._shadows.follow(turn.damage, turn.buffer, other, self._history)
+        self._history.add(step)
 
     def _measures(self, au: AccessUnit) -> bool:
         """Whether the motion of the lost blocks of `au` is measured once they are repaired, instead of predicted."""
@@ -364,12 +382,12 @@ class ConcealingDecoder:
             damage = None if buffer is None else record.damage
             self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes))
 
-    def _same_starts(self, au: AccessUnit) -> bool:
-        before = self._previous
-        return before is not None and [s.first for s in before.slices] == [s.first for s in au.slices]
-
-    def _record(self, order: int, pts: int | None, duration: int | None, kind: str) -> Record:
+    def _record(
+        self, order: int, pts: int | None, duration: int | None, kind: str, au: AccessUnit | None = None
+    ) -> Record:
         record = Record(self._index, order, pts, duration, kind, scene=self._scene)
+        if au is not None:
+            record.moved, record.tag = au.moved, au.tag
         self._index += 1
         return record
 
@@ -380,12 +398,3 @@ class ConcealingDecoder:
         if self._previous is not None and self._previous.width:
             return self._previous.width, self._previous.height
         return 16, 16
-
-
-def _open_core(codec: Codec, threads: int, hook: bool) -> DecoderCore | PlainCore:
-    if hook:
-        try:
-            return DecoderCore(codec, threads)
-        except HookUnavailableError as error:
-            log.warning("decoder hook not available (%s): repairing output pictures instead", error)
-    return PlainCore(codec, threads)

@@ -7,11 +7,14 @@ that slice was decoded from junk: broken.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from concealer.bitstream import AccessUnit, Codec
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.extent import differing_blocks, estimate_broken, mark_junk
+from concealer.decoder.extent import differing_blocks, estimate_broken, mark_junk, squared_difference
 from concealer.decoder.follower import Follower
-from concealer.decoder.history import History, Painted
+from concealer.decoder.history import History, Painted, Step
 from concealer.decoder.hook import Buffer
 from concealer.outcome import Blocks
 
@@ -26,9 +29,9 @@ class Shadow:
         self._agreed = 0
         self._buffer: Buffer | None = None
 
-    def decode(self, payload: bytes) -> None:
-        """Decode one access unit."""
-        self._buffer = self._follower.decode(payload).buffer
+    def decode(self, payload: bytes, conceal: bool) -> None:
+        """Decode one access unit, as the main decoder did."""
+        self._buffer = self._follower.decode(payload, conceal).buffer
 
     def paint(self, painted: Painted) -> None:
         """Fill the hole of the picture just decoded."""
@@ -42,6 +45,12 @@ class Shadow:
         differing = differing_blocks(self._buffer.planes[0], main.planes[0])
         self._agreed = 0 if differing.any() else self._agreed + 1
         return differing
+
+    def difference(self, main: Buffer) -> npt.NDArray[np.float32] | None:
+        """16x16 grid of the mean squared difference from the main decoder's luma; None if they can't be compared."""
+        if self._buffer is None or self._buffer.planes[0].shape != main.planes[0].shape:
+            return None
+        return squared_difference(self._buffer.planes[0], main.planes[0], main.layout.bit_depth)
 
     def idle_longer_than(self, pictures: int) -> bool:
         """True if both have agreed for that many pictures: starting anew would then cost less than going on."""
@@ -68,37 +77,37 @@ class Shadows:
         damage: DamageMap,
         au: AccessUnit | None,
         buffer: Buffer,
-        payload: bytes,
+        step: Step,
         other: bytes | None,
         so_far: History,
     ) -> None:
         """Mark what was decoded from junk behind a damaged byte of `au`.
 
-        other: the payload with other junk, None if there is none in it. so_far: what the main decoder got before it.
+        step: what the main decoder got. other: its payload with other junk, None if there is none in it. so_far: what
+        the main decoder got before it.
         """
         if other is None or au is None:
             if self._junk is not None:
-                self._junk.decode(payload)
+                self._junk.decode(step.payload, step.concealed)
             return
-        differing = None
+        difference = None
         if self._probe_breaks:
             if self._junk is None and so_far.complete:
                 self._junk = Shadow(self._codec, so_far, flipped=False)
             if self._junk is not None:
-                self._junk.decode(other)
-                differing = self._junk.differences(buffer)
-        if differing is None:
+                self._junk.decode(other, step.concealed)
+                difference = self._junk.difference(buffer)
+        if difference is None:
             estimate_broken(damage, au)
         else:
-            mark_junk(damage, au, differing)
+            mark_junk(damage, au, difference)
 
-    def follow(
-        self, damage: DamageMap, buffer: Buffer, payload: bytes, painted: Painted | None, so_far: History
-    ) -> None:
+    def follow(self, damage: DamageMap, buffer: Buffer, step: Step, so_far: History) -> None:
         """Learn what the main decoder's picture in `buffer` holds now; mark the blocks that were predicted from damage.
 
-        payload: with other junk than the main decoder's, if there is any in it.
+        step: what the main decoder got, with other junk than it, if there is any.
         """
+        painted = step.painted
         if self._junk is not None and painted is not None:
             self._junk.paint(painted)
         if not self._track_taint:
@@ -107,7 +116,7 @@ class Shadows:
             self._taint = Shadow(self._codec, so_far, flipped=True)
         if self._taint is None:
             return
-        self._taint.decode(payload)
+        self._taint.decode(step.payload, step.concealed)
         differing = self._taint.differences(buffer)
         if differing is not None:
             damage.mark(differing & ~damage.hole, Damage.TAINTED, "predicted from damage")

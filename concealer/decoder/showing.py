@@ -34,6 +34,8 @@ class Showing:
         """The pictures that are due. None for one that is to be made up where there is neither one before nor after."""
         made, without = [], 0
         for one in due:
+            if one.record.hidden:
+                continue
             picture = self._synthesise(one) if one.frame is None else self._complete(one.record, one.frame)
             if picture is None:
                 without += 1
@@ -96,6 +98,9 @@ class Showing:
             record.index,
             record.synthesised,
             record.in_loop,
+            record.moved,
+            record.tag,
+            record.scene,
         )
 
 

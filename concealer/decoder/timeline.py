@@ -26,12 +26,25 @@ class Timeline:
 
         A time that another picture already has is never given out.
         """
+        estimate = self._on_line(order)
+        return None if estimate is None or self._is_near(estimate) else estimate
+
+    def is_taken(self, order: int) -> bool:
+        """Whether the time of a picture at `order` is known to be another's."""
+        estimate = self._on_line(order)
+        return estimate is not None and self._is_near(estimate)
+
+    def _on_line(self, order: int) -> int | None:
         slope = self._slope()
         if slope is None:
             return None
         nearest, time = min(self._known.items(), key=lambda pair: abs(pair[0] - order))
-        estimate = round(time + (order - nearest) * slope)
-        return None if estimate in self._known.values() else estimate
+        return round(time + (order - nearest) * slope)
+
+    def _is_near(self, time: int) -> bool:
+        """Whether a picture has this time, or one so near that there is none between."""
+        apart = (self._slope() or 0) * self.step
+        return any(abs(other - time) < apart / 2 for other in self._known.values())
 
     def order_at(self, pts: int | None) -> int | None:
         """Place in output order of a picture shown at `pts`, None if too little is known or the place is taken."""

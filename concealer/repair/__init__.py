@@ -7,7 +7,7 @@ from concealer.repair.landmarks import LandmarkStructure, draw_maps, follow, set
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.motion_field import predicted_motion
 from concealer.repair.policy import METHODS, MOTION_METHODS, Method, Repairer
-from concealer.repair.site import Site
+from concealer.repair.site import Site, share_of_repair
 from concealer.repair.tracks import Tracks
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "Repairer",
     "measured_motion",
     "predicted_motion",
+    "share_of_repair",
 ]

@@ -16,7 +16,7 @@ from concealer.flow import Array
 from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
-from concealer.repair.blend import expected_errors, mix, soft_weights
+from concealer.repair.blend import expected_errors, expected_square, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.deadline import Budget, CostModel, Level
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
@@ -26,7 +26,7 @@ from concealer.repair.memory import keep_freed_memory
 from concealer.repair.regions import regions
 from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
-from concealer.repair.site import Site
+from concealer.repair.site import UNMEASURED_ERROR, Layer, Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Repairer:
         if self._method == "copy" or level == "copy":
             nearest = min(references, key=lambda r: (abs(r.order - site.now.order), r.order))
             plain = warp(site, site.layer(nearest), None, "copy")
-            site.write(plain.luma, plain.chroma)
+            site.write(plain.luma, plain.chroma, UNMEASURED_ERROR)  # nothing tells how it errs
             return "copy", {}
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
@@ -189,12 +189,15 @@ class Repairer:
         if self._method in ("auto", "generative") and self._misfits(site, luma, references, notes):
             return self._paint_without_motion(site, references, until, notes)
         luma = close_seam(site, luma)
-        if site.picture.concealed and self._method == "auto":
-            luma, chroma = join_own(site, luma, chroma)
+        if self._method == "auto":
+            if site.picture.concealed:
+                luma, chroma = join_own(site, luma, chroma, site.now)
+            elif outlook is not None and not outlook.inherited and site.picture.kind in "PB":
+                luma, chroma = join_own(site, luma, chroma, site.layer(outlook.now))
         method = "motion"
         if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
-        site.write(luma, chroma)
+        site.write(luma, chroma, expected_square(errors, weights))
         return method, notes
 
     def propose(
@@ -273,14 +276,15 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
     return candidates
 
 
-def join_own(site: Site, luma: Array, chroma: Array | None) -> tuple[Array, Array | None]:
+def join_own(site: Site, luma: Array, chroma: Array | None, own: Layer) -> tuple[Array, Array | None]:
     """Take in the decoder's own concealment, which the hole holds, where it agrees with the prediction."""
-    gap = cv2.blur(cv2.absdiff(luma, site.window_luma), (9, 9))
+    own_luma = np.ascontiguousarray(own.luma[site.window.slices()])
+    gap = cv2.blur(cv2.absdiff(luma, own_luma), (9, 9))
     share = np.float32(OWN_SHARE) / (1.0 + (gap * np.float32(1.0 / OWN_AGREEMENT)) ** 2)
-    luma = luma + share * cv2.subtract(site.window_luma, luma)
-    if chroma is not None and site.now.chroma is not None:
+    luma = luma + share * cv2.subtract(own_luma, luma)
+    if chroma is not None and own.chroma is not None:
         small = cv2.resize(share, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)
-        chroma = chroma + small[..., None] * (site.now.chroma[site.chroma_window] - chroma)
+        chroma = chroma + small[..., None] * (own.chroma[site.chroma_window] - chroma)
     return luma, chroma
 
 

@@ -19,6 +19,12 @@ RIM = 16
 TAINTED_WEIGHT = 0.25
 """Trust in received samples that were predicted from damage."""
 
+UNMEASURED_ERROR, SPATIAL_ERROR = 300.0, 1500.0
+"""Mean squared error (8-bit scale) expected of a repair that nothing tells of, and of a spatial fill."""
+
+RATHER_WRONG = 0.5
+"""Belief from which a block tells nothing about its surroundings."""
+
 FLOW_SAMPLES = 31_250
 """Most samples flow is searched on: about 3 ms a search."""
 
@@ -51,10 +57,15 @@ class Site:
         self.state = damage.state[rows, cols]
         blocks = self.state >= Damage.BROKEN
         self.belief = None if damage.belief is None else damage.belief[rows, cols]
-        trust = np.where(blocks, 0.0, np.where(self.state == Damage.TAINTED, TAINTED_WEIGHT, 1.0))
+        self.held_error = None if damage.held_error is None else damage.held_error[rows, cols]
+        # What is rather right than wrong is painted by as much as it is doubted, and looked at by as much as it is not.
+        missing = blocks if self.belief is None else blocks & (self.belief >= RATHER_WRONG)
+        trust = np.where(missing, 0.0, np.where(self.state == Damage.TAINTED, TAINTED_WEIGHT, 1.0))
+        if self.belief is not None:
+            trust = np.where(blocks & ~missing, np.square(1.0 - self.belief / RATHER_WRONG), trust)
         height, width = region.bottom - region.top, region.right - region.left
         self.size = (height, width)
-        self.hole = _blocks_to_samples(blocks, height, width)
+        self.hole = _blocks_to_samples(missing, height, width)
         trust_full = _blocks_to_samples(trust.astype(np.float32), height, width)
         filled_rows, filled_cols = np.flatnonzero(blocks.any(1)), np.flatnonzero(blocks.any(0))
         unit = max(self.step, RIM)
@@ -115,32 +126,64 @@ class Site:
         """The window within the region's chroma samples."""
         return self.window.slices(*self.shift)
 
-    def write(self, luma: Array, chroma: Array | None) -> None:
+    def write(self, luma: Array, chroma: Array | None, error: Array | float = SPATIAL_ERROR) -> None:
         """Put window-sized predictions (8-bit scale) into the hole samples of the picture, and nowhere else.
 
-        Where it is not sure that the picture is wrong, by as much as it is.
+        error: mean squared error expected of them, one for all or on the error grid. Where it is not sure that the
+        picture is wrong, both are mixed as errs least.
         """
-        self._write_plane(0, luma, (0, 0))
+        share = self._share_of_repair(luma, error)
+        self._write_plane(0, luma, (0, 0), share)
         if chroma is not None:
-            self._write_plane(1, chroma[..., 0], self.shift)
-            self._write_plane(2, chroma[..., 1], self.shift)
+            self._write_plane(1, chroma[..., 0], self.shift, share)
+            self._write_plane(2, chroma[..., 1], self.shift, share)
 
-    def _write_plane(self, index: int, values: Array, shift: tuple[int, int]) -> None:
+    def _window_blocks(self) -> tuple[slice, slice]:
+        return _cells(self.window, BLOCK)
+
+    def _share_of_repair(self, luma: Array, error: Array | float) -> Array | None:
+        """(block rows, block cols) 0..1 of the window; None: repair alone."""
+        if self.belief is None and self.held_error is None:
+            return None
+        blocks = self._window_blocks()
+        belief = np.ones(self.state[blocks].shape, np.float32) if self.belief is None else self.belief[blocks]
+        gap = to_grid(np.square(cv2.subtract(luma, self.window_luma)), BLOCK)
+        if not isinstance(error, float):
+            error = cv2.resize(error, belief.shape[::-1], interpolation=cv2.INTER_AREA)
+        share = share_of_repair(belief, gap, error)
+        if self.held_error is not None:
+            held = self.held_error[blocks]
+            known = np.isfinite(held)
+            held = np.where(known, held, np.float32(0.0))
+            share = np.where(known, held / (held + error + np.float32(1e-6)), share).astype(np.float32)
+        return share
+
+    def _write_plane(self, index: int, values: Array, shift: tuple[int, int], share: Array | None) -> None:
         target = self.picture.planes[index][self.region.slices(*shift)][self.window.slices(*shift)]
-        top, bottom = self.window.top // BLOCK, -(-self.window.bottom // BLOCK)
-        left, right = self.window.left // BLOCK, -(-self.window.right // BLOCK)
-        blocks = self.state[top:bottom, left:right] >= Damage.BROKEN
+        blocks = self.state[self._window_blocks()] >= Damage.BROKEN
         hole = blocks.repeat(BLOCK >> shift[1], 0).repeat(BLOCK >> shift[0], 1)
         hole = hole[: target.shape[0], : target.shape[1]]
         peak = float((1 << self.picture.bit_depth) - 1)
         samples = values * np.float32(1.0 / self.gain)
-        if self.belief is not None:
-            belief = np.ascontiguousarray(self.belief[top:bottom, left:right])
-            size = (belief.shape[1] * BLOCK >> shift[0], belief.shape[0] * BLOCK >> shift[1])
-            share = cv2.resize(belief, size, interpolation=cv2.INTER_LINEAR)[: target.shape[0], : target.shape[1]]
-            samples = target + share * (samples - target)
+        if share is not None:
+            size = (share.shape[1] * BLOCK >> shift[0], share.shape[0] * BLOCK >> shift[1])
+            each = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
+            # What surely is wrong may be anything, and must not shine through near what is doubted.
+            each = np.maximum(each, cv2.resize(np.floor(share), size, interpolation=cv2.INTER_NEAREST))
+            samples = target + each[: target.shape[0], : target.shape[1]] * (samples - target)
         whole = np.clip(np.rint(samples), 0.0, peak).astype(target.dtype)
         np.copyto(target, whole, where=hole)
+
+
+def share_of_repair(belief: Array, gap: Array, error: Array | float) -> Array:
+    """The share 0..1 of a repair that errs by `error` (mean squared, 8-bit scale) in samples that are wrong with a
+    probability of `belief`: as errs least on the mean.
+
+    gap: mean squared difference of the two. Where they are alike there is little to gain by repair.
+    """
+    wrong = belief * (gap + np.float32(1.0))
+    share: Array = np.where(belief < 1.0, wrong / (wrong + (1.0 - belief) * error + np.float32(1e-6)), 1.0)
+    return share.astype(np.float32)
 
 
 def _flow_scale(area: int) -> int:

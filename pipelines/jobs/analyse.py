@@ -8,8 +8,9 @@ from pipelines.errors import Interrupted
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
+from pipelines.presenting import ShownPicture
 from pipelines.reading import VideoPayload
-from pipelines.track import ShownPicture, Track
+from pipelines.track import Track
 
 
 def analyse(run: Run) -> ConcealResult:

@@ -23,7 +23,7 @@ from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
 from pipelines.jobs.splice import splice
 from pipelines.progress import OnProgress
-from pipelines.reading import Source, with_late_streams
+from pipelines.reading import Source, of_description, with_late_streams
 from pipelines.writing import check_codec, output_file
 
 
@@ -44,7 +44,15 @@ def conceal_file(
     began = time.monotonic()
     name, output, settings = str(source), None if target is None else str(target), settings or Settings()
     output_format = _check(name, output, settings)
-    opened = Source(name, settings.input_format, stopped, reconnect=settings.reconnect, pauses=bool(settings.outage))
+    sets = b"" if settings.sdp is None else of_description(settings.sdp)
+    opened = Source(
+        name,
+        settings.input_format,
+        stopped,
+        reconnect=settings.reconnect,
+        pauses=bool(settings.outage),
+        parameter_sets=sets,
+    )
     with contextlib.closing(opened):
         if settings.outage is not None and not opened.live:
             raise UsageError(f"--outage is for live inputs; {opened.label} is none")

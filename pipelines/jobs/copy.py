@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
+from pipelines.jobs.times import Stamps, all_have_pictures, mended_times
 from pipelines.jobs.writing_out import write_out
 from pipelines.track import Track
 from pipelines.writing import Sink, can_hold, stream_label
@@ -36,10 +37,12 @@ def copyable(run: Run, track: Track) -> bool:
 def _hindrance(run: Run, track: Track, stream: VideoStream) -> str | None:
     if track.any_hidden:
         return "has pictures outside its edit list"
+    if track.totals.retimed and not all_have_pictures(track):
+        return "has wrong times, and packets without a picture of their own"
     if run.source.elementary and run.target_format != run.source.format_name:
         # The copy needs times, which follow from the output order if every packet gave one picture.
-        if sorted(track.output_order) != list(range(track.payloads)):
-            return "has no timestamps and field pictures"
+        if not all_have_pictures(track):
+            return "has no timestamps, and packets without a picture of their own"
     elif run.target_format in ("matroska", "webm") and not _same_shape(stream):
         return "has an aspect ratio of the container's own"
     elif not can_hold(run.target_format, stream):
@@ -50,21 +53,28 @@ def _hindrance(run: Run, track: Track, stream: VideoStream) -> str | None:
 def copy(run: Run, analysis: Pass) -> ConcealResult:
     """Write every packet as it is. analysis: the pass that found no damage."""
     result = analysis.result("copied")
-    times = _elementary_times(next(iter(analysis.tracks.values()))) if run.source.elementary else []
+    elementary = run.source.elementary
+    tracks = [track for track in analysis.tracks.values() if elementary or track.totals.retimed]
+    times = {track.index: _elementary_times(track) if elementary else mended_times(track) for track in tracks}
     run.source.rewind()
     sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
+    for track in analysis.tracks.values():
+        sink.leave_out(track.index, track.left_out)
     stopped = write_out(run, sink, _copy_packets(analysis, sink, times))
     return analysis.written(result, sink, stopped)
 
 
-def _copy_packets(analysis: Pass, sink: Sink, times: list[tuple[int, int]]) -> Iterator[None]:
-    interval = next(iter(analysis.tracks.values())).interval
-    for number, event in enumerate(analysis.events("copying", set())):
+def _copy_packets(analysis: Pass, sink: Sink, times: dict[int, Stamps]) -> Iterator[None]:
+    """times: (pts, dts) of each packet of those streams that get others than their own."""
+    left = {index: iter(of_stream) for index, of_stream in times.items()}
+    for event in analysis.events("copying", set()):
         assert isinstance(event, av.Packet)
-        if times:
-            event.time_base = analysis.tracks[event.stream_index].time_base
-            event.pts, event.dts = times[number]
-            event.duration = interval
+        stamp = next(left[event.stream_index], None) if event.stream_index in left else None
+        if stamp is not None:
+            track = analysis.tracks[event.stream_index]
+            event.time_base = track.time_base
+            event.pts, event.dts = stamp
+            event.duration = track.interval
         sink.copy(event)
         yield
 
@@ -79,10 +89,10 @@ def _same_shape(stream: VideoStream) -> bool:
     return abs(container / bitstream - 1) < 0.01
 
 
-def _elementary_times(track: Track) -> list[tuple[int, int]]:
+def _elementary_times(track: Track) -> Stamps:
     """(pts, dts) of each packet of an elementary stream in decode order, in the track's time base."""
     shown_at = [0] * track.payloads
-    for position, packet in enumerate(track.output_order):
+    for position, packet in enumerate(track.tags):
         if 0 <= packet < len(shown_at):
             shown_at[packet] = position
     delay = max((number - position for number, position in enumerate(shown_at)), default=0)

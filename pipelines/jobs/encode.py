@@ -11,8 +11,9 @@ from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.jobs.writing_out import write_out
+from pipelines.presenting import ShownPicture
 from pipelines.reading import VideoPayload
-from pipelines.track import ShownPicture, Track
+from pipelines.track import Track
 from pipelines.writing import PictureEncoder, Silences, Sink
 
 

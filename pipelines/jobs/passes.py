@@ -12,15 +12,17 @@ import av
 
 from concealer.decoder import ObserveFn
 from pipelines.errors import InputError
+from pipelines.gaps import GapPolicy
 from pipelines.jobs.repairers import make_repairers
 from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.metrics import Served
+from pipelines.presenting import ShownPicture
 from pipelines.progress import Meter
 from pipelines.reading import VideoPayload, ticking
 from pipelines.report import Report, Totals
 from pipelines.statistics import Statistics
-from pipelines.track import ShownPicture, Track
+from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
 
 _TICK = 0.02
@@ -38,8 +40,12 @@ class Pass:
         repair: bool,
         track_taint: bool,
         observers: Mapping[int, ObserveFn] | None = None,
+        quiet: bool = False,
     ) -> None:
-        """streams: those that are decoded, by index; each has its track. Raises UsageError, OutputError."""
+        """streams: those that are decoded, by index; each has its track. quiet: there is no report of it.
+
+        Raises UsageError, OutputError.
+        """
         self.run = run
         self.tracks: dict[int, Track] = {}
         self._report: Report | None = None
@@ -58,9 +64,10 @@ class Pass:
                     None if observers is None else observers[index],
                     run.settings.join if repair and observers is None else "conceal",
                     self._serve(index) if repair else None,
+                    GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps),
                     run.settings.outage if repair else None,
                 )
-            if run.settings.report is not None:
+            if run.settings.report is not None and not quiet:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))
             undo.pop_all()
 
@@ -143,6 +150,8 @@ class Pass:
             total,
             {index: track.totals for index, track in self.tracks.items()},
             ended_early=self.run.source.ended_early,
+            unread=self.run.source.unread,
+            losses=self.run.source.losses,
             seconds=time.monotonic() - self.run.began,
         )
 

@@ -31,6 +31,10 @@ class ConcealResult:
     """Each written stream: what the container was given, and what is read back from it."""
     ended_early: str | None = None
     """Why reading stopped before the input's end, if it did."""
+    unread: int = 0
+    """Bytes of the input that were passed over, damaged or of no stream that can be read."""
+    losses: int = 0
+    """Places at which packets of a transport stream are missing, over all its streams."""
     splice: SpliceTotals | None = None
     """What splicing took out and put in, over all spliced streams."""
     interrupted: bool = False
@@ -41,12 +45,17 @@ class ConcealResult:
     def video_exact(self) -> bool:
         """Every slice of the video was read back from the output as it was."""
         video = [one for one in self.accounts if one.kind == "video"]
-        return bool(video) and all(_is_whole(one) for one in video)
+        return bool(video) and self._read_whole and all(_is_whole(one) for one in video)
 
     @property
     def exact(self) -> bool:
         """Every packet of the input was read back from the output as it was."""
-        return bool(self.accounts) and not self.dropped and all(_is_whole(one) for one in self.accounts)
+        whole = self._read_whole and bool(self.accounts) and not self.dropped and not self.totals.retimed
+        return whole and all(map(_is_whole, self.accounts))
+
+    @property
+    def _read_whole(self) -> bool:
+        return not self.unread and self.ended_early is None
 
     @property
     def pictures(self) -> int:
@@ -70,4 +79,4 @@ class ConcealResult:
 
 
 def _is_whole(one: Account) -> bool:
-    return one.exact and not one.missing and not one.moved
+    return one.exact and not (one.missing or one.moved or one.revealed)

@@ -30,10 +30,16 @@ class Settings:
     silent. None: nothing."""
     metrics: str | None = None
     """ADDR:PORT to serve the counts of the streams at, for Prometheus."""
+    fill_gaps: float = 1.0
+    """Seconds: holes in time up to this long, left by lost pictures that nobody refers to, are filled; 0 = none."""
+    freeze_gaps: bool = False
+    """Longer holes are filled with the picture before them; else they are told and left."""
     output_format: str | None = None
     """FFmpeg's muxer name; None = by the output's suffix."""
     input_format: str | None = None
     """FFmpeg's demuxer name; None = by content."""
+    sdp: str | None = None
+    """Path of a session description with the parameter sets of a stream that holds none."""
     overwrite: bool = False
     """Replace an output that exists."""
     always_encode: bool = False
@@ -63,5 +69,7 @@ class Settings:
             raise UsageError("--outage: pictures are made up for an encoder, which --splice and --dry-run have not")
         if self.metrics is not None:
             parse_address(self.metrics)
+        if not 0 <= self.fill_gaps <= 3600:
+            raise UsageError(f"gaps to fill must be 0 to 3600 seconds long, got {self.fill_gaps:g}")
         if self.lookahead is not None and not 0 <= self.lookahead <= MOST_AHEAD:
             raise UsageError(f"look-ahead must be 0 to {MOST_AHEAD} access units, got {self.lookahead}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from concealer.decoder import ObserveFn
@@ -15,9 +15,11 @@ from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.jobs.splice_totals import SpliceTotals
 from pipelines.jobs.spliced_stream import SplicedStream
+from pipelines.jobs.times import Restamper, wrong_times
 from pipelines.jobs.writing_out import write_out
+from pipelines.presenting import ShownPicture
 from pipelines.reading import Source, VideoPayload
-from pipelines.track import ShownPicture, Track
+from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ def splice(run: Run) -> ConcealResult:
     would rather see that than nothing.
     """
     streams, with_report = set(run.source.video), run.settings.report is not None
+    times = wrong_times(run) if run.source.seekable and not run.source.elementary else {}
     with (
         contextlib.closing(SplicedStreams(run.source, streams, with_report)) as spliced,
         Pass(run, streams, repair=True, track_taint=with_report, observers=spliced.observers) as passed,
@@ -37,7 +40,11 @@ def splice(run: Run) -> ConcealResult:
         if not all(track.hooked for track in passed.tracks.values()):
             raise ConcealError("--splice needs the decoder hook, which does not hold on this system")
         sink = _open_sink(run.output, run.target_format, run.source)
-        stopped = write_out(run, sink, _splice_packets(passed, sink, spliced))
+        stopped = write_out(run, sink, _splice_packets(passed, sink, spliced, times))
+        for index, track in passed.tracks.items():
+            if track.totals.retimed:
+                log.warning("stream #%d: %d wrong times, left as they are", index, track.totals.retimed)
+            track.totals.retimed = times[index].changed if index in times else 0
         result = replace(passed.result("spliced" if spliced.changed else "copied"), splice=spliced.totals)
         return passed.written(result, sink, stopped, spliced.changes)
 
@@ -96,11 +103,16 @@ class SplicedStreams:
             stream.close()
 
 
-def _splice_packets(passed: Pass, sink: Sink | ByteStream, spliced: SplicedStreams) -> Iterator[None]:
+def _splice_packets(
+    passed: Pass, sink: Sink | ByteStream, spliced: SplicedStreams, times: Mapping[int, Restamper]
+) -> Iterator[None]:
+    """times: new ones, by stream."""
     with _refusals(passed.run.source.label):
         for event in passed.events("splicing", spliced.by_index.keys()):
             if isinstance(event, VideoPayload):
                 stream = spliced.by_index[event.stream]
+                if event.stream in times:
+                    times[event.stream].give(event)
                 _splice_payload(passed, stream, event)
                 for packet in stream.take():
                     sink.copy(packet)
@@ -112,6 +124,8 @@ def _splice_packets(passed: Pass, sink: Sink | ByteStream, spliced: SplicedStrea
         for index, stream in spliced.by_index.items():
             if not stream.refused:
                 _decode(passed, passed.tracks[index], passed.tracks[index].flush())
+            if isinstance(sink, Sink):
+                sink.leave_out(index, passed.tracks[index].left_out)
             for packet in stream.flush():
                 sink.copy(packet)
     passed.need_pictures()
@@ -143,7 +157,7 @@ def _open_sink(target: str, target_format: str, source: Source) -> Sink | ByteSt
         return Sink(target, target_format, source, encoded=())
     if target_format != source.format_name:
         raise UsageError(f"{target}: {source.label} has no timestamps: with --splice it stays {source.format_name}")
-    return ByteStream(target)
+    return ByteStream(target, next(iter(source.video.values())))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ class SpliceTotals:
     """That left, inserted ones among them."""
     inserted_access_units: int = 0
     """Of pictures of which nothing arrived."""
+    misplaced: int = 0
+    """That came one place too early or too late, and left in their place."""
     kept: int = 0
     """Received NAL units that left as they came."""
     replaced: int = 0

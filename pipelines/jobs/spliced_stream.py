@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import av
@@ -31,7 +32,7 @@ class _Waiting:
 class SplicedStream:
     """Takes payloads and, as the decoder's observer, their repaired pictures; gives packets in decode order.
 
-    The decoder must be given the number of each payload, counted from 0, as its DTS.
+    The decoder must be given the number of each payload, counted from 0, as its tag.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class SplicedStream:
     @property
     def changed(self) -> bool:
         """Anything was taken out or put in."""
-        return self.totals.inserted + self.totals.replaced > 0
+        return self.totals.inserted + self.totals.replaced + self.totals.misplaced > 0
 
     def add(self, payload: VideoPayload) -> None:
         """Take in a payload right before the decoder does, if it does."""
@@ -115,7 +116,7 @@ class SplicedStream:
 
     def observe(self, picture: Settled) -> None:
         """The decoder's observer. Raises UnsupportedStandInError where the stream can't be spliced."""
-        number = picture.au.dts if picture.au is not None else None
+        number = picture.au.tag if picture.au is not None else None
         if number in self._announced:
             self._splicer.announce(self._announced.pop(number))
         for unit in self._splicer.settled(picture):
@@ -149,9 +150,10 @@ class SplicedStream:
 
     def _leave(self, unit: SplicedUnit) -> None:
         self.totals.add(unit)
+        self.totals.misplaced += unit.au is not None and unit.au.moved
         if unit.changed and self._reported:
             self.changes.append(describe(unit))
-        number = unit.au.dts if unit.au is not None else None
+        number = unit.au.tag if unit.au is not None else None
         if not self._framed:
             self._leave_unframed(unit, number)
             return
@@ -165,7 +167,7 @@ class SplicedStream:
         self._release(number)
         waiting = self._payloads[number]
         waiting.units += 1
-        waiting.changed |= unit.changed
+        waiting.changed |= unit.changed or (unit.au is not None and (unit.au.moved or unit.au.altered))
         waiting.pieces.append(self._join(unit))
 
     def _payloads_begun(self) -> list[int]:
@@ -206,6 +208,9 @@ class SplicedStream:
 
     def _spliced_bytes(self, unit: SplicedUnit) -> bytes:
         """The stream's bytes up to the unit's end as they came, with ours put in and corrupt slices left out."""
+        if unit.au is not None and (unit.au.moved or unit.au.altered):
+            self._forget_raw(unit.au.nals)
+            return join_annexb(unit.nals)
         ours = {id(one.nal) for one in unit.written}
         received = {id(nal) for nal in unit.nals} - ours
         pieces: list[bytes] = []
@@ -228,6 +233,13 @@ class SplicedStream:
                 copy_until(id(nal))
         copy_until(None)
         return b"".join(pieces)
+
+    def _forget_raw(self, nals: Sequence[NalUnit]) -> None:
+        """Units that leave before or after their bytes' turn: the bytes up to their end are done with."""
+        stop = max((nal.offset + len(nal.data) for nal in nals), default=0) - self._raw_start
+        if stop > 0:
+            del self._raw[:stop]
+            self._raw_start += stop
 
     def _join(self, unit: SplicedUnit) -> bytes:
         if self._length_size:

@@ -3,19 +3,25 @@
 from pipelines.reading.addresses import is_live, scheme
 from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
+from pipelines.reading.mending import TimeMender
+from pipelines.reading.parameter_sets import of_description
 from pipelines.reading.receiving import ticking
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
-from pipelines.reading.streams import codec_name
+from pipelines.reading.streams import codec_name, codec_tag, picture_rate
 from pipelines.reading.timing import PictureClock
 
 __all__ = [
     "ELEMENTARY",
     "STDIN",
     "PictureClock",
+    "TimeMender",
     "Source",
     "VideoPayload",
     "codec_name",
+    "codec_tag",
     "is_live",
+    "of_description",
+    "picture_rate",
     "scheme",
     "ticking",
     "with_late_streams",

@@ -27,6 +27,8 @@ class Wanted:
     """A live input is opened again when it ends or falls silent."""
     probe_bytes: int = 0
     """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
+    parameter_sets: bytes = b""
+    """With start codes, for streams that have none of their own."""
     moved: Mapping[int, int] = field(default_factory=dict)
     """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
 
@@ -51,6 +53,14 @@ class Tap(Protocol):
 
     position: int
     """Bytes read so far."""
+
+    @property
+    def losses(self) -> int:
+        """Places so far at which packets are missing."""
+
+    @property
+    def programmes(self) -> Mapping[int, tuple[int, ...]]:
+        """Of a transport stream: PIDs of the streams of each programme, by its number."""
 
     @property
     def active(self) -> bool:
@@ -83,9 +93,11 @@ class Connection:
     container: InputContainer
     tap: Tap | None = None
     file: Closable | None = None
-    """What the tap reads and nobody else closes."""
+    """What it is read from and nobody else closes."""
     interrupt: Callable[[], None] = lambda: None
     """Ends a read that waits for what comes: the container is at its end then."""
+    passed_over: int = 0
+    """Bytes that are hidden from libavformat, as they are damaged."""
 
     def close(self) -> None:
         """To be called once or more."""

@@ -12,14 +12,18 @@ import av
 from av.container import InputContainer
 
 from pipelines.errors import InputError, Interrupted, one_line
-from pipelines.reading.connection import Connection, Wanted
-from pipelines.reading.transport import TransportTap, looks_like_ts
+from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
+from pipelines.reading.connection import Closable, Connection, Wanted
+from pipelines.reading.parameter_sets import PrefixedFile
+from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
 
 ELEMENTARY = {
     ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
     ".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".hvc": "hevc",
 }  # fmt: skip
 """Suffixes of byte streams without a container, and their FFmpeg format name."""
+_SNIFFED = 256 << 10
+"""Bytes of a transport stream within which its streams are looked at."""
 _FOR_EVER = 10**12
 """Microseconds."""
 _MP4_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"free", b"mdat", b"wide", b"skip")
@@ -48,10 +52,13 @@ def open_pipe(wanted: Wanted) -> Connection:
 def open_file(wanted: Wanted) -> Connection:
     """A file; a transport stream through a tap. Raises InputError, Interrupted."""
     head = _read_head(wanted)
-    if wanted.input_format not in (None, "mpegts") or not looks_like_ts(head):
-        return Connection(_open_past_tap(wanted, head))
+    stride = packet_stride(head)
+    if wanted.input_format not in (None, "mpegts") or not (looks_like_ts(head) or stride):
+        return _open_past_tap(wanted, head)
     file = open(wanted.name, "rb")  # noqa: SIM115 - the connection's
-    tap = TransportTap(file.read, wanted.moved)
+    kinds = stream_kinds(_packets(file, stride).read(_SNIFFED))
+    file.seek(0)
+    tap = TransportTap(_packets(file, stride).read, wanted.moved, kinds)
     try:
         return Connection(_open_as(wanted, tap, "mpegts"), tap, file)
     except BaseException:
@@ -59,8 +66,12 @@ def open_file(wanted: Wanted) -> Connection:
         raise
 
 
-def open_again(wanted: Wanted) -> InputContainer:
-    """A container of its own on a file that is read already. Raises InputError, Interrupted."""
+def _packets(file: BinaryIO, stride: tuple[int, int] | None) -> BinaryIO | PlainPackets:
+    return file if stride is None else PlainPackets(file.read, *stride)
+
+
+def open_again(wanted: Wanted) -> Connection:
+    """A connection of its own to a file that is read already. Raises InputError, Interrupted."""
     return _open_past_tap(wanted, _read_head(wanted))
 
 
@@ -77,11 +88,33 @@ def _read_head(wanted: Wanted) -> bytes:
     return head
 
 
-def _open_past_tap(wanted: Wanted, head: bytes) -> InputContainer:
+def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
     input_format = wanted.input_format
     if input_format is None and b"\x00\x00\x01" in head and head[4:8] not in _MP4_FIRST_BOXES:
         input_format = ELEMENTARY.get(os.path.splitext(wanted.name)[1].lower())
-    return _open_as(wanted, "file:" + wanted.name, input_format)
+    if wanted.parameter_sets and input_format in ELEMENTARY.values():
+        return _open_view(wanted, PrefixedFile(wanted.name, wanted.parameter_sets), input_format)
+    boxes = _boxes(wanted) if input_format in (None, "mov", "mp4") and is_boxed(head) else None
+    if boxes is None or not boxes.mendable:
+        return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
+    return _open_view(wanted, PatchedFile(wanted.name, boxes.patches), input_format, boxes.skipped)
+
+
+def _open_view(wanted: Wanted, file: Closable, input_format: str | None, passed_over: int = 0) -> Connection:
+    """A file that is read through `file`."""
+    try:
+        return Connection(_open_as(wanted, file, input_format), file=file, passed_over=passed_over)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _boxes(wanted: Wanted) -> BoxMap:
+    try:
+        with open(wanted.name, "rb") as file:
+            return BoxMap(file, os.path.getsize(wanted.name))
+    except OSError as error:
+        raise InputError(f"{wanted.label}: {one_line(error)}") from error
 
 
 def _far(probe_bytes: int, input_format: str | None) -> dict[str, str]:

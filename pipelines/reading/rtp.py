@@ -172,6 +172,16 @@ class RtpTap:
         return PesPacket(self._stream, unit.payload, pts, None, unit.gaps, complete=True)
 
     @property
+    def losses(self) -> int:
+        """Packets that are missing so far."""
+        return self._depacketiser.lost_packets
+
+    @property
+    def programmes(self) -> Mapping[int, tuple[int, ...]]:
+        """There are none."""
+        return {}
+
+    @property
     def active(self) -> bool:
         """It always has something to tell."""
         return True

@@ -6,8 +6,8 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar, cast
 
@@ -16,13 +16,15 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from concealer.bitstream import Codec
-from concealer.bitstream.transport import PesPacket
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
 from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted
 from pipelines.reading.inputs import find_input
+from pipelines.reading.live_times import LiveTimes
+from pipelines.reading.payload import VideoPayload, payload_of
+from pipelines.reading.reached import Reached
 from pipelines.reading.receiving import Receiver
-from pipelines.reading.timing import DecodeTimes, JoinedTimeline, unwrapped
+from pipelines.reading.timing import JoinedTimeline
 from pipelines.reading.transport import FAR
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ Result = TypeVar("Result")
 
 _UNFRAMED = {"h264", "hevc", "mpegts", "mpeg", "mpegvideo", "rtp", "sdp"}
 """Formats whose packets libavformat cuts itself, at start codes: a lost slice misleads the cut."""
+_DECODE_TIMES = {"avi", "asf"}
+"""Formats that keep decode times only: what libavformat gives as times of presentation is in decode order."""
 _PROBE_FRAMES = 100
 _PAUSE_SECONDS = 1.0
 """Between two attempts to open a live input again."""
@@ -37,33 +41,10 @@ _MOST_PROBED, _MARGIN = 256 << 20, 4 << 20
 """Bytes that may be read, and kept, to find a stream that appears late; and how far behind its start."""
 _LATE = 0.15
 """Seconds that an access unit may have waited for those before it."""
+_MOST_ATTEMPTS = 4
+"""To go on behind what cannot be read."""
 _SILENT = 90000
 """Ticks without a packet of a video stream after which the others' times tell whose turn it is."""
-
-
-@dataclass(slots=True)
-class VideoPayload:
-    """One packet of a video stream that is to be decoded."""
-
-    stream: int
-    data: bytes
-    pts: int | None
-    dts: int | None
-    duration: int | None
-    gaps: tuple[int, ...] = ()
-    """Offsets into `data` before which bytes are missing."""
-    truncated: bool = False
-    """The packet ends early, or the transport marked it as damaged without saying where."""
-    complete: bool = False
-    """It ends an access unit."""
-    late: bool = False
-    """Of a live input: so much waits behind it that there is no time for it."""
-    hidden: bool = False
-    """To be decoded, not shown: outside the container's edit list."""
-    extradata: bytes | None = None
-    """New parameter sets in the container's form, valid from here on."""
-    packet: av.Packet | None = None
-    """As libavformat delivered it; None where the payload was read past it (MPEG-TS)."""
 
 
 class Source:
@@ -77,13 +58,15 @@ class Source:
         *,
         reconnect: bool = False,
         pauses: bool = False,
+        parameter_sets: bytes = b"",
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
+        parameter_sets: with start codes, for streams that have none of their own.
 
         reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
         nothing comes of a live input, its time goes on.
         """
-        self._wanted = Wanted(name, input_format, stopped, reconnect)
+        self._wanted = Wanted(name, input_format, stopped, reconnect, parameter_sets=parameter_sets)
         self._input = find_input(self._wanted)
         self.name, self.label = name, self._wanted.label
         self.seekable, self.live = self._input.seekable, self._input.live
@@ -95,6 +78,11 @@ class Source:
         self._place = 0
         """In the file, in bytes, of the last packet."""
         self._shifts: dict[int, int] = {}
+        self.unread = 0
+        """Bytes of media that were passed over, as far as is known once all was read."""
+        self.losses = 0
+        """Places at which packets of a transport stream are missing, as far as is known once all was read."""
+        self._reached = Reached()
         self.late_streams = 0
         """How often a packet came of a stream that appears in mid-file and could not be read."""
         self._connection: Connection
@@ -110,6 +98,9 @@ class Source:
             connection.close()
             raise
         self._connection, self.video = connection, video
+        for stream in video.values():
+            if self._wanted.parameter_sets and not stream.codec_context.extradata:
+                stream.codec_context.extradata = self._wanted.parameter_sets
         if connection.tap is not None:
             connection.tap.keep([stream.id for stream in self.video.values()])
 
@@ -122,6 +113,13 @@ class Source:
     def format_name(self) -> str:
         """FFmpeg's short name of the container format, aliases and all."""
         return self.container.format.name
+
+    @property
+    def programmes(self) -> Mapping[int, tuple[int, ...]]:
+        """Of a transport stream: PIDs of the streams of each programme, by its number."""
+        known = {} if self._connection.tap is None else self._connection.tap.programmes
+        present = {stream.id for stream in self.container.streams}
+        return {number: pids for number, pids in known.items() if not present.isdisjoint(pids)}
 
     @property
     def elementary(self) -> bool:
@@ -175,7 +173,9 @@ class Source:
         if tap is not None and self.live:
             yield from self._received(connection, tap, decode)
             return
+        delays = self._delays(decode) if self.format_name in _DECODE_TIMES else {}
         turns: dict[int, tuple[int, int]] = {}
+        self._reached = Reached()
         self._shifts.clear()
         for packet in self._packets(connection):
             if packet.size == 0 and not packet.has_sidedata("new_extradata"):
@@ -184,29 +184,33 @@ class Source:
                 raise InputError(f"{self.label}: stream #{packet.stream_index} is encrypted")
             if size and packet.pos is not None and packet.pos >= 0:
                 self._place = packet.pos
+                self._reached.add(packet.pos, packet.size)
                 self._position = min(packet.pos / size, 1.0)
             index, dts = packet.stream_index, packet.dts
             shift = self._shift(packet)
             if index not in decode:
                 yield packet
             elif tap is None or not tap.has(connection.container.streams[index].id):
-                yield _payload(packet)
+                yield payload_of(packet, delays.get(index))
             elif dts is not None:
                 yield from self._tapped(tap, index, dts, shift)
                 turns[index] = dts, shift
             if tap is not None and dts is not None:
                 for silent in [i for i, (last, _) in turns.items() if last < dts - _SILENT and i != index]:
                     yield from self._tapped(tap, silent, dts - _SILENT, turns[silent][1])
+        if size:
+            self._look_back(connection)
         if tap is not None:
             for index in tuple(decode):
                 dts, shift = turns.get(index, (0, 0))
                 yield from self._tapped(tap, index, dts, shift, everything=True)
+            self.losses = tap.losses
 
     def _received(
         self, connection: Connection, tap: Tap, decode: Collection[int]
     ) -> Iterator[VideoPayload | av.Packet]:
         """Of a live input: video as soon as the tap has it whole."""
-        videos = {connection.container.streams[index].id: _Timed(self, index) for index in decode}
+        videos = {connection.container.streams[index].id: self._live_times(index) for index in decode}
         receiver = Receiver(self._packets(connection), tap, connection.interrupt)
         for item in receiver.items():
             if isinstance(item, av.Packet):
@@ -216,11 +220,17 @@ class Source:
                 if not item.size or (index in decode and tap.has(connection.container.streams[index].id)):
                     continue
                 self._shift(item)
-                yield _payload(item) if index in decode else item
+                yield payload_of(item, None) if index in decode else item
             elif item.pid in videos:
                 payload = videos[item.pid].payload(item, self._timeline)
                 payload.late = receiver.waited > _LATE
                 yield payload
+
+    def _live_times(self, index: int) -> LiveTimes:
+        stream, time_base = self.video[index], self.time_base(index)
+        interval = max(1, round(1 / (self.rate(index) * time_base)))
+        reorders = bool(stream.codec_context.has_b_frames)
+        return LiveTimes(index, stream.start_time or 0, time_base, interval, reorders)
 
     def _tapped(self, tap: Tap, index: int, until: int, shift: int, everything: bool = False) -> Iterator[VideoPayload]:
         """What the transport stream holds for a video stream up to a DTS, in place of libavformat's packets."""
@@ -232,24 +242,43 @@ class Source:
             yield VideoPayload(index, pes.payload, pts, dts, None, pes.gaps, pes.truncated)
 
     def _packets(self, connection: Connection) -> Iterator[av.Packet]:
-        packets = connection.container.demux()
+        packets, attempts = connection.container.demux(), 0
         while True:
+            reason: str | None = None
             try:
                 packet = next(packets)
+                attempts = 0 if packet.size else attempts
+                self._follow_moves(connection.tap)
+                yield packet
+                continue
             except StopIteration:
-                break
+                if "mp4" not in self.format_name:
+                    break
             except IndexError:
                 # PyAV knows the streams that there were at the start. Asked again, it passes over what is new.
                 self._meet_late_stream(connection)
                 packets = connection.container.demux()
                 continue
             except (av.FFmpegError, OSError, ValueError) as error:
-                self.ended_early = one_line(error)
-                log.warning("%s: reading stopped: %s", self.label, self.ended_early)
-                return
-            self._follow_moves(connection.tap)
-            yield packet
+                reason = one_line(error)
+            # One sample that is not in the file ends libavformat's reading of MP4; asked again it goes on behind it.
+            attempts += 1
+            if not self.seekable or attempts > _MOST_ATTEMPTS:
+                if reason is not None:
+                    self.ended_early = reason
+                    log.warning("%s: reading stopped: %s", self.label, reason)
+                break
+            packets = connection.container.demux()
         self._follow_moves(connection.tap)
+
+    def _look_back(self, connection: Connection) -> None:
+        """All is read: find out what of the file was not, and say so once."""
+        unread = connection.passed_over
+        with contextlib.suppress(OSError):
+            unread = max(unread, self._reached.unread(self.name, self.format_name))
+        if unread and not self.unread:
+            log.warning("%s: %d bytes of it could not be read: passed over", self.label, unread)
+        self.unread = unread
 
     def _follow_moves(self, tap: Tap | None) -> None:
         """Raise LateStreamsError where packets of a stream came on a PID before it was said to be its."""
@@ -310,7 +339,8 @@ class Source:
         """
         if not self.seekable:
             return None
-        with contextlib.closing(files.open_again(self._wanted)) as container:
+        with contextlib.closing(files.open_again(self._wanted)) as connection:
+            container = connection.container
             stream = container.streams[index]
             for count, packet in enumerate(container.demux(stream)):
                 with contextlib.suppress(av.FFmpegError):
@@ -319,6 +349,16 @@ class Source:
                 if count >= _PROBE_FRAMES:
                     break
         return None
+
+    def _delays(self, decode: Collection[int]) -> dict[int, int]:
+        """Ticks from a stream's first decode time to when its first picture comes out of a decoder."""
+        if not self.seekable:
+            return dict.fromkeys(decode, 0)
+        delays = {}
+        for index in decode:
+            with contextlib.closing(files.open_again(self._wanted)) as connection:
+                delays[index] = streams.first_delay(connection.container, index, _PROBE_FRAMES)
+        return delays
 
     def rewind(self) -> None:
         """Start over. For seekable inputs only."""
@@ -332,30 +372,6 @@ class Source:
         self._connection.close()
 
 
-class _Timed:
-    """The times of a live video stream's PES packets, on the count that libavformat has for the other streams."""
-
-    def __init__(self, source: Source, index: int) -> None:
-        stream = source.video[index]
-        self._index = index
-        self._last = stream.start_time or 0
-        self._time_base = source.time_base(index)
-        self._interval = max(1, round(1 / (source.rate(index) * self._time_base)))
-        self._decode_times = DecodeTimes(self._interval, 2 if stream.codec_context.has_b_frames else 0)
-
-    def payload(self, pes: PesPacket, timeline: JoinedTimeline | None) -> VideoPayload:
-        pts, dts = pes.pts, pes.dts
-        if dts is not None:
-            pts, dts = unwrapped(pts, dts, self._last)
-            self._last = dts or self._last
-        elif pts is not None:
-            dts = self._decode_times.of(pts)
-        if timeline is not None:
-            shift = timeline.shift(self._index, dts, self._interval, self._time_base)
-            pts, dts = (None if stamp is None else stamp + shift for stamp in (pts, dts))
-        return VideoPayload(self._index, pes.payload, pts, dts, None, pes.gaps, pes.truncated, complete=pes.complete)
-
-
 def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
     """Do what reads the source from its start, and do it anew where a stream appeared that nobody knew of."""
     while True:
@@ -363,21 +379,6 @@ def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
             return work()
         except LateStreamsError:
             source.rewind()
-
-
-def _payload(packet: av.Packet) -> VideoPayload:
-    fresh = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
-    return VideoPayload(
-        packet.stream_index,
-        bytes(packet),
-        packet.pts,
-        packet.dts,
-        packet.duration or None,
-        truncated=packet.is_corrupt,
-        hidden=packet.is_discard,
-        extradata=bytes(fresh) if fresh is not None else None,
-        packet=packet,
-    )
 
 
 def _rest(seconds: float, stopped: Callable[[], bool]) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import av
 
+from pipelines.errors import OutputError, one_line
+from pipelines.reading.addresses import scheme
+
 _LAUNCH = "gst-launch-1.0"
 _ENDING = 3.0
 """Seconds that the process has to send what it still holds."""
@@ -42,6 +45,16 @@ def ffmpeg_has_srt() -> bool:
     except (av.FFmpegError, ValueError, OSError):
         return True
     return True
+
+
+def foreign_sender(address: str) -> SrtWriter | None:
+    """What sends to an address in FFmpeg's place, None where FFmpeg does. Raises OutputError."""
+    if scheme(address) != "srt" or ffmpeg_has_srt():
+        return None
+    try:
+        return SrtWriter(address)
+    except OSError as error:
+        raise OutputError(f"{address}: {one_line(error)}") from error
 
 
 class SrtReader:

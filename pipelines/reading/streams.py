@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from fractions import Fraction
@@ -18,6 +19,8 @@ from pipelines.errors import InputError
 
 log = logging.getLogger(__name__)
 
+_USUAL_RATE = 240
+"""Pictures a second."""
 _CHROMA_LOCATION = re.compile(r"chroma_sample_loc_type_top_field\s+[01]+ = ([0-5])\b")
 
 
@@ -28,13 +31,21 @@ def repairable(container: InputContainer, label: str) -> dict[int, VideoStream]:
         if stream.codec_context is None or stream.disposition & Disposition.attached_pic:
             continue
         if stream.codec_context.codec.canonical_name in ("h264", "hevc"):
-            if stream.codec_tag in ("encv", "drmi"):
+            if codec_tag(stream) in ("encv", "drmi"):
                 raise InputError(f"{label}: video stream #{stream.index} is encrypted")
             found[stream.index] = stream
     if not found:
         held = ", ".join(f"{s.type} {codec_name(s)}" for s in container.streams) or "no streams"
         raise InputError(f"{label}: no H.264 or HEVC video in it ({held})")
     return found
+
+
+def codec_tag(stream: VideoStream) -> str:
+    """The container's four letters for the codec; "" where they are none, such as a stream type of MPEG-TS."""
+    try:
+        return stream.codec_tag
+    except UnicodeDecodeError:
+        return ""
 
 
 def codec_name(stream: Stream) -> str:
@@ -51,10 +62,26 @@ def video_codec(stream: VideoStream) -> Codec:
 
 def picture_rate(stream: VideoStream) -> Fraction:
     """Pictures a second, as good as the container knows."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate and 0 < rate <= 1000:
-            return rate
-    return Fraction(25)
+    known = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate and 0 < rate <= 1000]
+    # AVI takes the unit of its times for the rate, which may be a millisecond.
+    return next((rate for rate in known if rate <= _USUAL_RATE), known[0] if known else Fraction(25))
+
+
+def first_delay(container: InputContainer, index: int, most: int) -> int:
+    """Ticks between the DTS of a stream's first packet and that of the packet at which libavcodec puts out a picture.
+
+    most: packets that are tried; 0 if there is no picture among them. The container must not have been read from.
+    """
+    stream = next(one for one in container.streams.video if one.index == index)
+    first: int | None = None
+    for count, packet in enumerate(container.demux(stream)):
+        first = packet.dts if first is None else first
+        with contextlib.suppress(av.FFmpegError):
+            for frame in packet.decode():
+                return max(0, frame.dts - first) if frame.dts is not None and first is not None else 0
+        if count >= most:
+            break
+    return 0
 
 
 def chroma_location(stream: VideoStream) -> int | None:

@@ -142,6 +142,8 @@ class PictureClock:
     def stamp(self, pts: int | None) -> int:
         """Time of the next picture in ticks; `pts` is its own, if the container gave one.
 
+        What follows cannot be waited for here: see `TimeMender` for where it can.
+
         Without one (AVI) the earliest unused decode time is taken: what a player does, which is late by the
         reordering delay for every picture alike.
         """
@@ -152,6 +154,6 @@ class PictureClock:
         if pts is None:
             pts = 0 if self._last is None else self._last + self._interval
         elif self._last is not None and pts <= self._last:
-            pts = self._last + 1
+            pts = self._last + max(self._interval // 2, 1)
         self._last = pts
         return pts

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 
-from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket, Renumbering
+from concealer.bitstream import Codec
+from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket, Renumbering, codec_of
 from pipelines.reading.timing import unwrapped
 
 _SYNC = 0x47
@@ -26,6 +27,53 @@ def looks_like_ts(head: bytes) -> bool:
     return len(head) > 2 * PACKET and all(head[i * PACKET] == _SYNC for i in range(3))
 
 
+def packet_stride(head: bytes) -> tuple[int, int] | None:
+    """(bytes from one packet to the next, bytes before its sync byte) of a transport stream whose packets have more
+    than 188 bytes: 192 with a time before each (M2TS), 204 with parity behind. None if it is none.
+    """
+    for stride, before in ((192, 4), (204, 0)):
+        if len(head) > 5 * stride and all(head[i * stride + before] == _SYNC for i in range(5)):
+            return stride, before
+    return None
+
+
+def stream_kinds(data: bytes) -> dict[int, Codec]:
+    """By PID what streams are by their own bytes, as far as the first ones of a transport stream tell; only of those
+    that its map calls something else."""
+    checker = ContinuityChecker()
+    kinds: dict[int, Codec] = {}
+    for packet in checker.push(data) + checker.flush():
+        codec = codec_of(packet.payload) if packet.pid not in kinds else None
+        if codec is not None:
+            kinds[packet.pid] = codec
+    return {pid: codec for pid, codec in kinds.items() if checker.codecs.get(pid) != codec}
+
+
+class PlainPackets:
+    """The packets of a transport stream without what stands before or behind each."""
+
+    def __init__(self, read: Callable[[int], bytes], stride: int, before: int) -> None:
+        self._read, self._stride, self._before = read, stride, before
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """Whole packets, `size` bytes or less, unless that is less than one packet; b"" at the end."""
+        stride, before = self._stride, self._before
+        while True:
+            fresh = self._read(max(size // PACKET, 1) * stride)
+            data, out, pos = self._rest + fresh, [], 0
+            while pos + before + PACKET <= len(data):
+                if data[pos + before] != _SYNC:
+                    found = data.find(_SYNC, pos + before + 1)
+                    pos = (found if found >= 0 else len(data)) - before
+                    continue
+                out.append(data[pos + before : pos + before + PACKET])
+                pos += stride
+            self._rest = data[pos:]
+            if out or not fresh:
+                return b"".join(out)
+
+
 class TransportTap:
     """A file that libavformat reads in sequence, while the PES packets of the video PIDs are put aside.
 
@@ -34,12 +82,17 @@ class TransportTap:
     """
 
     def __init__(
-        self, read: Callable[[int], bytes], moved: Mapping[int, int] | None = None, *, live: bool = False
+        self,
+        read: Callable[[int], bytes],
+        moved: Mapping[int, int] | None = None,
+        kinds: Mapping[int, Codec] | None = None,
+        *,
+        live: bool = False,
     ) -> None:
-        """moved: as of `Renumbering`. live: packets are put aside as soon as their end is seen."""
+        """moved, kinds: as of `Renumbering`. live: packets are put aside as soon as their end is seen."""
         self._read = read
         self._checker: ContinuityChecker | None = ContinuityChecker(early=live)
-        self._renumbering: Renumbering | None = Renumbering(moved)
+        self._renumbering: Renumbering | None = Renumbering(moved, kinds)
         self._first = True
         self._ended = False
         self._ready = b""
@@ -47,6 +100,8 @@ class TransportTap:
         self._wanted: set[int] | None = None
         self._last: dict[int, int] = {}
         self._taker: Callable[[PesPacket], None] | None = None
+        self._losses = 0
+        self._programmes: Mapping[int, tuple[int, ...]] = {}
         self.position = 0
         """Bytes read so far."""
 
@@ -80,8 +135,19 @@ class TransportTap:
         renumbering = self._renumbering
         return renumbering.moved if renumbering is not None and renumbering.came_late else None
 
+    @property
+    def losses(self) -> int:
+        """Places so far at which packets are missing, over all PIDs."""
+        return self._losses if self._checker is None else self._checker.losses
+
+    @property
+    def programmes(self) -> Mapping[int, tuple[int, ...]]:
+        """PIDs of the streams of each programme, by its number."""
+        return self._programmes if self._checker is None else self._checker.programmes
+
     def stop(self) -> None:
         """Look no further: nothing is going to be decoded."""
+        self._losses, self._programmes = self.losses, self.programmes
         self._checker = None
         self._waiting.clear()
 

@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from concealer.bitstream import Codec, NalUnit, nal_type, parse_extradata, split_sample
+from concealer.bitstream import START_CODE, Codec, NalUnit, nal_type, parse_extradata, split_sample
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -23,6 +23,9 @@ _SLICES: dict[Codec, range] = {"h264": range(1, 6), "hevc": range(32)}
 """nal_unit_type of slices."""
 _PRIMING_SECONDS = 0.1
 """Sound before the start that encoders put there and players leave out."""
+_DECODE_TIMES = {"avi", "asf"}
+"""Containers that keep no time of presentation: what is read there is libavformat's guess."""
+_PIECE = 1 << 20
 _MOST_TRIED = 200
 """Packets within which a picture must decode."""
 
@@ -30,15 +33,19 @@ _MOST_TRIED = 200
 class Payloads:
     """The payloads of one stream summed up; of H.264 and HEVC the slices, whatever they are wrapped in."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream | None = None, codec: Codec | None = None) -> None:
+        """codec: of a stream without container, in place of `stream`."""
         self._sum: _Hash = hashlib.sha1(usedforsecurity=False)
-        context = stream.codec_context
-        name = context.codec.canonical_name if isinstance(stream, VideoStream) and context is not None else None
-        self._codec = cast(Codec, name) if name in ("h264", "hevc") else None
-        self._length_size = parse_extradata(self._codec, context.extradata).length_size if self._codec else 0
+        self._codec, self._length_size = codec, 0
+        context = stream.codec_context if isinstance(stream, VideoStream) else None
+        if context is not None and context.codec.canonical_name in ("h264", "hevc"):
+            self._codec = cast(Codec, context.codec.canonical_name)
+            self._length_size = parse_extradata(self._codec, context.extradata).length_size
 
     def add(self, packet: av.Packet) -> None:
-        data = bytes(packet)
+        self.add_bytes(bytes(packet))
+
+    def add_bytes(self, data: bytes) -> None:
         if self._codec is None:
             self._sum.update(data)
             return
@@ -103,6 +110,8 @@ class Account:
     """What the muxer was given."""
     refused: int = 0
     """Packets that it would not take."""
+    unseen: int = 0
+    """Packets whose picture decoders leave out, as it refers to what lies before the stream's start; so may players."""
     moved: int = 0
     """Packets whose time had to be moved, as it did not lie behind the one before."""
     found: Count | None = None
@@ -118,15 +127,20 @@ class Account:
         cut sound and data as they like."""
         if self.found is None:
             return self.refused
-        if self.exact and self.found.hidden <= self.given.hidden:
+        if self.exact and self.found.hidden <= self.given.hidden + self.unseen:
             return 0  # though a demuxer may cut what is damaged elsewhere
-        lost = max(0, self.given.shown - self.found.shown)
+        lost = max(0, self.given.shown - self.found.shown - self.unseen)
         if self.kind == "video" or not lost:
             return lost
         covered = self.found.seconds if self.heard is None else self.heard
         if self.given.seconds - covered <= _PRIMING_SECONDS:
-            return 0
+            return min(lost, self.refused)
         return lost if self.heard is None else round(self.given.shown * (1 - covered / self.given.seconds))
+
+    @property
+    def revealed(self) -> int:
+        """Pictures that the input's edit list hides and a player of the output shows."""
+        return 0 if self.found is None or self.kind != "video" else max(0, self.given.hidden - self.found.hidden)
 
     @property
     def equal_times(self) -> int:
@@ -146,6 +160,7 @@ class Account:
             "written": None if found is None else found.packets,
             "hidden": self.given.hidden if found is None else found.hidden,
             "missing": self.missing,
+            "revealed": self.revealed,
             "equal_times": self.equal_times,
             "seconds": [round(self.given.seconds, 3), None if found is None else round(found.seconds, 3)],
             "exact": self.exact,
@@ -160,6 +175,7 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
     try:
         with av.open("file:" + path, "r", metadata_errors="replace") as container:
             places = _matched(container, accounts)
+            timed = container.format.name not in _DECODE_TIMES
             sums = {index: Payloads(container.streams[index]) for index in places}
             for account in accounts:
                 account.found = Count()
@@ -170,18 +186,37 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
                         continue
                     found = accounts[place].found
                     assert found is not None
-                    found.add(packet, accounts[place].kind == "video")
+                    found.add(packet, accounts[place].kind == "video" and timed)
                     if payloads[place] is not None:
                         sums[packet.stream_index].add(packet)
             for index, place in places.items():
                 given = payloads[place]
                 account, found = accounts[place], accounts[place].found
                 account.exact = given is not None and sums[index].digest == given.digest
-                if account.kind == "audio" and found is not None and found.packets != account.given.packets:
+                if (
+                    account.kind == "audio"
+                    and found is not None
+                    and found.packets != account.given.packets - account.refused
+                ):
                     account.heard = _seconds_heard(path, index)
         return _unplayable(path) if any(account.kind == "video" for account in accounts) else None
     except (av.FFmpegError, OSError, ValueError) as error:
         return str(error)
+
+
+def read_back_bytes(path: str, codec: Codec, account: Account, payloads: Payloads) -> None:
+    """As `read_back`, of a stream without container: no packets but the slices are compared. Raises OSError."""
+    found = Payloads(codec=codec)
+    with open(path, "rb") as file:
+        rest = b""
+        while piece := file.read(_PIECE):
+            rest += piece
+            end = rest.rfind(START_CODE)
+            if end > 0:
+                found.add_bytes(rest[:end])
+                rest = rest[end:]
+        found.add_bytes(rest)
+    account.exact = found.digest == payloads.digest
 
 
 def _matched(container: InputContainer, accounts: Sequence[Account]) -> dict[int, int]:

@@ -12,9 +12,10 @@ from av.container import OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from concealer.bitstream import Codec, join_annexb, parse_extradata
-from pipelines.reading import codec_name
+from concealer.bitstream import Codec, join_annexb, join_length_prefixed, nal_type, parse_extradata, split_sample
+from pipelines.reading import codec_name, picture_rate
 from pipelines.writing.encoder import cannot_hold, output_tag
+from pipelines.writing.time_bases import stream_time_base
 
 _START_CODES = {
     "avi",
@@ -32,6 +33,10 @@ _START_CODES = {
     "asf",
 }
 """Muxers that write H.264 and HEVC with start codes and do not put them there themselves."""
+_TS_SOUND = {
+    "mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "ac4", "dts", "truehd", "opus", "s302m", "pcm_bluray",
+}  # fmt: skip
+"""What MPEG-TS has a stream type or a descriptor for: anything else becomes private data that no player plays."""
 _VIDEO_FIRST = {"mxf", "mxf_d10", "gxf"}
 """Muxers that take sound only beside a video stream."""
 
@@ -53,9 +58,22 @@ class Filtered:
         """Raises FFmpegError, ValueError where the filter does not take the stream."""
         name = to_start_codes(container_format, stream)
         self._filter = BitStreamFilterContext(name, stream) if name is not None else None
+        framing = None
+        if codec_name(stream) == "h264" and stream.codec_context is not None:
+            framing = parse_extradata("h264", stream.codec_context.extradata)
+        self._length_size = framing.length_size if framing is not None else 0
+        # The filter, which MPEG-TS has of its own, puts them before IDR pictures only.
+        needed = name is not None or container_format == "mpegts"
+        self._missing = framing.parameter_sets if framing is not None and self._length_size and needed else []
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
         """What comes out; a packet that the filter does not take raises FFmpegError."""
+        if self._missing:
+            sets, self._missing = self._missing, []
+            kinds = {nal_type("h264", nal) for nal in split_sample(bytes(packet), self._length_size)[0]}
+            if not kinds & {5, 7}:
+                data = join_length_prefixed(sets, self._length_size) + bytes(packet)
+                packet = with_data(packet, data)
         if self._filter is None:
             yield packet
             return
@@ -70,6 +88,8 @@ def can_hold(container_format: str, stream: Stream, beside: Stream | None = None
 
     beside: the video of the file, which some formats must have.
     """
+    if container_format == "mpegts" and stream.type == "audio" and codec_name(stream) not in _TS_SOUND:
+        return False
     trial = av.open(io.BytesIO(), "w", format=container_format)
     try:
         if beside is not None and stream.type == "audio" and container_format in _VIDEO_FIRST:
@@ -107,7 +127,8 @@ def copy_stream(container: OutputContainer, stream: Stream) -> Stream:
         if stream.sample_aspect_ratio:
             made.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio
         if stream.average_rate:
-            made.codec_context.framerate = stream.average_rate
+            made.codec_context.framerate = picture_rate(stream)
+        made.time_base = stream_time_base(container.format.name, stream) or made.time_base
     made.disposition = stream.disposition
     return made
 

@@ -17,8 +17,11 @@ from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from pipelines.errors import OutputError, UsageError, one_line
+from pipelines.reading import codec_tag
+from pipelines.writing.fitting import Fitting
 from pipelines.writing.hdr import content_light, display_matrix, mastering_display
 from pipelines.writing.output_file import MOV_FAMILY
+from pipelines.writing.time_bases import stream_time_base
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +112,7 @@ class PictureEncoder:
         self._sample = sample
         self._size = (first.width, first.height)
         self._format = _choose_format(codec, first.format)
+        self._fitting = Fitting(*self._size, self._format)
         self._told: set[str] = set()
         same_codec = codec.canonical_name == source_codec
         try:
@@ -127,7 +131,7 @@ class PictureEncoder:
             self.context.open()
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"cannot encode {self._format} with {self.name}: {one_line(error)}") from error
-        self.stream.time_base = time_base
+        self.stream.time_base = stream_time_base(container.format.name, stream) or time_base
         if same_codec:
             self._describe_copy(stream, container)
         elif sample is not None:
@@ -224,9 +228,9 @@ class PictureEncoder:
         if (frame.width, frame.height) != self._size:
             self._tell(
                 f"the picture size changes from {self._size[0]}x{self._size[1]} "
-                f"to {frame.width}x{frame.height}: scaled to the first"
+                f"to {frame.width}x{frame.height}: fitted into the first, in its own shape"
             )
-            return frame.reformat(*self._size, format=self._format, interpolation="BICUBIC")
+            return self._fitting.fit(frame)
         if frame.format.name == self._format:
             return frame
         if frame.format.name.replace("yuvj", "yuv") == self._format:
@@ -287,6 +291,7 @@ def output_tag(stream: VideoStream, container: OutputContainer) -> str | None:
     """Sample entry for the MP4 family: the input's own, else hvc1 for HEVC, which Apple's players need."""
     if container.format.name not in MOV_FAMILY:
         return None
-    if stream.codec_tag in _MOV_TAGS:
-        return stream.codec_tag
+    tag = codec_tag(stream)
+    if tag in _MOV_TAGS:
+        return tag
     return "hvc1" if stream.codec_context.codec.canonical_name == "hevc" else None

@@ -18,10 +18,12 @@ from av.stream import Discard, Stream
 from pipelines.errors import OutputError, one_line
 from pipelines.reading import Source, addresses, srt
 from pipelines.writing import output_file
-from pipelines.writing.accounting import Account, Payloads, read_back
+from pipelines.writing.accounting import Account, Count, Payloads, read_back
 from pipelines.writing.copies import Filtered, can_hold, copy_stream, stream_label
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, has_flag
+from pipelines.writing.leading import LeadingTimes
+from pipelines.writing.programmes import ProgrammeFile, Writable
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ _ROUNDING = 1
 """Ticks of the output by which a time may move because another time base is coarser."""
 _MOST_MISSING = 0.02
 """Share of a stream's packets that may be missing in the file, with a warning."""
+_MOST_DAMAGED = 0.5
+"""Share of a stream's packets that the muxer may refuse before it counts as one that it cannot hold."""
 _DEVICE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG, errno.EROFS}
 
 
@@ -72,10 +76,11 @@ class Sink:
         self._encoded = set(encoded)
         self._streams: dict[int, Stream | None] = {}
         self._filters: dict[int, Filtered] = {}
+        self._leading: dict[int, LeadingTimes] = {}
         self.accounts: dict[int, Account] = {}
         """By index in the output."""
         self._payloads: dict[int, Payloads | None] = {}
-        self._offset = _offset(source)
+        self._offset = _offset(source, self._format)
         self._started = False
         self._held: list[tuple[bool, av.Packet]] = []
         self._held_size = 0
@@ -85,6 +90,8 @@ class Sink:
         """Why a packet was refused."""
         self._draft: Draft | None = None
         self._sender: srt.SrtWriter | None = None
+        self._file: ProgrammeFile | None = None
+        """Written to in place of the draft, where there are several programmes."""
         self.container = self._open()
         if reproducible:
             self.container.flags |= cast(int, av.container.Flags.bitexact.value)
@@ -101,25 +108,34 @@ class Sink:
         if self.target == output_file.STDOUT:
             file: object = output_file.PipeWriter()
             options = _FRAGMENTED if self._format in output_file.MOV_FAMILY else {}
-        elif addresses.scheme(self.target) == "srt" and not srt.ffmpeg_has_srt():
-            try:
-                file = self._sender = srt.SrtWriter(self.target)
-            except OSError as error:
-                raise OutputError(f"{self.target}: {one_line(error)}") from error
-            options = _LIVE
         elif addresses.scheme(self.target) is not None:
-            file = self.target
-            options = _LIVE
+            self._sender = srt.foreign_sender(self.target)
+            file, options = self._sender or self.target, _LIVE
         elif output_file.is_special(self.target):
             file = "file:" + self.target
         else:
             self._draft = Draft(self.target)
             file = "file:" + self._draft.path
+        if self._keeps_pids and len(self._source.programmes) > 1:
+            self._file = self._with_programmes(file)
+            file = self._file or file
         try:
             return av.open(file, "w", format=self._format, container_options=options)
         except (av.FFmpegError, ValueError, OSError) as error:
             self._remove()
             raise self._failed(error) from error
+
+    @property
+    def _keeps_pids(self) -> bool:
+        """The output is a transport stream like the input, with the same PIDs; M2TS has PIDs of its own."""
+        return self._format == self._source.format_name == "mpegts" and not self.target.lower().endswith(".m2ts")
+
+    def _with_programmes(self, file: object) -> ProgrammeFile | None:
+        """What is written to, so that the input's programmes stay apart; None where that is an address."""
+        if isinstance(file, str) and not file.startswith("file:"):
+            return None
+        opened = cast(Writable, open(file.removeprefix("file:"), "wb") if isinstance(file, str) else file)  # noqa: SIM115
+        return ProgrammeFile(opened, self._source.programmes)
 
     def _failed(self, error: BaseException) -> OutputError:
         name = "standard output" if self.target == output_file.STDOUT else self.target
@@ -154,17 +170,22 @@ class Sink:
             self._payloads[made.index] = Payloads(stream)
             return made
         label = stream_label(stream)
+        if stream.index in self._source.video and not self._elsewhere(stream.index):
+            raise OutputError(f"{self.target}: {self._format} cannot hold {label}; choose another container")
         self.dropped.append(label)
         log.warning("%s cannot hold %s: dropped", self._format, label)
         return None
 
+    def _elsewhere(self, index: int) -> bool:
+        """Whether other video that can be repaired is written already: a container may hold one stream only."""
+        return any(self._streams.get(other) is not None for other in self._source.video if other != index)
+
     def _describe(self, made: Stream, original: Stream) -> None:
-        account = self.accounts[made.index] = Account(stream_label(original), made.type)
-        if self._draft is None:  # nothing is read back, and it may run for ever
-            account.given.times = None
+        given = Count(times=None if self._draft is None else set())  # what is not read back may run for ever
+        self.accounts[made.index] = Account(stream_label(original), made.type, given)
         made.metadata.update(_kept(original.metadata))
         made.disposition = original.disposition
-        if self._format == self._source.format_name == "mpegts" and not self.target.lower().endswith(".m2ts"):
+        if self._keeps_pids:
             made.id = original.id
 
     def _start(self) -> None:
@@ -183,7 +204,14 @@ class Sink:
 
     def copy(self, packet: av.Packet) -> None:
         """Write a packet of a copied input stream."""
-        self._put(True, packet)
+        for one in self._leading.setdefault(packet.stream_index, LeadingTimes()).push(packet):
+            self._put(True, one)
+
+    def leave_out(self, index: int, count: int) -> None:
+        """So many packets of an input stream have a picture that decoders leave out."""
+        stream = self._streams.get(index)
+        if stream is not None:
+            self.accounts[stream.index].unseen = count
 
     def write(self, packets: Iterable[av.Packet]) -> None:
         """Write packets that an encoder made."""
@@ -276,6 +304,9 @@ class Sink:
         if not self._started:
             self.abort()
             raise OutputError(f"{self.target}: no picture could be decoded, nothing to write")
+        for leading in self._leading.values():
+            for packet in leading.flush():
+                self._put(True, packet)
         try:
             self._close()
             if self._draft is not None:
@@ -297,7 +328,7 @@ class Sink:
         accounts = [self.accounts[index] for index in indices]
         failed = read_back(path, accounts, [self._payloads.get(index) for index in indices])
         worst = max(accounts, key=lambda one: one.missing / max(one.given.shown, 1))
-        if failed is None and worst.missing > worst.given.shown * _MOST_MISSING:
+        if failed is None and any(one.missing > one.given.shown * _most_missing(one) for one in accounts):
             failed = f"{worst.missing} of {worst.given.shown} packets of {worst.label} would not be shown"
         if failed is not None:
             reason = f" ({self._reason})" if self._reason is not None else ""
@@ -313,6 +344,8 @@ class Sink:
                 log.warning("%s: %d of %d packets are not shown%s", one.label, one.missing, one.given.shown, reason)
             if one.moved:
                 log.warning("%s: %d packets had times out of order, which were moved", one.label, one.moved)
+            if one.revealed:
+                log.warning("%s: %d pictures outside its edit list are shown", one.label, one.revealed)
             if one.equal_times:
                 log.warning("%s: %d pictures have the time of another", one.label, one.equal_times)
 
@@ -321,11 +354,15 @@ class Sink:
             self.container.close()
         except av.FFmpegError as error:  # the last packets go with the trailer, which is written all the same
             self._refused(error)
+        if self._file is not None:
+            self._file.close()
 
     def abort(self) -> None:
         """Forget the output."""
         with contextlib.suppress(av.FFmpegError, ValueError, OSError):
             self.container.close()
+            if self._file is not None:
+                self._file.close()
         self._remove()
 
     def _remove(self) -> None:
@@ -335,21 +372,28 @@ class Sink:
             self._sender.close()
 
 
+def _most_missing(account: Account) -> float:
+    """Share of a stream that may be missing. Packets of sound that the muxer refused were damaged, if others pass."""
+    damaged = account.refused / max(account.given.shown, 1) if account.kind != "video" else 0.0
+    return _MOST_MISSING + (damaged if damaged < _MOST_DAMAGED else 0.0)
+
+
 def _is_subtitle_gap(packet: av.Packet) -> bool:
     """MP4 fills the time between subtitles with empty ones; the muxer makes its own."""
     return packet.size == 2 and packet.stream.type == "subtitle" and bytes(packet) == b"\0\0"
 
 
-def _offset(source: Source) -> Fraction:
+def _offset(source: Source, target_format: str) -> Fraction:
     """Seconds by which all times are moved: what lies before 0 is cut off by MP4's edit lists and players.
 
     A transport stream counts from anywhere, and negative where its clock wraps soon. Other containers mean what they
-    say: sound that begins a little before 0 is an encoder's priming.
+    say: sound that begins a little before 0 is an encoder's priming. AVI has no time of a first packet: it is 0.
     """
     starts = [s.start_time * s.time_base for s in source.container.streams if s.start_time is not None and s.time_base]
     discontinuous = has_flag(source.container.format, av.format.Flags.ts_discont)
     earliest = min(starts, default=Fraction(0))
-    return -earliest if earliest < 0 and (discontinuous or earliest < -_PRIMING_SECONDS) else Fraction(0)
+    too_early = earliest < 0 and (discontinuous or earliest < -_PRIMING_SECONDS)
+    return -earliest if too_early or (target_format == "avi" and earliest > 0) else Fraction(0)
 
 
 def _kept(tags: Mapping[str, str]) -> dict[str, str]:

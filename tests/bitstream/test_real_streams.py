@@ -66,3 +66,12 @@ def test_removed_reference_picture_is_found(shared_data: Path) -> None:
     if not path.exists():
         pytest.skip("BA_MW_D_P_LOST.264 is not there")
     assert sum(len(au.missing_before) for au in access_units(path)) == 1
+
+
+def test_a_message_before_the_second_field_does_not_shift_times(shared_data: Path) -> None:
+    path = shared_data / "damaged_streams" / "mixed-nal-coding.mp4"
+    if not path.exists():
+        pytest.skip("mixed-nal-coding.mp4 is not there")
+    with av.open(str(path)) as container:
+        times = [packet.pts for packet in container.demux(video=0) if packet.size]
+    assert [au.pts for au in access_units(path)] == times

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -198,3 +198,43 @@ def picture_times(path: Path | str) -> list[float]:
         stream = opened.streams.video[0]
         assert stream.time_base is not None
         return sorted(float(p.pts * stream.time_base) for p in opened.demux(stream) if p.size and p.pts is not None)
+
+
+@dataclass(frozen=True)
+class VideoPacket:
+    """One packet of a video stream, its times in pictures at 25 a second."""
+
+    data: bytes
+    pts: float
+    dts: float
+    key: bool = False
+
+
+def rewrite_video(
+    source: Path, target: Path, change: Callable[[list[VideoPacket]], list[VideoPacket]], ticks: int = TICKS
+) -> Path:
+    """A copy of a file with its video packets, in decode order, as `change` makes them of what they were."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as out:
+        streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in whole.streams if s.type != "data"}
+        video = whole.streams.video[0]
+        unit = 25 * float(video.time_base or 1)
+        packets = [packet for packet in whole.demux() if packet.size]
+        own = [packet for packet in packets if packet.stream_index == video.index]
+        given = [VideoPacket(bytes(p), (p.pts or 0) * unit, (p.dts or 0) * unit, p.is_keyframe) for p in own]
+        streams[video.index].time_base = Fraction(1, ticks)
+        made = []
+        for one in change(given):
+            packet = av.Packet(one.data)
+            packet.time_base = Fraction(1, ticks)
+            packet.pts, packet.dts = round(one.pts * ticks / 25), round(one.dts * ticks / 25)
+            packet.duration = ticks // 25
+            packet.is_keyframe = one.key
+            packet.stream = streams[video.index]
+            made.append(packet)
+        for packet in packets:
+            if packet.stream_index != video.index and packet.stream_index in streams:
+                packet.stream = streams[packet.stream_index]
+                made.append(packet)
+        for packet in sorted(made, key=lambda p: float((p.dts or 0) * (p.time_base or 1))):
+            out.mux(packet)
+    return target

@@ -26,6 +26,8 @@ _Blocks = npt.NDArray[np.bool_]
 _Figures = npt.NDArray[np.float32]
 PICTURES, GOP = 40, 20
 _MOST_SAMPLES = 640 * 360
+_CUT = 0.25
+"""Share of the clips that are cut to another."""
 _EACH = 8
 """Damaged pictures of one clip."""
 _PACKETS = (1186, 1186, 1386, 700)
@@ -54,6 +56,8 @@ class Example:
     """(rows, cols) mean squared error of each block."""
     unit: int
     """Side of a macroblock or CTB."""
+    repaired: float
+    """Mean squared error of the blocks that were surely wrong once they are repaired; NaN where there are none."""
 
 
 def clips(folders: Sequence[Path]) -> list[Path]:
@@ -63,18 +67,26 @@ def clips(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def examples(path: Path, codec: Codec, seed: int) -> Iterator[Example]:
-    """Damaged pictures of one clip, as the product meets them; none if the clip is too short."""
+def examples(path: Path, codec: Codec, seed: int, others: Sequence[Path] = ()) -> Iterator[Example]:
+    """Damaged pictures of one clip, as the product meets them; none if the clip is too short.
+
+    others: clips that it is cut to now and then.
+    """
     rng = random.Random(f"{path.name}{seed}{codec}")
     frames = _frames(path, rng)
     if len(frames) < PICTURES // 2:
         return
+    cut = rng.randrange(PICTURES // 4, PICTURES // 2) if others and rng.random() < _CUT else None
+    if cut is not None:
+        frames = _with_cut(frames, others, cut, rng)
     bframes, crf = rng.choice([0, 0, 2]), rng.choice([18, 22, 26, 30])
-    data = _encode(frames, codec, bframes, crf, rng.choice(["ultrafast", "veryfast", "medium"]))
+    data = _encode(frames, codec, bframes, crf, rng.choice(["ultrafast", "veryfast", "medium"]), cut is not None)
     parser = StreamParser(codec)
     units = parser.push(data) + parser.flush()
     usable = [i for i in range(1, len(units)) if len(units[i].slices) == 1 and len(units[i].slices[0].nal.data) > 300]
     rng.shuffle(usable)
+    if cut is not None:  # of what comes right behind it there would be next to nothing
+        usable.sort(key=lambda number: not cut <= number <= cut + 1)
     yield from _decoded(path.stem, codec, units, set(usable[:_EACH]), rng)
 
 
@@ -119,10 +131,11 @@ class _Seen:
     alone: _Figures
     known: _Blocks
     luma: npt.NDArray[np.uint8]
+    painted: npt.NDArray[np.uint8]
 
     def example(self, clip: str, right: npt.NDArray[np.uint8], unit: AccessUnit) -> Example:
-        error = right.astype(np.float32) - self.luma
-        blocks = error.reshape(error.shape[0] // 16, 16, error.shape[1] // 16, 16)
+        blocks = _by_block(right.astype(np.float32) - self.luma)
+        left = np.square(_by_block(right.astype(np.float32) - self.painted)).mean((1, 3))
         return Example(
             clip,
             self.kind,
@@ -133,6 +146,7 @@ class _Seen:
             self.known,
             np.square(blocks).mean((1, 3)),
             unit.unit,
+            float(left[self.known].mean()) if self.known.any() else float("nan"),
         )
 
 
@@ -146,22 +160,35 @@ class _Looking(Repairer):
     ) -> RepairOutcome:
         past = [one for one in references if one.order < picture.order]
         sure = damage.hole if damage.belief is None else damage.hole & (damage.belief == 1.0)
-        self.seen = _Seen(
-            picture.kind,
-            figures_with_past(picture, past) if past else None,
-            own_figures(picture),
-            sure,
-            picture.planes[0].copy(),
-        )
-        return super().__call__(picture, damage, references, outlook)
+        luma = picture.planes[0].copy()
+        figures = figures_with_past(picture, past) if past else None, own_figures(picture)
+        outcome = super().__call__(picture, damage, references, outlook)
+        self.seen = _Seen(picture.kind, *figures, sure, luma, picture.planes[0].copy())
+        return outcome
 
 
-def _frames(path: Path, rng: random.Random) -> list[av.VideoFrame]:
+def _by_block(luma: _Figures) -> _Figures:
+    return luma.reshape(luma.shape[0] // 16, 16, luma.shape[1] // 16, 16)
+
+
+def _with_cut(
+    frames: Sequence[av.VideoFrame], others: Sequence[Path], at: int, rng: random.Random
+) -> list[av.VideoFrame]:
+    """All from `at` on replaced by another clip's; the same frames if that cannot be read."""
+    size = frames[0].width, frames[0].height
+    try:
+        other = _frames(rng.choice(others), rng, size)
+    except av.FFmpegError:
+        return list(frames)
+    return [*frames[:at], *other[: len(frames) - at]]
+
+
+def _frames(path: Path, rng: random.Random, size: tuple[int, int] | None = None) -> list[av.VideoFrame]:
     frames: list[av.VideoFrame] = []
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         scale = min(1.0, (_MOST_SAMPLES / (video.width * video.height)) ** 0.5)
-        width, height = (int(side * scale) // 16 * 16 for side in (video.width, video.height))
+        width, height = size or (int(side * scale) // 16 * 16 for side in (video.width, video.height))
         skipped = rng.randrange(40)
         for number, frame in enumerate(container.decode(video)):
             if number >= skipped:
@@ -171,13 +198,13 @@ def _frames(path: Path, rng: random.Random) -> list[av.VideoFrame]:
     return frames
 
 
-def _encode(frames: Sequence[av.VideoFrame], codec: Codec, bframes: int, crf: int, preset: str) -> bytes:
+def _encode(frames: Sequence[av.VideoFrame], codec: Codec, bframes: int, crf: int, preset: str, cut: bool) -> bytes:
     name, key = ("libx264", "x264-params") if codec == "h264" else ("libx265", "x265-params")
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
     context.time_base, context.framerate, context.thread_count = Fraction(1, 25), Fraction(25), 1
-    common = f"keyint={GOP}:slices=1:bframes={bframes}:scenecut=0"
+    common = f"keyint={GOP}:slices=1:bframes={bframes}:scenecut={40 if cut else 0}"
     # Without inherited vectors, what is right hangs on the references' samples alone.
     own = "sliced-threads=0" if codec == "h264" else "log-level=none:pools=1:frame-threads=1:temporal-mvp=0"
     context.options = {"preset": preset, "crf": str(crf), key: f"{common}:{own}"}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from concealer.bitstream.access_unit import AccessUnit, Slice, SliceHeader
 from concealer.bitstream.assembly.coverage import CoverageTracker, Segment
+from concealer.bitstream.assembly.room import Room
 from concealer.bitstream.bits import BitstreamError
 from concealer.bitstream.nal import NalUnit
 
@@ -23,6 +24,8 @@ class Stamp(NamedTuple):
     pts: int | None = None
     dts: int | None = None
     duration: int | None = None
+    tag: int | None = None
+    """Whatever the caller knows the payload by."""
 
 
 class Role(Enum):
@@ -54,6 +57,9 @@ class Draft:
     closed: bool = False
     """A delimiter followed: only a second field may still be added."""
     gap_after: bool = False
+    room: int | None = None
+    """Access units that its time leaves room for behind the one before."""
+    moved: bool = False
     end_of_sequence: bool = False
 
 
@@ -73,6 +79,9 @@ class PictureAssembler(ABC):
         self._gap = False
         """Bytes are missing since the last slice."""
         self._coverage = CoverageTracker()
+        self._room = Room()
+        self._early: Draft | None = None
+        """Seems to have come before the one that belongs before it."""
         self._samples = self._empty_samples = 0
 
     @property
@@ -129,11 +138,16 @@ class PictureAssembler(ABC):
         if not draft.slices or (self._waits_for_field(draft) and not draft.end_of_sequence):
             draft.closed = bool(draft.slices)
             return []
+        if self._framed and not self._waits_for_field(draft):
+            # What stands behind the slices of a sample is of the same access unit, whatever the order ought to be.
+            self._reopen(draft)
         return self._emit()
 
     def flush(self) -> list[AccessUnit]:
         """The stream ended."""
-        return self._emit()
+        done = self._emit()
+        early, self._early = self._early, None
+        return done if early is None else [*done, self._complete(early)]
 
     def _delimit(self, nal: NalUnit, stamp: Stamp) -> None:
         if self._draft.slices:
@@ -178,7 +192,7 @@ class PictureAssembler(ABC):
 
     def _reopen(self, draft: Draft) -> None:
         draft.nals += self._next
-        self._next = []
+        self._next, self._next_stamp = [], None
         draft.closed = False
 
     def _add_slice(self, draft: Draft, nal: NalUnit, header: SliceHeader | None) -> None:
@@ -209,7 +223,25 @@ class PictureAssembler(ABC):
             self._given_stamp = draft.stamp
         self._draft = Draft(nals=self._next, stamp=self._next_stamp or Stamp())
         self._next, self._next_stamp = [], None
-        return [self._finish(draft)]
+        draft.room = self._room.before(draft.stamp.pts, draft.stamp.dts)
+        early, self._early = self._early, None
+        if early is None and self._came_early(draft):
+            self._early = draft
+            return []
+        if early is None:
+            return [self._complete(draft)]
+        if self._came_late(early, draft):
+            if early.stamp.dts is not None and draft.stamp.dts is not None and early.stamp.dts < draft.stamp.dts:
+                # The container's times stand by the place, not by what came in it.
+                early.stamp, draft.stamp = draft.stamp, early.stamp
+            early.moved = draft.moved = True
+            early, draft = draft, early
+        return [self._complete(early), self._complete(draft)]
+
+    def _complete(self, draft: Draft) -> AccessUnit:
+        au = self._finish(draft)
+        au.room_before, au.moved = draft.room, draft.moved
+        return au
 
     @abstractmethod
     def _usable(self, nal: NalUnit) -> bool:
@@ -235,6 +267,14 @@ class PictureAssembler(ABC):
     @abstractmethod
     def _waits_for_field(self, draft: Draft) -> bool:
         """Whether the draft is one field, whose pair may follow."""
+
+    @abstractmethod
+    def _came_early(self, draft: Draft) -> bool:
+        """Whether exactly one picture is missing before the draft, though there is no time for it."""
+
+    @abstractmethod
+    def _came_late(self, early: Draft, draft: Draft) -> bool:
+        """Whether the draft is the picture that was missing before the early one."""
 
     @abstractmethod
     def _lane(self, header: SliceHeader) -> Hashable: ...

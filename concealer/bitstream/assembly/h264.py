@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 _ARBITRARY_ORDER_PROFILES = (66, 88)
 """Baseline and Extended allow slices in any order (A.2.1, A.2.3)."""
 
+_MOST_BACK = 3
+"""Access units by which one may come too late."""
+
 _ROLES = {
     h264.NAL_SLICE: Role.SLICE,
     h264.NAL_PARTITION_A: Role.SLICE,
@@ -130,6 +133,23 @@ class H264Assembler(PictureAssembler):
         # A field of the other parity than pairs begin with lost its first field: the next one is another frame's.
         return not self._fields_come_in_pairs or first.bottom_field == self._pairs_begin_with_bottom
 
+    def _came_early(self, draft: Draft) -> bool:
+        return draft.room == 0 and self._ahead(draft) == 1
+
+    def _came_late(self, early: Draft, draft: Draft) -> bool:
+        first = draft.pictures[0] if draft.pictures else None
+        is_reference = isinstance(first, h264.SliceHeader) and first.nal_ref_idc != 0
+        return draft.room == 0 and is_reference and self._ahead(draft) == 0
+
+    def _ahead(self, draft: Draft) -> int | None:
+        """Reference frames between the last one and the draft, by frame_num; None if that does not tell."""
+        first, before = (draft.pictures[0] if draft.pictures else None), self._gaps.reference_frame_num
+        if not isinstance(first, h264.SliceHeader) or before is None or first.is_idr:
+            return None
+        if first.field_pic or first.sps.gaps_in_frame_num_allowed:
+            return None
+        return (first.frame_num - before - 1) % (1 << first.sps.log2_max_frame_num)
+
     def _lane(self, header: object) -> Hashable:
         assert isinstance(header, h264.SliceHeader)
         return header.bottom_field, header.colour_plane
@@ -179,15 +199,19 @@ class H264Assembler(PictureAssembler):
         au.kind = _kind(draft.slices)
         grid = self._grid(first)
         au.interlaced = grid.interlaced
-        poc = self._poc.decode(first)
+        # frame_num a little lower is no loss of nearly all numbers where time leaves no room for one.
+        turn = 1 << first.sps.log2_max_frame_num
+        back = draft.room == 0 and (self._ahead(draft) or 0) in range(max(turn - 1 - _MOST_BACK, 1), turn - 1)
+        poc = self._poc.decode(first, back)
         # The gap is looked for before the second field's POC changes the state it is judged by.
         # Two reference pictures in a row never count the same, but for the fields of one frame.
         repeated = au.is_reference and not first.field_pic and first.frame_num == self._gaps.reference_frame_num
-        lost = self._gaps.missing(first, poc, self._order.step)
+        lost = [] if back else self._gaps.missing(first, poc, self._order.step)
         pocs = [poc, *(self._poc.decode(h) for h in pictures[1:])]
         au.poc = min(pocs)
         restart = first.is_idr or any(h.has_mmco5 for h in pictures)
-        if (lost or repeated) and not restart and self._order.precedes_all_recent(poc):
+        counts_anew = not restart and draft.room != 0 and self._order.precedes_all_recent(poc)
+        if (lost or repeated) and counts_anew:
             # An IDR picture was lost with all that followed it: frame_num and POC count from it.
             step = self._order.step
             lost = [(n, max(0, poc - step * (first.frame_num - n)) if n else 0) for n in range(first.frame_num)[-16:]]

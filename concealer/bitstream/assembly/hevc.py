@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
+from copy import copy
+from dataclasses import replace
 
 from concealer.bitstream import hevc
 from concealer.bitstream.access_unit import AccessUnit, Coverage, Grid, Kind, MissingPicture, Slice
@@ -33,6 +35,8 @@ class HevcAssembler(PictureAssembler):
         """The next picture is the first, or follows an end of sequence."""
         self._skip_rasl = False
         """NoRaslOutputFlag of the last IRAP picture."""
+        self._leading = False
+        """Leading pictures of the last IRAP picture may still come: no trailing one has."""
 
     def _usable(self, nal: NalUnit) -> bool:
         return len(nal.data) >= 2 and not nal.data[0] & 0x80
@@ -92,6 +96,22 @@ class HevcAssembler(PictureAssembler):
     def _waits_for_field(self, draft: Draft) -> bool:
         return False
 
+    def _came_early(self, draft: Draft) -> bool:
+        return draft.room == 0 and len(self._lacks(draft)) == 1
+
+    def _came_late(self, early: Draft, draft: Draft) -> bool:
+        first = draft.pictures[0] if draft.pictures else None
+        if draft.room != 0 or not isinstance(first, hevc.SliceHeader) or first.is_irap:
+            return False
+        return [copy(self._poc).decode(first, False)] == self._lacks(early)
+
+    def _lacks(self, draft: Draft) -> list[int]:
+        """POCs that the draft refers to and that are not there."""
+        first = draft.pictures[0] if draft.pictures else None
+        if not isinstance(first, hevc.SliceHeader) or first.is_irap or (first.is_rasl and self._skip_rasl):
+            return []
+        return copy(self._gaps).missing(first, copy(self._poc).decode(first, False), False, False)
+
     def _lane(self, header: object) -> Hashable:
         assert isinstance(header, hevc.SliceHeader)
         return header.colour_plane
@@ -141,7 +161,10 @@ class HevcAssembler(PictureAssembler):
         self._sequence_starts = False
         if h.is_irap:
             self._skip_rasl = starts
-        au.rasl_skipped = h.is_rasl and self._skip_rasl
+        self._leading = h.is_irap or (h.is_leading and self._leading)
+        au.rasl_skipped = h.is_rasl and self._skip_rasl and self._leading
+        if h.is_rasl and self._skip_rasl and not self._leading:
+            _make_trailing(au)
         au.poc = poc = self._poc.decode(h, starts)
         lost = self._gaps.missing(h, poc, starts, au.rasl_skipped)
         restart = starts
@@ -162,6 +185,20 @@ class HevcAssembler(PictureAssembler):
             draft.gap_after,
             h.sps.separate_colour_plane and len(draft.lanes) < 3,
         )
+
+
+def _make_trailing(au: AccessUnit) -> None:
+    """Give the slices of RASL_N and RASL_R pictures the types TRAIL_N and TRAIL_R; all else in them is alike."""
+    made = {id(one.nal): _trailing(one.nal) for one in au.slices}
+    au.nals = [made.get(id(nal), nal) for nal in au.nals]
+    for one in au.slices:
+        one.nal = made[id(one.nal)]
+    au.altered = True
+
+
+def _trailing(nal: NalUnit) -> NalUnit:
+    kind = (nal.data[0] >> 1 & 63) - hevc.NAL_RASL_N
+    return replace(nal, data=bytes([nal.data[0] & 0x81 | kind << 1]) + nal.data[1:]) if kind in (0, 1) else nal
 
 
 def _kind(slices: list[Slice]) -> Kind:

@@ -14,12 +14,15 @@ class H264Poc:
         self._msb = self._lsb = 0
         self._frame_num = self._frame_num_offset = 0
 
-    def decode(self, h: h264.SliceHeader) -> int:
-        """PicOrderCnt of the frame (the lesser of its fields) or field that `h` belongs to."""
+    def decode(self, h: h264.SliceHeader, late: bool = False) -> int:
+        """PicOrderCnt of the frame (the lesser of its fields) or field that `h` belongs to.
+
+        late: it came after pictures that follow it.
+        """
         if h.sps.poc_type == 0:
             top, bottom = self._type_0(h)
         else:
-            top, bottom = self._type_1_2(h)
+            top, bottom = self._type_1_2(h, late)
         poc = min(top, bottom) if not h.field_pic else bottom if h.bottom_field else top
         if h.has_mmco5:
             # 8.2.1: the picture then counts as if it had the POC 0 and frame_num 0.
@@ -41,18 +44,25 @@ class H264Poc:
         poc = msb + h.poc_lsb
         return poc, poc + h.delta_poc_bottom
 
-    def _type_1_2(self, h: h264.SliceHeader) -> tuple[int, int]:
+    def _type_1_2(self, h: h264.SliceHeader, late: bool) -> tuple[int, int]:
         sps = h.sps
-        if h.is_idr:
+        before = self._frame_num, self._frame_num_offset
+        if late:
+            if h.frame_num > self._frame_num:
+                self._frame_num_offset -= 1 << sps.log2_max_frame_num
+        elif h.is_idr:
             self._frame_num_offset = 0
         elif self._frame_num > h.frame_num:
             self._frame_num_offset += 1 << sps.log2_max_frame_num
         self._frame_num = h.frame_num
+        offset = self._frame_num_offset
+        if late:
+            self._frame_num, self._frame_num_offset = before
         if sps.poc_type == 2:
-            poc = 2 * (self._frame_num_offset + h.frame_num) - (not h.is_idr and h.nal_ref_idc == 0)
+            poc = 2 * (offset + h.frame_num) - (not h.is_idr and h.nal_ref_idc == 0)
             return poc, poc
         cycle = sps.offset_for_ref_frame
-        count = self._frame_num_offset + h.frame_num if cycle else 0
+        count = offset + h.frame_num if cycle else 0
         if h.nal_ref_idc == 0 and count > 0:
             count -= 1
         expected = 0

@@ -4,6 +4,7 @@ from concealer.bitstream.transport.mpegts import PACKET, ContinuityChecker, PesP
 from concealer.bitstream.transport.renumber import Renumbering
 from concealer.bitstream.transport.rtp import RtpAccessUnit, RtpDepacketiser
 from concealer.bitstream.transport.rtp_order import RtpPacket
+from concealer.bitstream.transport.sniff import codec_of
 from concealer.bitstream.transport.tables import crc32
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "RtpAccessUnit",
     "RtpDepacketiser",
     "RtpPacket",
+    "codec_of",
     "crc32",
 ]

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 PACKET = 188
 _SYNC = 0x47
+_LEAST_PACKET = 12
+"""Bytes of a packet of which the rest is gone that may still say something."""
 _NULL_PID = 0x1FFF
 _VIDEO_IDS = range(0xE0, 0xF0)
 """stream_id of video in PES packets (Table 2-22)."""
@@ -71,6 +73,8 @@ class ContinuityChecker:
         self.seen: set[int] = set()
         """PIDs that are gathered."""
         self._rest = b""
+        self._in_step = False
+        """The last packet ended where the next one began."""
         self._pids: dict[int, _Pid] = {}
         self._tables = ProgrammeTables()
 
@@ -79,31 +83,48 @@ class ContinuityChecker:
         """PIDs of H.264 and HEVC streams, from the program map tables seen so far."""
         return self._tables.codecs
 
+    @property
+    def programmes(self) -> dict[int, tuple[int, ...]]:
+        """PIDs of the streams of each programme, by its number, as the tables seen so far say."""
+        return self._tables.programmes
+
     def push(self, data: bytes) -> list[PesPacket]:
         """Take in bytes of the transport stream; returns the PES packets of video PIDs that ended."""
         data = self._rest + data
         done: list[PesPacket] = []
         pos = 0
         while pos + PACKET <= len(data):
-            in_sync = data[pos] == _SYNC and (pos + PACKET == len(data) or data[pos + PACKET] == _SYNC)
-            if not in_sync:
-                found = data.find(_SYNC, pos + 1)
-                pos = found if found >= 0 else len(data)
+            if data[pos] == _SYNC and (pos + PACKET == len(data) or data[pos + PACKET] == _SYNC):
+                self._packet(data[pos : pos + PACKET], done)
+                self._in_step = True
+                pos += PACKET
                 continue
-            self._packet(data[pos : pos + PACKET], done)
-            pos += PACKET
+            if self._in_step and data[pos] == _SYNC and len(data) < pos + 3 * PACKET:
+                break  # what follows tells where the next one begins
+            found = _next_packet(data, pos)
+            if self._in_step and data[pos] == _SYNC and found - pos >= _LEAST_PACKET:
+                # Bytes were put in or taken out behind this header.
+                self._packet(data[pos : min(found, pos + PACKET)], done, damaged=True)
+            self._in_step = found < len(data)
+            pos = found
         self._rest = data[pos:]
         return done
 
     def flush(self) -> list[PesPacket]:
         """The stream ended: return what is left."""
         done: list[PesPacket] = []
+        while len(self._rest) >= PACKET:
+            packet, self._rest = self._rest[:PACKET], self._rest[PACKET:]
+            if packet[0] == _SYNC:
+                self._packet(packet, done, damaged=True)
+        self._rest = b""
         for number, pid in self._pids.items():
             if number in self.seen:
                 self._end(number, pid, False, done)
         return done
 
-    def _packet(self, packet: bytes, done: list[PesPacket]) -> None:
+    def _packet(self, packet: bytes, done: list[PesPacket], damaged: bool = False) -> None:
+        """damaged: bytes are missing inside, or there are too many."""
         number = (packet[1] & 0x1F) << 8 | packet[2]
         control = packet[3] >> 4 & 3
         if number == _NULL_PID or packet[3] & 0xC0 or packet[1] & 0x80:
@@ -115,7 +136,7 @@ class ContinuityChecker:
             start += 1 + packet[4]
             discontinuity = packet[4] > 0 and bool(packet[5] & 0x80)
         pid = self._pids.setdefault(number, _Pid())
-        if not control & 1 or start >= PACKET:
+        if not control & 1 or start >= len(packet):
             return
         counter = packet[3] & 15
         lost = False
@@ -133,6 +154,8 @@ class ContinuityChecker:
             self.seen.add(number)
         if number in self.seen:
             self._gather(number, pid, payload, unit_start, lost, done)
+            if damaged and pid.parts is not None:
+                pid.gaps.append(len(pid.parts))
             if self._early and pid.parts is not None:
                 self._look_for_end(number, pid, is_stuffed(packet), done)
 
@@ -176,6 +199,14 @@ class ContinuityChecker:
             elif (pes := _pes(number, data, pid.gaps, truncated)) is not None:
                 done.append(pes)
         pid.parts, pid.gaps, pid.headless = None, [], False
+
+
+def _next_packet(data: bytes, pos: int) -> int:
+    """Where a packet begins behind `pos` that another one follows, as far as can be seen; the end if there is none."""
+    found = data.find(_SYNC, pos + 1)
+    while found >= 0 and found + PACKET < len(data) and data[found + PACKET] != _SYNC:
+        found = data.find(_SYNC, found + 1)
+    return found if found >= 0 else len(data)
 
 
 def _is_video(payload: bytes) -> bool:

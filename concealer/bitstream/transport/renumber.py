@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from concealer.bitstream.transport.tables import ProgrammeTables, crc32
+from concealer.bitstream.nal import Codec
+from concealer.bitstream.transport.tables import STREAM_TYPES, ProgrammeTables, crc32
 
 _PACKET, _SYNC = 188, 0x47
 _NULL_PID = 0x1FFF
 _PMT = 0x02
+_TYPE_OF = {codec: kind for kind, codec in STREAM_TYPES.items()}
 
 
 class Renumbering:
     """Bytes of a transport stream in, the same number of bytes out, now or later."""
 
-    def __init__(self, moved: Mapping[int, int] | None = None) -> None:
-        """moved: old PIDs by new ones, from an earlier reading, for packets that come before the map that tells."""
+    def __init__(self, moved: Mapping[int, int] | None = None, kinds: Mapping[int, Codec] | None = None) -> None:
+        """moved: old PIDs by new ones, from an earlier reading, for packets that come before the map that tells.
+        kinds: what streams are by their own bytes, by PID, where that is known: maps are made to say so.
+        """
+        self._kinds = {pid: _TYPE_OF[codec] for pid, codec in (kinds or {}).items()}
         self._tables = ProgrammeTables()
         self._tables.successors.update(moved or {})
         self._unannounced: set[int] = set()
@@ -91,9 +96,11 @@ class Renumbering:
         if last == counter:
             return None
         self._tables.push(pid, packet[start:], unit_start, last is not None and counter != last + 1 & 15)
-        if pid == 0 or not self._tables.successors or start >= _PACKET:
+        if pid == 0 or not (self._tables.successors or self._kinds) or start >= _PACKET:
             return None
         edited = self._edited(packet, start + 1 + packet[start]) if unit_start else None
+        if edited is None and not self._tables.successors:
+            return None
         # A map that is not whole in its packet is left out: the one before holds, but for what it added.
         return _renamed(packet, _NULL_PID) if edited is None else edited
 
@@ -107,6 +114,7 @@ class Renumbering:
             if out[pos] == _PMT and not crc32(out[pos:end]):
                 at = pos + 12 + ((out[pos + 10] & 0x0F) << 8 | out[pos + 11])
                 while at + 5 <= end - 4:
+                    out[at] = self._kinds.get((out[at + 1] & 0x1F) << 8 | out[at + 2], out[at])
                     old = self._tables.successors.get((out[at + 1] & 0x1F) << 8 | out[at + 2])
                     if old is not None:
                         out[at + 1], out[at + 2] = out[at + 1] & 0xE0 | old >> 8, old & 0xFF

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from concealer.bitstream.nal import Codec
 
-_STREAM_TYPES: dict[int, Codec] = {0x1B: "h264", 0x24: "hevc"}
+STREAM_TYPES: dict[int, Codec] = {0x1B: "h264", 0x24: "hevc"}
 _PAT, _PMT = 0x00, 0x02
 _STUFFING = 0xFF
 _MOST_BYTES = 4096 + 188
@@ -56,6 +56,11 @@ class ProgrammeTables:
         self._streams: dict[int, dict[int, int]] = {}
         """By programme the stream type of every PID, as its map says now."""
         self._gathering: dict[int, _Gathering] = {}
+
+    @property
+    def programmes(self) -> dict[int, tuple[int, ...]]:
+        """PIDs of the streams of each programme, by its number."""
+        return {number: tuple(streams) for number, streams in self._streams.items()}
 
     def holds(self, pid: int) -> bool:
         """Whether tables come on this PID."""
@@ -126,5 +131,5 @@ class ProgrammeTables:
                     self.successors[now] = self.successors.get(was, was)
         self._streams[programme] = streams
         for pid, kind in streams.items():
-            if kind in _STREAM_TYPES:
-                self.codecs[pid] = _STREAM_TYPES[kind]
+            if kind in STREAM_TYPES:
+                self.codecs[pid] = STREAM_TYPES[kind]

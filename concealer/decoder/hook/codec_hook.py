@@ -35,7 +35,10 @@ class CodecHook(Protocol):
     most_threads: int | None
     """Slice threads under which the decoder still tells what it failed in; None: any number."""
     fills_holes: bool
-    """What the decoder failed in holds its own concealment, not junk."""
+    """The decoder has a concealment of its own."""
+
+    conceals: bool
+    """The decoder fills what it fails in by itself. May be set before each access unit, where `fills_holes`."""
 
     def attach(self, pointer: int, threads: int) -> None:
         """The AVCodecContext at `pointer` is open, with so many threads."""

@@ -35,7 +35,7 @@ class Decoded:
 
 
 def _hook_of(codec: Codec, seed: int) -> CodecHook:
-    return H264Hook() if codec == "h264" else HevcHook(seed)
+    return H264Hook(seed) if codec == "h264" else HevcHook(seed)
 
 
 class DecoderCore:
@@ -69,13 +69,18 @@ class DecoderCore:
         """A reader of the vectors that pictures were decoded with; None where they cannot be reached."""
         return self._codec_hook.open_reader(self.motion_store)
 
-    def decode(self, payload: bytes, tag: int) -> Decoded:
-        """Decode one access unit in Annex B form. Never raises on bad data."""
+    def decode(self, payload: bytes, tag: int, conceal: bool = True) -> Decoded:
+        """Decode one access unit in Annex B form. Never raises on bad data.
+
+        conceal: what the decoder fails in is to hold its own concealment, where it has one; False leaves noise there,
+            and what was received before it as it is, for pictures of one slice.
+        """
+        self._codec_hook.conceals = conceal and self._codec_hook.fills_holes
         step = self._context.decode(self._codec_hook.dressed(payload), tag)
         if not step.buffers:
             return Decoded(step.frames, None)
         errors = self._codec_hook.errors(step.buffers)
-        filled = errors is not None and self._codec_hook.fills_holes
+        filled = errors is not None and self._codec_hook.conceals
         left_over = self._codec_hook.left_over()
         return Decoded(step.frames, self._codec_hook.own(step.buffers), errors, filled, left_over)
 
@@ -128,8 +133,8 @@ class PlainCore:
         """Pictures a second, as the active parameter set says; None if it does not."""
         return self._context.frame_rate
 
-    def decode(self, payload: bytes, tag: int) -> Decoded:
-        """Decode one access unit in Annex B form. Never raises on bad data."""
+    def decode(self, payload: bytes, tag: int, conceal: bool = True) -> Decoded:
+        """Decode one access unit in Annex B form. Never raises on bad data. The decoder always conceals."""
         return Decoded(self._context.decode(payload, tag).frames, None)
 
     def flush(self) -> list[av.VideoFrame]:

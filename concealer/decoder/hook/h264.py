@@ -1,4 +1,4 @@
-"""H.264 under libav: its error resilience fills holes and keeps a status of every macroblock."""
+"""H.264 under libav: its error resilience fills holes and keeps a status of every macroblock, if it is on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.error_status import ErrorStatus
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.h264_vectors import H264Vectors
-from concealer.decoder.hook.libav import HookUnavailableError
+from concealer.decoder.hook.libav import HookUnavailableError, libav
 from concealer.decoder.hook.motion_store import MotionStore
+from concealer.decoder.hook.sentinel import Sentinel
 from concealer.outlook import NOWHERE, ReceivedMotion
 
 log = logging.getLogger(__name__)
 
 _REMEMBERED = 64
+_GUESS_AND_DEBLOCK = 3
+"""libav's `ec` as it is by default."""
 
 
 class H264Hook:
@@ -31,6 +34,22 @@ class H264Hook:
     bare: Mapping[str, str] = {"ec": "0"}
     most_threads: int | None = 1  # libav's error concealment is off under slice threads
     fills_holes = True
+
+    def __init__(self, seed: int) -> None:
+        """seed: of the sentinel."""
+        self._sentinel = Sentinel(seed)
+        self._conceals = True
+
+    @property
+    def conceals(self) -> bool:
+        """Whether libav's error resilience is on. It also replaces up to 50 received macroblocks before an error."""
+        return self._conceals
+
+    @conceals.setter
+    def conceals(self, wanted: bool) -> None:
+        if wanted != self._conceals:
+            libav().set_option(self._pointer, "ec", _GUESS_AND_DEBLOCK if wanted else 0)
+            self._conceals = wanted
 
     def attach(self, pointer: int, threads: int) -> None:
         self._pointer = pointer
@@ -44,13 +63,17 @@ class H264Hook:
         return None
 
     def prepare(self, buffer: Buffer) -> None:
-        """Nothing to prepare: the status tells."""
+        if not self._conceals:  # else the status tells
+            self._sentinel.write(buffer)
 
     def own(self, buffers: list[Buffer]) -> Buffer:
         """Pictures that the decoder makes up for a gap in frame_num come before it."""
         return buffers[-1]
 
     def errors(self, buffers: list[Buffer]) -> Errors | None:
+        if not self._conceals:
+            undecoded = self._sentinel.undecoded(self.own(buffers))
+            return None if undecoded is None else Errors(np.zeros_like(undecoded), undecoded)
         rows, cols = self.own(buffers).planes[0].shape
         try:
             return self._status.read(-(-cols // 16), -(-rows // 16))

@@ -32,6 +32,7 @@ class HevcHook:
     bare: Mapping[str, str] = {}
     most_threads: int | None = None
     fills_holes = False
+    conceals = False
 
     def __init__(self, seed: int) -> None:
         """seed: of the sentinel."""

@@ -53,6 +53,7 @@ class Libav:
             self.util.av_frame_clone.argtypes = [ctypes.c_void_p]
             self.util.av_frame_free.restype = None
             self.util.av_frame_free.argtypes = [ctypes.POINTER(ctypes.c_void_p)]
+            self.util.av_opt_set_int.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int]
             self.util.av_get_pix_fmt_name.restype = ctypes.c_char_p
             self.util.av_get_pix_fmt_name.argtypes = [ctypes.c_int]
             address = ctypes.cast(self.codec.avcodec_default_get_buffer2, ctypes.c_void_p).value
@@ -90,6 +91,11 @@ class Libav:
     def free_frame(self, frame: int) -> None:
         pointer = ctypes.c_void_p(frame)
         self.util.av_frame_free(ctypes.byref(pointer))
+
+    def set_option(self, context_pointer: int, name: str, value: int) -> None:
+        """Set an option of an open context. Raises `HookUnavailableError` where it has none of that name."""
+        if self.util.av_opt_set_int(context_pointer, name.encode(), value, 0) < 0:
+            raise HookUnavailableError(f"the decoder has no option {name}")
 
     def pixel_format(self, value: int) -> str:
         name = self.util.av_get_pix_fmt_name(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from concealer.bitstream import AccessUnit, Codec, NalUnit
+from concealer.bitstream import AccessUnit, Codec, Interlaced, NalUnit
 from concealer.damage import DamageMap
 from concealer.decoder.hook import Errors
 from concealer.decoder.rules.h264 import H264Rules
@@ -25,7 +25,7 @@ class Rules(Protocol):
     counts_pictures: bool
     """Pictures count from the latest IDR: a lost one looks like many lost pictures."""
 
-    def cut(self, nal: NalUnit, damaged_at: int) -> tuple[NalUnit, NalUnit | None]:
+    def cut(self, nal: NalUnit, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
         """What the decoder gets of a slice with wrong bytes from `damaged_at` on: (unit, the same with another tail).
 
         The second tells where the damage reaches the picture; None if the decoder notices by itself.

@@ -11,7 +11,7 @@ import logging
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, BitstreamError, MissingPicture, NalUnit, hevc
+from concealer.bitstream import AccessUnit, BitstreamError, Interlaced, MissingPicture, NalUnit, hevc
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import from_blocks, half_written, is_tiled, range_blocks, slice_range
 from concealer.decoder.hook import Errors, inter_header
@@ -33,7 +33,7 @@ class HevcRules:
     inherits_vectors = True
     counts_pictures = False
 
-    def cut(self, nal: NalUnit, damaged_at: int) -> tuple[NalUnit, NalUnit | None]:
+    def cut(self, nal: NalUnit, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
         """The decoder would read on in whatever memory follows, so it gets seeded junk there instead."""
         return junk_tail(nal, damaged_at, _JUNK), junk_tail(nal, damaged_at, _OTHER_JUNK)
 

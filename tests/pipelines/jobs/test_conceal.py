@@ -201,13 +201,15 @@ def test_two_video_streams_are_treated_each_on_its_own(media: Path, tmp_path: Pa
     assert second == packets_of(media / "hevc.mp4", "video")
 
 
-def test_a_change_of_size_is_scaled_to_the_first(media: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_of_size_is_fitted_into_the_first(
+    media: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     joined = tmp_path / "in.264"
     joined.write_bytes(encode_bytes(clip(6)) + encode_bytes(clip(6, 320, 192)))
     result = conceal_file(joined, tmp_path / "out.mkv", Settings(encoder=FAST, always_encode=True))
     assert result.pictures == 12
     assert [plane.shape for plane in decode_luma(tmp_path / "out.mkv")] == [(144, 176)] * 12
-    assert sum("scaled to the first" in record.message for record in caplog.records) == 1
+    assert sum("fitted into the first" in record.message for record in caplog.records) == 1
 
 
 def test_report_has_every_picture_and_the_totals(media: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
+from concealer.bitstream.transport import codec_of
 from pipelines import EncoderSettings, Settings, conceal_file
 from tests.media import clip, decode_luma, encode_file
 from tests.pipelines import transport_streams as ts
@@ -85,3 +86,27 @@ def test_a_stream_that_moves_to_another_pid_goes_on(plain: Path, tmp_path: Path,
     assert len(packets_of(out, "audio")) == len(packets_of(plain, "audio"))
     with av.open(str(out)) as opened:
         assert [stream.type for stream in opened.streams] == ["video", "audio"]
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("lie", [0x02, 0x10, 0x1B, 0x24, 0x80])
+def test_a_stream_is_what_its_bytes_say(media: Path, tmp_path: Path, codec: str, lie: int) -> None:
+    """MPEG-2, MPEG-4, H.264, HEVC and private in the map, whatever the stream is."""
+    source, out = tmp_path / "in.ts", tmp_path / "out.ts"
+
+    def change(number: int, section: bytes) -> bytes:
+        at = section.find((0xE000 | ts.VIDEO).to_bytes(2, "big"), 12)
+        return ts.with_crc(section[: at - 1] + bytes((lie,)) + section[at:])
+
+    source.write_bytes(ts.with_maps((media / f"{codec}.ts").read_bytes(), change))
+    result = conceal_file(source, out)
+    assert (result.pictures, result.action, result.exact) == (24, "copied", True)
+    assert len(decode_luma(out)) == 24
+
+
+def test_other_codecs_are_not_taken_for_h264_or_hevc() -> None:
+    sequence = b"\0\0\1\xb3\x0b\x00\x90" + b"\0\0\1\x00\x00\x0f"
+    slices = b"".join(b"\0\0\1" + bytes((row, 0x22, 0x33)) for row in range(1, 0x60))
+    assert codec_of(sequence + slices) is None  # MPEG-2, whose slices bear the numbers of NAL unit types
+    assert codec_of(b"\0\0\1\x0f\x11\x22" + b"\0\0\1\x0e\x11\x22" + b"\0\0\1\x0d\x11") is None  # VC-1
+    assert codec_of(b"") is None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines import EncoderSettings, Settings, conceal_file
+from pipelines.cli import main
 from pipelines.reading import Source, VideoPayload
 from pipelines.reading.transport import TransportTap, looks_like_ts
 from tests.media import clip, decode_luma, encode_file
@@ -102,3 +103,30 @@ def test_what_is_no_transport_stream_is_left_alone() -> None:
     assert tap.read(1000) == b"plain" * 200
     assert not tap.active
     assert not looks_like_ts(b"\x47" * 10)
+
+
+@pytest.mark.parametrize(("stride", "before"), [(192, 4), (204, 0)])
+def test_packets_with_times_or_parity_are_read_with_their_losses(
+    media: Path, tmp_path: Path, stride: int, before: int
+) -> None:
+    """M2TS and 204-byte packets: the same pictures as from 188 bytes, and the same damage."""
+    plain, longer = tmp_path / "in.ts", tmp_path / "in.m2ts"
+    lose_packets(media / "h264.ts", plain, 0.03, seed=5)
+    data = plain.read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    made = b"".join(bytes(before) + packet + bytes(stride - before - 188) for packet in packets)
+    longer.write_bytes(made[: 40 * stride] + made[40 * stride + 7 :])  # and out of step once
+    results = [conceal_file(path, tmp_path / f"{path.suffix}.mkv", Settings(encoder=FAST)) for path in (plain, longer)]
+    assert results[0].losses > 3 and results[1].losses >= results[0].losses
+    assert results[0].damaged_pictures <= results[1].damaged_pictures <= results[0].damaged_pictures + 2
+    assert results[0].pictures == results[1].pictures
+
+
+def test_missing_packets_of_sound_are_told(media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = (media / "h264.ts").read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    sound = [n for n, packet in enumerate(packets) if int.from_bytes(packet[1:3], "big") & 0x1FFF == 0x101]
+    source = tmp_path / "in.ts"
+    source.write_bytes(b"".join(packet for n, packet in enumerate(packets) if n != sound[len(sound) // 2]))
+    assert main([str(source), str(tmp_path / "out.ts")]) == 0
+    assert "transport packets missing at 1 places" in capsys.readouterr().err

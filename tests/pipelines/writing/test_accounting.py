@@ -87,3 +87,11 @@ def test_accounts_are_told(media: Path, tmp_path: Path) -> None:
     video, sound = result.as_dict()["accounts"]  # type: ignore[misc]
     assert (video["packets"], video["written"], video["missing"], video["exact"]) == (24, 24, 0, True)
     assert sound["missing"] == 0 and result.exact
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_byte_stream_is_read_back_too(media: Path, tmp_path: Path, codec: str) -> None:
+    suffix = ".264" if codec == "h264" else ".265"
+    for name, action in ((codec, "copied"), (f"damaged-{codec}", "spliced")):
+        result = conceal_file(media / f"{name}{suffix}", tmp_path / f"{name}{suffix}", Settings(splice=True))
+        assert (result.action, result.exact) == (action, True)
