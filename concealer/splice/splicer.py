@@ -48,8 +48,8 @@ class Splicer:
         quick: slices are quantised more coarsely, which saves up to half of the time that writing takes.
         """
         self.hurry = False
-        """There is no time: what is missing is written as a repetition of the reference, where there is one. That shows
-        less than the repair, but keeps up."""
+        """There is no time: what is missing is written as a repetition of the reference, coarsely where there is none.
+        That shows less than the repair, but keeps up."""
         self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process, quick)
         self._lost_headers = open_lost_headers(codec)
         self._hollow: list[Settled] = []
@@ -113,7 +113,7 @@ class Splicer:
         plan = make_plan(au, picture.damage)
         sibling = _sibling(plan)
         kind = au.kind if au.kind != "?" else "I"
-        unit.runs = [Run(sibling, first, end, kind, self.hurry and kind != "I") for first, end in plan.runs]
+        unit.runs = [Run(sibling, first, end, kind, self.hurry) for first, end in plan.runs]
         unit.nals = merge(au, plan)
         rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
         unit.top, unit.planes = _copied(picture, min(rows) * au.unit, (max(rows) + 1) * au.unit)
@@ -139,7 +139,7 @@ class Splicer:
         places = [None] * len(whole.ranges)
         unit = OpenUnit([*kept, *places], picture.order, whole.is_reference, header.is_idr, sps=header.sps)
         kind = "I" if header.is_idr else "P"
-        repeat |= self.hurry and kind != "I"
+        repeat |= self.hurry
         unit.runs = [Run(header, first, end, kind, repeat) for first, end in whole.ranges]
         if not repeat:
             unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])

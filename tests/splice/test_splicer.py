@@ -290,3 +290,15 @@ def test_in_a_hurry_the_reference_is_repeated(codec: Codec, bframes: int) -> Non
     assert [one.form for unit in units for one in unit.written] == ["skip"]
     assert len(shown(units, codec)) == 8
     assert_received_are_kept(units, payloads)
+
+
+@pytest.mark.parametrize("codec", get_args(Codec))
+def test_in_a_hurry_intra_pictures_are_coarse(codec: Codec) -> None:
+    aus = parse(encode_bytes(clip(6), codec, slices=3, gop=3), codec)
+    payloads = [payload_of(au, [1] if number == 3 else []) for number, au in enumerate(aus)]
+    sizes = []
+    for hurry in (False, True):
+        units, _ = spliced(payloads, codec, hurry=hurry)
+        assert len(shown(units, codec)) == 6
+        sizes.append(sum(len(one.nal.data) for unit in units for one in unit.written))
+    assert sizes[1] < sizes[0] / 2

@@ -35,6 +35,8 @@ _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
 _QUICK_QP = 28
 """Where time is short: most of it goes into coding what the residual holds."""
+_HURRIED_QP = 40
+"""Of intra slices that are wanted at once."""
 _LESS = 2
 """QP by which it is coarser in pictures nobody refers to."""
 _UNFILTERED_QP = 15
@@ -88,7 +90,7 @@ class H264Carrier:
         """The smallest form, coarser where it would weigh more than `allowed` bytes."""
         header = run.header
         assert isinstance(header, h264.SliceHeader)
-        if run.repeat:
+        if run.repeat and run.kind != "I":
             return Written(inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         if not header.sps.chroma_array_type:
             # The decoder makes up grey chroma for monochrome streams.
@@ -97,6 +99,7 @@ class H264Carrier:
         try:
             code, form = self._coder(header, run, unit)
             qp = max(_first_qp(header, unit.is_reference), self._floor(header))
+            qp = max(qp, _HURRIED_QP) if run.repeat else qp
             coded = code(qp)
             while len(coded.data) > min(allowed, exact) and qp < _MOST_QP and exact > allowed:
                 qp = min(_MOST_QP, qp + _COARSER)

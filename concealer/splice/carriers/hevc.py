@@ -18,7 +18,7 @@ from concealer.splice.unit import Written
 from concealer.standins import UnsupportedStandInError
 from concealer.standins.hevc import coded_header, coded_standin, coding_order, inter_standin, intra_coded_standin
 
-_QP, _LEAST_QP, _QUICK_QP = 20, 10, 28
+_QP, _LEAST_QP, _QUICK_QP, _HURRIED_QP = 20, 10, 28, 40
 """As for H.264."""
 _BLOCK = 16
 
@@ -45,7 +45,7 @@ class HevcCarrier:
             self._mirror.pass_by(unit)
             return []
         if any(_is_intra(run) for run in unit.runs):
-            intra = [_intra(run, unit, self._least_qp) for run in unit.runs]
+            intra = [_intra(run, unit, _HURRIED_QP if run.repeat else self._least_qp) for run in unit.runs]
             self._mirror.follow(unit.filled(intra), unit.order, unit.is_reference, unit.restart)
             return intra
         headers = [_header(run, self._least_qp) for run in unit.runs]
