@@ -13,6 +13,7 @@ from benchmarks import plots
 from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
 from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
+from benchmarks.live_tables import live_tables
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -109,6 +110,8 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
     if "containers" in results:
         parts += ["## Containers", _made_by(results["containers"]), CONTAINERS_HEAD]
         parts += container_tables(rows["containers"])
+    for name, title, words, table in live_tables(rows):
+        parts += [f"## {title}", _made_by(results[name]), words, table]
     return "\n\n".join(parts) + "\n"
 
 
