@@ -13,6 +13,8 @@ from pipelines.track import Track
 
 log = logging.getLogger(__name__)
 
+_MOST_HELD = 16
+"""Pictures, by the standards."""
 Stamps = list[tuple[int, int]]
 """(pts, dts) of each packet of one stream in decode order, in ticks."""
 
@@ -56,7 +58,8 @@ def wrong_times(run: Run) -> dict[int, Restamper]:
                     index,
                     track.totals.retimed,
                 )
-        return {index: Restamper(mended_times(track)) for index, track in wrong.items() if all_have_pictures(track)}
+        fit = [(index, track) for index, track in wrong.items() if all_have_pictures(track)]
+        return {index: Restamper(mended_times(track, run.source.first_delay(index)[1])) for index, track in fit}
 
 
 def _rises(source: Source, index: int) -> bool:
@@ -83,14 +86,19 @@ def all_have_pictures(track: Track) -> bool:
     return sorted(track.tags) == list(range(track.payloads))
 
 
-def mended_times(track: Track) -> Stamps:
+def mended_times(track: Track, held: int) -> Stamps:
     """Of a stream each of whose packets gave one picture: mended presentation times, and decode times that rise and lie
-    before them."""
+    before them.
+
+    held: packets for which decoders hold the first picture back, at most 16. They may do so for longer than the order
+    of these pictures asks for, and players that go by decode times show pictures when they come out.
+    """
     shown = [0] * track.payloads
     for packet, time in zip(track.tags, track.times, strict=True):
         shown[packet] = time
     rising = sorted(shown)
     rank = {time: place for place, time in enumerate(rising)}
     delay = max((number - rank[time] for number, time in enumerate(shown)), default=0)
+    delay = max(delay, min(held, _MOST_HELD, len(rising)))
     before = [rising[0] - track.interval * (delay - number) for number in range(delay)]
     return list(zip(shown, before + rising, strict=False))

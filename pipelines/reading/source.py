@@ -183,7 +183,8 @@ class Source:
         tap = connection.tap if connection.tap is not None and connection.tap.active and decode else None
         if connection.tap is not None and tap is None:
             connection.tap.stop()
-        delays = self._delays(decode) if self.format_name in _DECODE_TIMES else {}
+        counted = self.format_name in _DECODE_TIMES
+        delays = {index: self.first_delay(index)[0] for index in decode} if counted else {}
         turns: dict[int, tuple[int, int]] = {}
         self._reached = Reached()
         self._shifts.clear()
@@ -336,15 +337,12 @@ class Source:
                     break
         return None
 
-    def _delays(self, decode: Collection[int]) -> dict[int, int]:
-        """Ticks from a stream's first decode time to when its first picture comes out of a decoder."""
+    def first_delay(self, index: int) -> tuple[int, int]:
+        """How long a decoder holds a stream's first picture back: in ticks and in packets. (0, 0) from a pipe."""
         if not self.seekable:
-            return dict.fromkeys(decode, 0)
-        delays = {}
-        for index in decode:
-            with contextlib.closing(files.open_again(self._wanted)) as connection:
-                delays[index] = streams.first_delay(connection.container, index, _PROBE_FRAMES)
-        return delays
+            return 0, 0
+        with contextlib.closing(files.open_again(self._wanted)) as connection:
+            return streams.first_delay(connection.container, index, _PROBE_FRAMES)
 
     def rewind(self) -> None:
         """Start over. For seekable inputs only."""

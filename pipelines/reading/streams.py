@@ -67,10 +67,10 @@ def picture_rate(stream: VideoStream) -> Fraction:
     return next((rate for rate in known if rate <= _USUAL_RATE), known[0] if known else Fraction(25))
 
 
-def first_delay(container: InputContainer, index: int, most: int) -> int:
-    """Ticks between the DTS of a stream's first packet and that of the packet at which libavcodec puts out a picture.
+def first_delay(container: InputContainer, index: int, most: int) -> tuple[int, int]:
+    """How long libavcodec holds a stream's first picture back: in ticks, by decode times, and in packets.
 
-    most: packets that are tried; 0 if there is no picture among them. The container must not have been read from.
+    most: packets that are tried; (0, 0) if there is no picture among them. The container must not have been read from.
     """
     stream = next(one for one in container.streams.video if one.index == index)
     first: int | None = None
@@ -78,10 +78,10 @@ def first_delay(container: InputContainer, index: int, most: int) -> int:
         first = packet.dts if first is None else first
         with contextlib.suppress(av.FFmpegError):
             for frame in packet.decode():
-                return max(0, frame.dts - first) if frame.dts is not None and first is not None else 0
+                return max(0, frame.dts - first) if frame.dts is not None and first is not None else 0, count
         if count >= most:
             break
-    return 0
+    return 0, 0
 
 
 def chroma_location(stream: VideoStream) -> int | None:
