@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _USUAL_RATE = 240
 """Pictures a second."""
+_SAME_RATE = 0.01
+"""Share by which two rates may differ and mean the same."""
 _CHROMA_LOCATION = re.compile(r"chroma_sample_loc_type_top_field\s+[01]+ = ([0-5])\b")
 
 
@@ -61,8 +63,15 @@ def video_codec(stream: VideoStream) -> Codec:
 
 
 def picture_rate(stream: VideoStream) -> Fraction:
-    """Pictures a second, as good as the container knows."""
-    known = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate and 0 < rate <= 1000]
+    """Pictures a second, as good as the container and the bitstream know.
+
+    The average is of the pictures that are there, and too low where some were lost: libavformat's guess counts if the
+    bitstream says the same, or the average nearly does.
+    """
+    guess, average = stream.guessed_rate, stream.average_rate
+    told = stream.codec_context.framerate if stream.codec_context is not None else None
+    sure = [guess] if guess and any(one and abs(one / guess - 1) < _SAME_RATE for one in (told, average)) else []
+    known = [rate for rate in (*sure, average, guess, stream.base_rate) if rate and 0 < rate <= 1000]
     # AVI takes the unit of its times for the rate, which may be a millisecond.
     return next((rate for rate in known if rate <= _USUAL_RATE), known[0] if known else Fraction(25))
 
