@@ -51,13 +51,14 @@ PICTURES = {
 """Of reports: what a player of the output shows."""
 PLAYED = {
     ("fmp4_moof_zeroed.mp4", "splice"): (125, "left as it is"),
-    ("ir_join_loss.ts", "splice"): (76, "100 pictures"),
+    ("ir_join_loss.ts", "splice"): (76, "24 predicted from what lies before"),
     ("samsung_sef_slow_motion.mp4", "splice"): (64, "1 pictures outside its edit list are shown"),
 }
-"""Reports and ways with another count, and what is said of it. Nothing is written before an IDR picture in splicing, and
-decoders that join an intra refresh show nothing before it is complete."""
+"""Reports and ways with another count, and what is said of it. In splicing nothing is written right before an IDR
+picture; decoders that join an intra refresh show nothing before it is complete."""
 UNTOUCHED = {
-    "h264_aac.mp4", "h264_open_gop_cut.ts", "h264_pcm.mxf", "hevc_starts_at_cra.ts", "start_codes_inside_length_prefixed_nal.mp4", "ts_pts_wrap.ts",
+    "h264_aac.mp4", "h264_open_gop_cut.ts", "h264_pcm.mxf", "hevc_starts_at_cra.ts",
+    "start_codes_inside_length_prefixed_nal.mp4", "ts_pts_wrap.ts",
     "ts_subtitle_added.ts", "ts_video_pid_changes.ts", "ts_without_pat_pmt.ts",
 }  # fmt: skip
 """Reports without damage to the stream: copied, and said to be exact."""
