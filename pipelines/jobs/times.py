@@ -63,13 +63,15 @@ def wrong_times(run: Run) -> dict[int, Restamper]:
 
 
 def _rises(source: Source, index: int) -> bool:
-    """Whether the times of a stream rise in output order, as far as its headers tell that order."""
+    """Whether all of a stream has times, which rise in output order, as far as its headers tell that order."""
     parser = StreamParser(
         source.codec(index), source.video[index].codec_context.extradata, container_framed=source.framed
     )
     known: list[tuple[int, int]] = []
+    all_timed = True
     for event in source.events({index}):
         if isinstance(event, VideoPayload):
+            all_timed &= event.pts is not None or event.dts is not None
             units = parser.push(event.data, pts=event.pts, dts=event.dts, gaps=event.gaps, truncated=event.truncated)
             known += [(unit.order, unit.pts) for unit in units if unit.pts is not None]
     known += [(unit.order, unit.pts) for unit in parser.flush() if unit.pts is not None]
@@ -78,7 +80,7 @@ def _rises(source: Source, index: int) -> bool:
     for _, pts in sorted(known, key=lambda pair: pair[0]):
         mender.push(pts)
     mender.flush()
-    return not mender.mended
+    return all_timed and not mender.mended
 
 
 def all_have_pictures(track: Track) -> bool:

@@ -281,7 +281,9 @@ class Source:
             self._wanted = replace(self._wanted, probe_bytes=place + _MARGIN)
             raise LateStreamsError
         if not self.late_streams:
-            log.warning("%s: a stream that appears in mid-file is left out", self.label)
+            # Damaged tags of FLV name streams that there are not.
+            what = "packets of no stream of it are" if self.format_name == "flv" else "a stream that appears in mid-file is"
+            log.warning("%s: %s left out", self.label, what)
         self.late_streams += 1
 
     def _shift(self, packet: av.Packet) -> int:

@@ -189,6 +189,7 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
                     found.add(packet, accounts[place].kind == "video" and timed)
                     if payloads[place] is not None:
                         sums[packet.stream_index].add(packet)
+            _settle_refusals(accounts)
             for index, place in places.items():
                 given = payloads[place]
                 account, found = accounts[place], accounts[place].found
@@ -202,6 +203,20 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
         return _unplayable(path) if any(account.kind == "video" for account in accounts) else None
     except (av.FFmpegError, OSError, ValueError) as error:
         return str(error)
+
+
+def _settle_refusals(accounts: Sequence[Account]) -> None:
+    """A muxer may refuse a packet when it is given another's: count it where one is missing."""
+    lacking = {id(one): one.given.packets - (one.found.packets if one.found else 0) - one.refused for one in accounts}
+    spare = 0
+    for one in accounts:
+        surplus = min(one.refused, max(0, -lacking[id(one)]))
+        one.refused -= surplus
+        spare += surplus
+    for one in accounts:
+        taken = min(spare, max(0, lacking[id(one)]))
+        one.refused += taken
+        spare -= taken
 
 
 def read_back_bytes(path: str, codec: Codec, account: Account, payloads: Payloads) -> None:

@@ -19,7 +19,7 @@ from pipelines.errors import OutputError, one_line
 from pipelines.reading import Source, addresses
 from pipelines.writing import output_file
 from pipelines.writing.accounting import Account, Payloads, read_back
-from pipelines.writing.copies import Filtered, can_hold, copy_stream, stream_label
+from pipelines.writing.copies import Filtered, copy_stream, held_together, stream_label
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, has_flag
 from pipelines.writing.leading import LeadingTimes
@@ -78,6 +78,10 @@ class Sink:
         self.accounts: dict[int, Account] = {}
         """By index in the output."""
         self._payloads: dict[int, Payloads | None] = {}
+        streams = source.container.streams
+        sound = streams.best("audio")
+        matter = [*source.video.values(), *([sound] if sound is not None else [])]
+        self._held_together = held_together(self._format, streams, matter)
         self._offset = _offset(source, self._format)
         self._started = False
         self._held: list[tuple[bool, av.Packet]] = []
@@ -159,7 +163,7 @@ class Sink:
     def _add_copy(self, stream: Stream) -> Stream | None:
         if stream.discard == Discard.all:  # MP4's chapter texts, which are chapters already
             return None
-        if can_hold(self._format, stream, next(iter(self._source.video.values()))):
+        if stream.index in self._held_together:
             made = copy_stream(self.container, stream)
             self._describe(made, stream)
             with contextlib.suppress(av.FFmpegError, ValueError):
