@@ -282,7 +282,11 @@ class Source:
             raise LateStreamsError
         if not self.late_streams:
             # Damaged tags of FLV name streams that there are not.
-            what = "packets of no stream of it are" if self.format_name == "flv" else "a stream that appears in mid-file is"
+            what = (
+                "packets of no stream of it are"
+                if self.format_name == "flv"
+                else "a stream that appears in mid-file is"
+            )
             log.warning("%s: %s left out", self.label, what)
         self.late_streams += 1
 
@@ -370,8 +374,10 @@ def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
 def _payload(packet: av.Packet, delay: int | None) -> VideoPayload:
     """delay: from a decode time to when a player shows the picture that it releases; None where the container has
     times of presentation."""
+    header = streams.new_header(packet)
+    if header is None and packet.has_sidedata("new_extradata"):
+        packet = streams.without_header(packet)
     dts = packet.dts if delay is None or packet.dts is None else packet.dts + delay
-    fresh = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
     return VideoPayload(
         packet.stream_index,
         bytes(packet),
@@ -380,7 +386,7 @@ def _payload(packet: av.Packet, delay: int | None) -> VideoPayload:
         packet.duration or None,
         truncated=packet.is_corrupt,
         hidden=packet.is_discard,
-        extradata=bytes(fresh) if fresh is not None else None,
+        extradata=header,
         packet=packet,
     )
 

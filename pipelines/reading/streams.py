@@ -14,11 +14,12 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from concealer.bitstream import Codec
+from concealer.bitstream import BitstreamError, Codec, h264, hevc, nal_type, parse_extradata
 from pipelines.errors import InputError
 
 log = logging.getLogger(__name__)
 
+_SPS: dict[Codec, int] = {"h264": h264.NAL_SPS, "hevc": hevc.NAL_SPS}
 _USUAL_RATE = 240
 """Pictures a second."""
 _SAME_RATE = 0.01
@@ -40,6 +41,33 @@ def repairable(container: InputContainer, label: str) -> dict[int, VideoStream]:
         held = ", ".join(f"{s.type} {codec_name(s)}" for s in container.streams) or "no streams"
         raise InputError(f"{label}: no H.264 or HEVC video in it ({held})")
     return found
+
+
+def new_header(packet: av.Packet) -> bytes | None:
+    """Parameter sets in the container's form that come with a packet of H.264 or HEVC and hold from there on.
+
+    None where none come, or none that can be read: a damaged byte makes FLV take a picture for a header.
+    """
+    stream = packet.stream
+    if not packet.has_sidedata("new_extradata") or not isinstance(stream, VideoStream):
+        return None
+    data = bytes(packet.get_sidedata("new_extradata"))
+    codec = video_codec(stream)
+    for nal in parse_extradata(codec, data).parameter_sets:
+        with contextlib.suppress(BitstreamError):
+            if nal_type(codec, nal) == _SPS[codec]:
+                (h264.parse_sps if codec == "h264" else hevc.parse_sps)(nal)
+                return data
+    return None
+
+
+def without_header(packet: av.Packet) -> av.Packet:
+    """The packet without its side data."""
+    made = av.Packet(bytes(packet))
+    made.stream, made.time_base = packet.stream, packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    return made
 
 
 def codec_tag(stream: VideoStream) -> str:

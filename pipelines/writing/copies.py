@@ -90,7 +90,7 @@ def can_hold(container_format: str, stream: Stream, beside: Sequence[Stream] = (
         return False
     trial = av.open(io.BytesIO(), "w", format=container_format)
     try:
-        for other in (*beside, stream):
+        for other in sorted((*beside, stream), key=lambda one: one.index):  # which a muxer may mind
             copy_stream(trial, other)
         trial.start_encoding()
     except (av.FFmpegError, ValueError):

@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from av.stream import Discard, Stream
 
 from pipelines.errors import OutputError, one_line
-from pipelines.reading import Source, addresses
+from pipelines.reading import Source, addresses, codec_name
 from pipelines.writing import output_file
 from pipelines.writing.accounting import Account, Payloads, read_back
 from pipelines.writing.copies import Filtered, copy_stream, held_together, stream_label
@@ -182,7 +182,7 @@ class Sink:
         return any(self._streams.get(other) is not None for other in self._source.video if other != index)
 
     def _describe(self, made: Stream, original: Stream) -> None:
-        self.accounts[made.index] = Account(stream_label(original), made.type)
+        self.accounts[made.index] = Account(stream_label(original), made.type, codec_name(made))
         made.metadata.update(_kept(original.metadata))
         made.disposition = original.disposition
         if self._keeps_pids:
