@@ -15,13 +15,12 @@ def summary(result: ConcealResult) -> str:
         text = f"no damage in {pictures}: copied{'' if totals.retimed else exactly}"
     elif result.action == "spliced" and result.splice is not None:
         text = f"{totals.damaged} of {pictures} repaired in the stream: {_spliced(result.splice)}"
-    elif result.action == "encoded":
-        text = f"no damage in {pictures}: encoded"
+    elif result.action == "encoded" or not totals.damaged:
+        text = f"no damage in {pictures}{': encoded' if result.action != 'analysed' else ''}"
     else:
         verb = "damaged" if result.action == "analysed" else "repaired"
         text = f"{totals.damaged} of {pictures} {verb}"
         details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
-        details += [f"{totals.misplaced} x access unit out of place"] if totals.misplaced else []
         if details:
             text += f" ({', '.join(details)})"
     return ", ".join([text, *_remarks(result), f"{result.seconds:.1f} s"]) + _target(result)
@@ -35,8 +34,11 @@ def counted(count: int, what: str) -> str:
 def _remarks(result: ConcealResult) -> list[str]:
     totals = result.totals
     missing = sum(one.missing for one in result.accounts)
+    analysed, spliced = result.action == "analysed", result.action == "spliced"
+    misplaced = 0 if spliced else totals.misplaced  # told of what was done to the stream
     known = [
-        (totals.retimed, f"{counted(totals.retimed, 'wrong time')} {_mended(result)}"),
+        (misplaced, f"{counted(misplaced, 'access unit')} {'out of' if analysed else 'put in'} place"),
+        (totals.retimed, f"{counted(totals.retimed, 'wrong time')} {'found' if analysed else 'put right'}"),
         (totals.without_references, f"{totals.without_references} predicted from what lies before the start"),
         (len(result.dropped), f"{counted(len(result.dropped), 'stream')} left out"),
         (missing, f"{counted(missing, 'packet')} not shown"),
@@ -44,10 +46,6 @@ def _remarks(result: ConcealResult) -> list[str]:
         (result.unread, f"{counted(result.unread, 'byte')} of the input not read"),
     ]
     return [text for count, text in known if count]
-
-
-def _mended(result: ConcealResult) -> str:
-    return "found" if result.action == "analysed" else "put right"
 
 
 def _target(result: ConcealResult) -> str:
