@@ -285,3 +285,16 @@ def test_real_report_of_decode_times(shared_data: Path, tmp_path: Path, splice: 
     times = shown(out)
     assert len(times) == 150
     assert all(0.5 < after - before < 1.5 for before, after in zip(times, times[1:], strict=False))
+
+
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["conceal", "splice"])
+def test_the_rate_is_not_the_average_of_what_is_left(whole: Path, tmp_path: Path, settings: Settings) -> None:
+    damaged = rewrite_video(whole / "h264.mp4", tmp_path / "damaged.mp4", partial(lose, 12, 18))
+    with av.open(str(damaged)) as container:
+        average = container.streams.video[0].average_rate
+        assert average is not None and average < 24
+    for fill in (0.0, 1.0):
+        out = tmp_path / f"out{fill}.mkv"
+        conceal_file(damaged, out, replace(settings, fill_gaps=fill))
+        with av.open(str(out)) as container:
+            assert container.streams.video[0].average_rate == 25
