@@ -67,6 +67,7 @@ format: $(VENV)/.dev ## Write the format, mend what style checks can mend
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.bench ## Run the benchmarks in their quick form
+	$(BIN)/python -m benchmarks.real --quick
 	$(BIN)/python -m benchmarks.detection --quick
 	$(BIN)/python -m benchmarks.untouched --quick
 	$(BIN)/python -m benchmarks.quality --quick

@@ -56,6 +56,34 @@ def rate_plot(rows: Sequence[Row], path: Path) -> None:
     pyplot.close(figure)
 
 
+def gain_plot(rows: Sequence[Row], path: Path) -> None:
+    """Gain over the better of FFmpeg's outputs, a dot for each stream, by way of damage; their mean as a bar. PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    panels = combinations(rows)
+    ways = sorted({(row["way"], row["rate"]) for row in rows}, key=lambda way: (str(way[0]), float(way[1])))
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(3.6 * len(panels), 4.2), sharey=True, squeeze=False)
+    for axis, (codec, structure, part) in zip(axes[0], panels, strict=True):
+        for place, (way, rate) in enumerate(ways):
+            gains = sorted(float(row["gain"]) for row in select(part, way=way, rate=rate))
+            spread = [place + 0.5 * (number % 9 - 4) / 9 for number in range(len(gains))]
+            axis.plot(spread, gains, ".", ms=3, color="#0072B2", alpha=0.6)
+            if gains:
+                axis.hlines(sum(gains) / len(gains), place - 0.4, place + 0.4, color="#D55E00", lw=2)
+        axis.axhline(0, color="black", lw=0.8)
+        titles = [f"{way} {100 * float(rate):g} %" for way, rate in ways]
+        axis.set_xticks(range(len(ways)), titles, rotation=60, ha="right", fontsize=8)
+        axis.set_title(combination_title(codec, structure), fontsize=10)
+        axis.grid(alpha=0.3, axis="y")
+    axes[0][0].set_ylabel("gain over FFmpeg, dB of sequence PSNR-Y")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
 def latency_plot(rows: Sequence[Row], path: Path) -> None:
     """Milliseconds of repairs, median to 99 % by method, one panel per clip. PNG.
 

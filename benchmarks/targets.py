@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
+from benchmarks.real_targets import real_verdicts
 from benchmarks.splice_tables import splice_verdicts
 from benchmarks.store import Row
 from benchmarks.tables import (
@@ -48,6 +49,7 @@ class Verdict:
 def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
     """All targets for which there are rows; keys are the names of the results files."""
     checks: dict[str, Callable[[Sequence[Row]], Iterator[Verdict]]] = {
+        "real": _real,
         "quality": _quality,
         "detection": _detection,
         "untouched": _untouched,
@@ -234,6 +236,11 @@ def _engines(rows: Sequence[Row]) -> Iterator[Verdict]:
         target = "720p, deadline 33 ms, auto: p99 of a picture's repair below 33 ms, no picture lost"
         measured = f"{worst['repair_p99_ms']:.1f} ms at worst ({100 * worst['rate']:g} % loss); {lost} lost"
         yield Verdict(target, measured, worst["repair_p99_ms"] < 33.0 and lost == 0)
+
+
+def _real(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in real_verdicts(rows):
+        yield Verdict(target, measured, met)
 
 
 def _containers(rows: Sequence[Row]) -> Iterator[Verdict]:

@@ -39,6 +39,9 @@ class DamageMap:
     belief: npt.NDArray[np.float32] | None = None
     """(rows, cols), 0..1: how sure it is that a block of the hole is wrong; None: sure everywhere. What a block of
     doubtful damage holds may be right, and is part of its repair by that much."""
+    held_error: npt.NDArray[np.float32] | None = None
+    """(rows, cols): mean squared error (8-bit scale) expected of what a block of the hole holds, infinite where nothing
+    is known of it; None: nowhere. What errs less than repair is part of it by as much."""
     causes: tuple[str, ...] = ()
     """Short reasons in the order found, e.g. "slice lost", "picture lost", "bytes lost", "decode error"."""
 
@@ -58,6 +61,12 @@ class DamageMap:
         if self.belief is None:
             self.belief = np.ones(self.state.shape, np.float32)
         np.copyto(self.belief, belief, where=blocks)
+
+    def expect(self, blocks: npt.NDArray[np.bool_], error: npt.NDArray[np.float32]) -> None:
+        """Set the mean squared error expected of what `blocks` hold ((rows, cols) both)."""
+        if self.held_error is None:
+            self.held_error = np.full(self.state.shape, np.inf, np.float32)
+        np.copyto(self.held_error, error, where=blocks)
 
     def mark(self, blocks: npt.NDArray[np.bool_], damage: Damage, cause: str = "") -> None:
         """Raise `blocks` (bool, same grid) to at least `damage`; remember `cause` if any block was named."""

@@ -20,6 +20,7 @@ from concealer.loss import (
     RtpLoss,
     SliceLoss,
     TransportStreamLoss,
+    ZeroRuns,
     is_slice,
     truncate,
 )
@@ -36,6 +37,7 @@ _EPILOG = """models:
   bytes      in each group of 16 pictures --P lose --S / 2 bytes at the relative position --L of a slice
              (the BSCV benchmark's parameters; it counts S in hexadecimal digits)
   flips      each bit of a slice flips with probability --rate
+  zeros      --rate of the slices hold a run of 1 to 32 KiB of zeros
   truncate   the last --rate of the file is cut off
 
 Parameter sets always arrive, except in ts and truncate. The same input, options and seed give the same bytes.
@@ -43,7 +45,7 @@ Parameter sets always arrive, except in ts and truncate. The same input, options
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 input cannot be read or holds no H.264 or HEVC, 4 output
 cannot be written, 130 interrupted
 """
-_MODELS = ("slice", "picture", "rtp", "ts", "bytes", "flips", "truncate")
+_MODELS = ("slice", "picture", "rtp", "ts", "bytes", "flips", "zeros", "truncate")
 _OPTIONS = {
     "burst": ("slice", "picture", "rtp", "ts"),
     "mtu": ("rtp",),
@@ -51,7 +53,7 @@ _OPTIONS = {
     "P": ("bytes",),
     "L": ("bytes",),
     "S": ("bytes",),
-    "rate": ("slice", "picture", "rtp", "ts", "flips", "truncate"),
+    "rate": ("slice", "picture", "rtp", "ts", "flips", "zeros", "truncate"),
 }
 """Options that only some models take."""
 
@@ -118,6 +120,8 @@ def _channel(options: argparse.Namespace) -> Channel:
                 return RtpLoss(rate, burst=burst, mtu=mtu, closed_up=closed, seed=seed, spare_first=spare)
             case "flips":
                 return BitFlips(rate, seed=seed, spare_first=spare)
+            case "zeros":
+                return ZeroRuns(rate, seed=seed, spare_first=spare)
             case _:
                 given = {name: value for name in "PLS" if (value := getattr(options, name)) is not None}
                 return ByteRemoval(**given, seed=seed, spare_first=spare)

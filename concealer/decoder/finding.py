@@ -33,12 +33,15 @@ def mark_known(
             rules.mark_errors(damage, au, decoded.errors, previous, all_arrived)
 
 
-def no_slice_is_missing(au: AccessUnit, previous: AccessUnit | None) -> bool:
-    """Whether of a progressive picture every slice arrived, however wrong those are that came."""
+def is_one_slice(au: AccessUnit) -> bool:
+    """Whether a progressive picture arrived as one slice, however wrong: what it failed in was then never decoded.
+
+    Of several a corrupt one may have run on into the next, which mended that; only the decoder's own status tells.
+    """
     coverage = au.coverage
     if au.interlaced != "progressive" or not coverage.reliable or coverage.lost.any():
         return False
-    return all(s.header is not None for s in au.slices) and (len(au.slices) == 1 or same_starts(au, previous))
+    return len(au.slices) == 1 and au.slices[0].header is not None
 
 
 def same_starts(au: AccessUnit, previous: AccessUnit | None) -> bool:

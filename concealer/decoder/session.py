@@ -14,7 +14,7 @@ import av
 from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, StreamParser, join_annexb, parse_extradata
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
-from concealer.decoder.finding import mark_known, no_slice_is_missing, same_starts
+from concealer.decoder.finding import is_one_slice, mark_known, same_starts
 from concealer.decoder.history import History, Painted, Step
 from concealer.decoder.hook import Buffer, Decoded
 from concealer.decoder.locating import Suspicion
@@ -243,7 +243,7 @@ class ConcealingDecoder:
         payload = join_annexb(self._headers + prepared.nals)
         other = None if prepared.other_nals is None else join_annexb(self._headers + prepared.other_nals)
         self._headers = []
-        conceal = not no_slice_is_missing(au, self._previous)
+        conceal = not is_one_slice(au)
         decoded = self._core.decode(payload, record.index, conceal)
         self._settle(_Work(record, au, au, Step(payload, conceal), decoded, prepared, other))
         self._tell(record, decoded.buffer, au=au)

@@ -7,9 +7,12 @@ that slice was decoded from junk: broken.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from concealer.bitstream import AccessUnit, Codec
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.extent import differing_blocks, estimate_broken, mark_junk
+from concealer.decoder.extent import differing_blocks, estimate_broken, mark_junk, squared_difference
 from concealer.decoder.follower import Follower
 from concealer.decoder.history import History, Painted, Step
 from concealer.decoder.hook import Buffer
@@ -42,6 +45,12 @@ class Shadow:
         differing = differing_blocks(self._buffer.planes[0], main.planes[0])
         self._agreed = 0 if differing.any() else self._agreed + 1
         return differing
+
+    def difference(self, main: Buffer) -> npt.NDArray[np.float32] | None:
+        """16x16 grid of the mean squared difference from the main decoder's luma; None if they can't be compared."""
+        if self._buffer is None or self._buffer.planes[0].shape != main.planes[0].shape:
+            return None
+        return squared_difference(self._buffer.planes[0], main.planes[0], main.layout.bit_depth)
 
     def idle_longer_than(self, pictures: int) -> bool:
         """True if both have agreed for that many pictures: starting anew would then cost less than going on."""
@@ -81,17 +90,17 @@ class Shadows:
             if self._junk is not None:
                 self._junk.decode(step.payload, step.concealed)
             return
-        differing = None
+        difference = None
         if self._probe_breaks:
             if self._junk is None and so_far.complete:
                 self._junk = Shadow(self._codec, so_far, flipped=False)
             if self._junk is not None:
                 self._junk.decode(other, step.concealed)
-                differing = self._junk.differences(buffer)
-        if differing is None:
+                difference = self._junk.difference(buffer)
+        if difference is None:
             estimate_broken(damage, au)
         else:
-            mark_junk(damage, au, differing)
+            mark_junk(damage, au, difference)
 
     def follow(self, damage: DamageMap, buffer: Buffer, step: Step, so_far: History) -> None:
         """Learn what the main decoder's picture in `buffer` holds now; mark the blocks that were predicted from damage.

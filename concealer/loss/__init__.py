@@ -1,7 +1,7 @@
 """A seeded lossy channel, and a record of exactly what it damaged."""
 
 from concealer.loss.channel import Channel, Received, Sent, slice_numbers, transmit, whole_loss
-from concealer.loss.models import BitFlips, ByteRemoval, PictureLoss, RtpLoss, SliceLoss, fragment_bounds
+from concealer.loss.models import BitFlips, ByteRemoval, PictureLoss, RtpLoss, SliceLoss, ZeroRuns, fragment_bounds
 from concealer.loss.process import LossProcess
 from concealer.loss.record import AccessUnitDamage, DamageRecord, NalDamage, Truth, is_slice
 from concealer.loss.transport_stream import TransportStreamLoss
@@ -26,6 +26,7 @@ __all__ = [
     "SliceLoss",
     "TransportStreamLoss",
     "Truth",
+    "ZeroRuns",
     "transmit",
     "truncate",
 ]

@@ -1,4 +1,4 @@
-"""Loss models over NAL units: slices, pictures, RTP packets, bytes, bits."""
+"""Loss models over NAL units: slices, pictures, RTP packets, bytes, bits, zeros."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from concealer.loss.process import LossProcess
 
 _HEADER_BYTES = {"h264": 1, "hevc": 2}
 _EMULATED = (b"\x00\x00\x00", b"\x00\x00\x01", b"\x00\x00\x02")
+_KIB, _DOUBLINGS = 1024, 5
 GOP = 16
 """Pictures in a group of the BSCV benchmark."""
 
@@ -212,3 +213,26 @@ def flip_bits(nal: NalUnit, bits: np.ndarray) -> Sent:
         else:
             masks[at] = masks.get(at, 0) | mask
     return Sent(bytes(data), flipped=sorted(masks.items()))
+
+
+class ZeroRuns(Channel):
+    """Runs of zeros stand in slices, as where a disk or a card lost sectors. No transport notices."""
+
+    name = "zeros"
+
+    def __init__(self, rate: float, *, seed: int = 0, spare_first: bool = True) -> None:
+        """`rate`: share of slices hit, 0..1; runs are 1 to 32 KiB long, or what the slice has. Raises ValueError."""
+        super().__init__({"rate": rate, "seed": seed}, spare_first)
+        self._rng = np.random.default_rng(seed)
+        self._hit = LossProcess(rate, None, self._rng)
+
+    def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
+        changes = {}
+        for n in slice_numbers(unit):
+            data, header = unit.nals[n].data, _HEADER_BYTES[unit.codec]
+            if self._hit() and len(data) > header:
+                start = int(self._rng.integers(header, len(data)))
+                end = min(len(data), start + int(_KIB * 2 ** self._rng.uniform(0, _DOUBLINGS)))
+                zeroed = [(at, data[at]) for at in range(start, end) if data[at]]
+                changes[n] = Sent(data[:start] + bytes(end - start) + data[end:], flipped=zeroed)
+        return changes

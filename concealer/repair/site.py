@@ -57,6 +57,7 @@ class Site:
         self.state = damage.state[rows, cols]
         blocks = self.state >= Damage.BROKEN
         self.belief = None if damage.belief is None else damage.belief[rows, cols]
+        self.held_error = None if damage.held_error is None else damage.held_error[rows, cols]
         # What is rather right than wrong is painted by as much as it is doubted, and looked at by as much as it is not.
         missing = blocks if self.belief is None else blocks & (self.belief >= RATHER_WRONG)
         trust = np.where(missing, 0.0, np.where(self.state == Damage.TAINTED, TAINTED_WEIGHT, 1.0))
@@ -142,13 +143,20 @@ class Site:
 
     def _share_of_repair(self, luma: Array, error: Array | float) -> Array | None:
         """(block rows, block cols) 0..1 of the window; None: repair alone."""
-        if self.belief is None:
+        if self.belief is None and self.held_error is None:
             return None
-        belief = np.ascontiguousarray(self.belief[self._window_blocks()])
+        blocks = self._window_blocks()
+        belief = np.ones(self.state[blocks].shape, np.float32) if self.belief is None else self.belief[blocks]
         gap = to_grid(np.square(cv2.subtract(luma, self.window_luma)), BLOCK)
         if not isinstance(error, float):
             error = cv2.resize(error, belief.shape[::-1], interpolation=cv2.INTER_AREA)
-        return share_of_repair(belief, gap, error)
+        share = share_of_repair(belief, gap, error)
+        if self.held_error is not None:
+            held = self.held_error[blocks]
+            known = np.isfinite(held)
+            held = np.where(known, held, np.float32(0.0))
+            share = np.where(known, held / (held + error + np.float32(1e-6)), share).astype(np.float32)
+        return share
 
     def _write_plane(self, index: int, values: Array, shift: tuple[int, int], share: Array | None) -> None:
         target = self.picture.planes[index][self.region.slices(*shift)][self.window.slices(*shift)]

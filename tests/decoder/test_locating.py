@@ -88,11 +88,11 @@ def test_two_areas_are_told_apart(codec: Codec, noticed: bool) -> None:
     habits = replace(Locator(codec).habits, at_once=0.0, reach=1e4)
     rng = np.random.default_rng(3)
     signs = np.concatenate([rng.normal(-2, 1, 300), rng.normal(2, 1, 200)]).astype(np.float32)
-    belief = begun_by(signs, 1, habits, noticed=noticed)
+    belief = begun_by(signs, 1, 500, habits, noticed=noticed)
     assert belief.shape == signs.shape
     assert (np.diff(belief) >= -1e-6).all()
     assert belief[280] < 0.5 < belief[320]
-    nothing = begun_by(np.full(500, -2, np.float32), 1, habits, noticed=True)
+    nothing = begun_by(np.full(500, -2, np.float32), 1, 500, habits, noticed=True)
     assert nothing[450] < 0.5
 
 
@@ -113,6 +113,21 @@ def test_what_is_doubtful_is_part_of_its_repair() -> None:
         assert (picture.planes[0][:32] == 100).all() and (picture.planes[0][64:] == 100).all()
     assert kept[0] > kept[1] > kept[2] > kept[3] == 100
     assert kept[0] < 140
+
+
+def test_what_errs_less_than_repair_is_kept() -> None:
+    """Two decoders that made nearly the same of a block tell that it hardly hangs on what is missing."""
+    past = [Picture((np.full((96, 96), 100, np.uint8),), order=order) for order in (0, 1)]
+    kept = []
+    for error in (0.0, 300.0, np.inf):
+        picture = Picture((np.full((96, 96), 100, np.uint8),), order=2)
+        picture.planes[0][32:64] = 140
+        damage = DamageMap(96, 96)
+        damage.state[2:4] = Damage.BROKEN
+        damage.expect(damage.hole, np.full(damage.state.shape, error, np.float32))
+        Repairer("copy")(picture, damage, past)
+        kept.append(int(picture.planes[0][40:56].mean()))
+    assert kept[0] == 140 > kept[1] > kept[2] == 100
 
 
 def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:

@@ -73,7 +73,7 @@ class DecoderCore:
         """Decode one access unit in Annex B form. Never raises on bad data.
 
         conceal: what the decoder fails in is to hold its own concealment, where it has one; False leaves noise there,
-            and what was received before it as it is, for access units of which no slice is missing.
+            and what was received before it as it is, for pictures of one slice.
         """
         self._codec_hook.conceals = conceal and self._codec_hook.fills_holes
         step = self._context.decode(self._codec_hook.dressed(payload), tag)

@@ -58,7 +58,7 @@ class Habits:
     variance: float
     """Of a block within its area."""
     alike: float
-    """Neighbouring blocks that say together as much as one alone."""
+    """Share of a picture's blocks, neighbours, that say together as much as one alone."""
     at_once: float
     """Logarithm of how much likelier it is that the decoder noticed at once than that it began one unit before."""
     reach: float
@@ -87,17 +87,18 @@ class Locator:
 
 
 def begun_by(
-    signs: npt.NDArray[np.float32], blocks_each: int, habits: Habits, *, noticed: bool
+    signs: npt.NDArray[np.float32], blocks_each: int, picture: int, habits: Habits, *, noticed: bool
 ) -> npt.NDArray[np.float32]:
     """Probability that the damage has begun at or before each unit of a scan.
 
-    signs: (n,) means over the blocks of each unit, of which it has `blocks_each`. It is sure that it has begun after n:
-    noticed: the decoder gave up there; else a slice ends there that was decoded to another place.
+    signs: (n,) means over the blocks of each unit, of which it has `blocks_each`. picture: units of a whole one.
+    noticed: the decoder gave up after them; else a slice ends there that was decoded to another place. It is sure that
+    the damage has begun by then.
     """
     count = len(signs)
     before = np.arange(count + 1)
     sums, squares = (np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)]) for values in (signs, signs**2))
-    alike = habits.alike / blocks_each
+    alike = max(habits.alike * picture, 1 / blocks_each)
     # Were unit c the first wrong one, all from c on would be an area of wrong blocks and all before one of right ones.
     likely = _area(before, sums, squares, habits.right, habits.right_spread, habits.variance, alike)
     rest = (count - before, sums[-1] - sums, squares[-1] - squares)
