@@ -17,10 +17,11 @@ from concealer import __version__
 from concealer.repair import METHODS
 from pipelines.errors import ConcealError, Interrupted, OutputError, UsageError, one_line
 from pipelines.generative import ENGINES
-from pipelines.jobs import ConcealResult, Settings, SpliceTotals, conceal_file
+from pipelines.jobs import Settings, conceal_file
 from pipelines.joining import JOIN_POLICIES
 from pipelines.progress import Bar, JsonLines
 from pipelines.reading import is_live
+from pipelines.summary import summary
 from pipelines.writing import STDOUT, EncoderSettings
 
 log = logging.getLogger("conceal")
@@ -232,53 +233,6 @@ def _signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _summary(result: ConcealResult) -> str:
-    totals = result.totals
-    pictures = f"{totals.pictures} picture{'s' if totals.pictures != 1 else ''}"
-    if result.action == "copied":
-        exactly = " bit-exactly" if result.exact else ", the video bit-exactly" if result.video_exact else ""
-        if totals.retimed:
-            exactly = f", {totals.retimed} wrong times put right"
-        text = f"no damage in {pictures}: copied{exactly}"
-        if totals.tainted:
-            text = f"nothing to repair in {pictures}, but {totals.tainted} lack what they are predicted from: copied"
-    elif result.action == "spliced" and result.splice is not None:
-        text = f"{totals.damaged} of {pictures} repaired in the stream: {_spliced(result.splice)}"
-    elif result.action == "encoded":
-        text = f"no damage in {pictures}: encoded"
-    else:
-        verb = "damaged" if result.action == "analysed" else "repaired"
-        text = f"{totals.damaged} of {pictures} {verb}"
-        details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
-        known = ((totals.misplaced, "access unit out of place"), (totals.retimed, "wrong time"))
-        details += [f"{count} x {what}" for count, what in known if count]
-        if details:
-            text += f" ({', '.join(details)})"
-    if result.dropped:
-        text += f", {len(result.dropped)} stream{'s' if len(result.dropped) != 1 else ''} left out"
-    missing = sum(one.missing for one in result.accounts)
-    if missing:
-        text += f", {missing} packets not shown"
-    if result.losses:
-        text += f", transport packets missing at {result.losses} places"
-    if result.unread:
-        text += f", {result.unread} bytes of the input not read"
-    text += f", {result.seconds:.1f} s"
-    if result.output and result.output != STDOUT:
-        text += f" -> {result.output}"
-    return text
-
-
-def _spliced(splice: SpliceTotals) -> str:
-    growth = splice.bytes_out / max(splice.bytes_in, 1) - 1
-    text = f"{splice.kept} NAL units kept, {splice.inserted} inserted"
-    if splice.replaced:
-        text += f", {splice.replaced} corrupt ones replaced"
-    if splice.misplaced:
-        text += f", {splice.misplaced} access units put in their place"
-    return f"{text}, {growth:+.1%} bytes"
-
-
 def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
     stop = threading.Event()
     show = args.json or (sys.stderr.isatty() and not args.quiet)
@@ -297,7 +251,7 @@ def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
         # Where the video goes to stdout, the summary must not.
         print(json.dumps(result.as_dict()), file=sys.stderr if args.output == STDOUT else sys.stdout)
     elif not args.quiet:
-        print(f"conceal: {_summary(result)}", file=sys.stderr)
+        print(f"conceal: {summary(result)}", file=sys.stderr)
     return Interrupted.exit_code if result.interrupted else 0
 
 

@@ -65,7 +65,10 @@ class Presenter:
         times = []
         if shown:
             pts = picture.pts
-            times = self._clock.push(pts) if isinstance(self._clock, TimeMender) else [self._clock.stamp(pts)]
+            if isinstance(self._clock, TimeMender):
+                times = self._clock.push(pts, not picture.synthesised)
+            else:
+                times = [self._clock.stamp(pts)]
         return self._release(times)
 
     def flush(self) -> Iterator[ShownPicture]:

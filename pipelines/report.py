@@ -29,6 +29,8 @@ class Totals:
     """Pictures with lost or broken blocks, or with nothing received at all."""
     tainted: int = 0
     """Pictures without a hole of their own that were predicted from damage."""
+    without_references: int = 0
+    """Pictures that lack what they are predicted from, because it lies before the stream's start."""
     repaired: int = 0
     """Damaged pictures whose hole was painted, by whatever method."""
     synthesised: int = 0
@@ -58,6 +60,7 @@ class Totals:
         damaged = is_damaged(picture)
         self.damaged += damaged
         self.synthesised += picture.synthesised
+        self.without_references += picture.lacks_references
         lost, broken, tainted = (damage.count(d) for d in (Damage.LOST, Damage.BROKEN, Damage.TAINTED))
         self.lost_blocks += lost
         self.broken_blocks += broken

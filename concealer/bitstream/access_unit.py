@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import h264, hevc
-from concealer.bitstream.nal import Codec, NalUnit
+from concealer.bitstream.nal import Codec, NalUnit, base_layer
 
 SliceHeader = h264.SliceHeader | hevc.SliceHeader
 Interlaced = Literal["progressive", "field", "mbaff"]
@@ -179,6 +179,11 @@ class AccessUnit:
     decoders would take them for those of the IRAP picture before and drop them."""
     moved: bool = False
     """It came one place too early or too late, and was put where it belongs."""
+
+    @property
+    def base_nals(self) -> list[NalUnit]:
+        """NAL units that decoders of the base layer need."""
+        return base_layer(self.codec, self.nals)
 
     @property
     def is_disposable(self) -> bool:

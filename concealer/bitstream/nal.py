@@ -208,6 +208,13 @@ def nal_type(codec: Codec, nal: NalUnit) -> int:
     return nal.data[0] & 31 if codec == "h264" else nal.data[0] >> 1 & 63
 
 
+def base_layer(codec: Codec, nals: list[NalUnit]) -> list[NalUnit]:
+    """Without HEVC units of layers above the base layer, which needs none of them; `nals` itself if there are none."""
+    if codec == "h264" or not any(nal.data[0] & 1 or nal.data[1] >> 3 for nal in nals):
+        return nals
+    return [nal for nal in nals if not nal.data[0] & 1 and not nal.data[1] >> 3]
+
+
 def mark_gaps(nals: Sequence[NalUnit], gaps: Sequence[int]) -> tuple[list[NalUnit], list[bool], bool]:
     """Put transport gaps where they belong.
 

@@ -32,7 +32,7 @@ class Recovery:
         self._seen += 1
         if self._left is not None and au.is_reference:
             self._left -= 1
-        count = recovery_count(au.codec, au.nals)
+        count = recovery_count(au.codec, au.base_nals)
         if count is not None and self._left is None and self._poc is None:
             if au.codec == "h264":
                 self._left = count

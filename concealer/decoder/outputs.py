@@ -41,6 +41,8 @@ class Record:
     """Its access unit came one place too early or too late."""
     tag: int | None = None
     """That of its access unit."""
+    layered: bool = False
+    """Its access unit has HEVC layers above the base layer."""
     place_guessed: bool = False
     """`order` is what the pictures around suggest, not what the stream says."""
 
@@ -70,6 +72,8 @@ class DecodedPicture:
     """What its payload was given as its tag."""
     scene: int = 0
     """Counts the IRAP pictures before it in decode order."""
+    layered: bool = False
+    """Its access unit has HEVC layers above the base layer, which are not decoded."""
 
     @property
     def lacks_references(self) -> bool:

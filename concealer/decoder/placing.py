@@ -137,7 +137,7 @@ def with_others(au: AccessUnit, places: Sequence[int], top: int) -> list[Missing
 
 def begins_anew(au: AccessUnit) -> bool:
     """Whether decoding can begin at `au`: an IRAP picture, an intra picture or a recovery point."""
-    return au.is_irap or au.kind == "I" or recovery_count(au.codec, au.nals) is not None
+    return au.is_irap or au.kind == "I" or recovery_count(au.codec, au.base_nals) is not None
 
 
 def lost_since_idr(au: AccessUnit, missing: Sequence[MissingPicture], goes_round: bool) -> bool:

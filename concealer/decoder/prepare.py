@@ -38,13 +38,13 @@ def prepare(au: AccessUnit, rules: Rules, motion: FieldFn | None = None, write_l
     `write_lost` False leaves lost slices out but for a first one, without which the decoder would drop the picture.
     """
     if au.coverage.is_intact and all(s.header is not None and s.nal.damaged_at is None for s in au.slices):
-        return Prepared(au.nals, slices=len(au.slices))
+        return Prepared(au.base_nals, slices=len(au.slices))
     out = Prepared()
     by_nal = {id(slice_.nal): slice_ for slice_ in au.slices}
     entries: list[_Entry] = []
     junk = False
     parent_arrived = True
-    for nal in au.nals:
+    for nal in au.base_nals:
         slice_ = by_nal.get(id(nal))
         if slice_ is None:
             entries.append(_Entry(nal, nal, None))

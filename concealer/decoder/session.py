@@ -225,7 +225,7 @@ class ConcealingDecoder:
         if au.rasl_skipped:
             # 8.3.3.1, C.5.2.2: what it refers to lies before the first picture, and it is not put out.
             record = self._record(au.order, au.pts, au.duration, au.kind, au)
-            self._core.decode(join_annexb(self._headers + au.nals), record.index)
+            self._core.decode(join_annexb(self._headers + au.base_nals), record.index)
             self._headers = []
             self._tell(record, au=au)
             return out
@@ -387,7 +387,7 @@ class ConcealingDecoder:
     ) -> Record:
         record = Record(self._index, order, pts, duration, kind, scene=self._scene)
         if au is not None:
-            record.moved, record.tag = au.moved, au.tag
+            record.moved, record.tag, record.layered = au.moved, au.tag, au.base_nals is not au.nals
         self._index += 1
         return record
 

@@ -101,6 +101,7 @@ class Showing:
             record.moved,
             record.tag,
             record.scene,
+            record.layered,
         )
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from concealer.bitstream import PARAMETER_SETS, Codec, NalUnit, join_annexb, nal_type
+from concealer.bitstream import PARAMETER_SETS, Codec, NalUnit, base_layer, join_annexb, nal_type
 from concealer.decoder.hook import BareCore, Buffer
 from concealer.picture import Plane
 from concealer.splice.open_unit import OpenUnit
@@ -133,7 +133,7 @@ class Mirror:
 
     def _decode(self, nals: Sequence[NalUnit]) -> Buffer | None:
         headers, self._headers = self._headers, []
-        return self._core.decode(join_annexb([*headers, *nals]))
+        return self._core.decode(join_annexb(base_layer(self._codec, [*headers, *nals])))
 
 
 def _order(reference: tuple[int, Buffer]) -> int:

@@ -55,7 +55,7 @@ def copy(run: Run, analysis: Pass) -> ConcealResult:
     result = analysis.result("copied")
     elementary = run.source.elementary
     tracks = [track for track in analysis.tracks.values() if elementary or track.totals.retimed]
-    times = {track.index: _elementary_times(track) if elementary else mended_times(track) for track in tracks}
+    times = {track.index: _times(run, track) for track in tracks}
     run.source.rewind()
     sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
     for track in analysis.tracks.values():
@@ -87,6 +87,13 @@ def _same_shape(stream: VideoStream) -> bool:
     container = stream.sample_aspect_ratio or Fraction(1)
     bitstream = stream.codec_context.sample_aspect_ratio or Fraction(1)
     return abs(container / bitstream - 1) < 0.01
+
+
+def _times(run: Run, track: Track) -> Stamps:
+    """Of each packet, in decode order."""
+    if run.source.elementary:
+        return _elementary_times(track)
+    return mended_times(track, run.source.first_delay(track.index)[1])
 
 
 def _elementary_times(track: Track) -> Stamps:

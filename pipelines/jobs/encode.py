@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 
 import av
@@ -15,6 +16,8 @@ from pipelines.presenting import ShownPicture
 from pipelines.reading import VideoPayload
 from pipelines.track import Track
 from pipelines.writing import PictureEncoder, Silences, Sink
+
+log = logging.getLogger(__name__)
 
 
 def encode(run: Run, streams: Collection[int]) -> ConcealResult:
@@ -54,6 +57,8 @@ def _encode(
         if shown.pts is None or not sink.accepts(track.index):
             continue
         if track.index not in encoders:
+            if shown.picture.layered:
+                log.warning("stream #%d: layers above the base layer (stereo, scalable) are left out", track.index)
             encoders[track.index] = _add_encoder(passed.run, sink, track, shown.picture.frame)
         duration = shown.picture.duration or track.interval
         sink.write(encoders[track.index].encode(shown.picture.frame, shown.pts, duration))

@@ -156,7 +156,10 @@ def _open_sink(target: str, target_format: str, source: Source) -> Sink | ByteSt
     if not source.elementary:
         return Sink(target, target_format, source, encoded=())
     if target_format != source.format_name:
-        raise UsageError(f"{target}: {source.label} has no timestamps: with --splice it stays {source.format_name}")
+        raise UsageError(
+            f"{target}: {source.label} has no timestamps: with --splice it stays {source.format_name}; "
+            "what comes out can be copied into a container without --splice"
+        )
     return ByteStream(target, next(iter(source.video.values())))
 
 

@@ -13,6 +13,8 @@ from pipelines.track import Track
 
 log = logging.getLogger(__name__)
 
+_MOST_HELD = 16
+"""Pictures, by the standards."""
 Stamps = list[tuple[int, int]]
 """(pts, dts) of each packet of one stream in decode order, in ticks."""
 
@@ -56,17 +58,20 @@ def wrong_times(run: Run) -> dict[int, Restamper]:
                     index,
                     track.totals.retimed,
                 )
-        return {index: Restamper(mended_times(track)) for index, track in wrong.items() if all_have_pictures(track)}
+        fit = [(index, track) for index, track in wrong.items() if all_have_pictures(track)]
+        return {index: Restamper(mended_times(track, run.source.first_delay(index)[1])) for index, track in fit}
 
 
 def _rises(source: Source, index: int) -> bool:
-    """Whether the times of a stream rise in output order, as far as its headers tell that order."""
+    """Whether all of a stream has times, which rise in output order, as far as its headers tell that order."""
     parser = StreamParser(
         source.codec(index), source.video[index].codec_context.extradata, container_framed=source.framed
     )
     known: list[tuple[int, int]] = []
+    all_timed = True
     for event in source.events({index}):
         if isinstance(event, VideoPayload):
+            all_timed &= event.pts is not None or event.dts is not None
             units = parser.push(event.data, pts=event.pts, dts=event.dts, gaps=event.gaps, truncated=event.truncated)
             known += [(unit.order, unit.pts) for unit in units if unit.pts is not None]
     known += [(unit.order, unit.pts) for unit in parser.flush() if unit.pts is not None]
@@ -75,7 +80,7 @@ def _rises(source: Source, index: int) -> bool:
     for _, pts in sorted(known, key=lambda pair: pair[0]):
         mender.push(pts)
     mender.flush()
-    return not mender.mended
+    return all_timed and not mender.mended
 
 
 def all_have_pictures(track: Track) -> bool:
@@ -83,14 +88,19 @@ def all_have_pictures(track: Track) -> bool:
     return sorted(track.tags) == list(range(track.payloads))
 
 
-def mended_times(track: Track) -> Stamps:
+def mended_times(track: Track, held: int) -> Stamps:
     """Of a stream each of whose packets gave one picture: mended presentation times, and decode times that rise and lie
-    before them."""
+    before them.
+
+    held: packets for which decoders hold the first picture back, at most 16. They may do so for longer than the order
+    of these pictures asks for, and players that go by decode times show pictures when they come out.
+    """
     shown = [0] * track.payloads
     for packet, time in zip(track.tags, track.times, strict=True):
         shown[packet] = time
     rising = sorted(shown)
     rank = {time: place for place, time in enumerate(rising)}
     delay = max((number - rank[time] for number, time in enumerate(shown)), default=0)
+    delay = max(delay, min(held, _MOST_HELD, len(rising)))
     before = [rising[0] - track.interval * (delay - number) for number in range(delay)]
     return list(zip(shown, before + rising, strict=False))

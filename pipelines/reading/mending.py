@@ -22,6 +22,7 @@ class _Waiting:
     """As the container gave it."""
     time: int | None
     """As far as it is put right."""
+    received: bool
 
 
 class TimeMender:
@@ -35,7 +36,7 @@ class TimeMender:
     def __init__(self, interval: int) -> None:
         """interval: ticks from one picture to the next at the nominal rate."""
         self.mended = 0
-        """Pictures that got another time than the container's."""
+        """Pictures that got another time than the container's, which may have given none."""
         self._interval = max(interval, 1)
         self._decode_times: list[int] = []
         self._waiting: list[_Waiting] = []
@@ -51,11 +52,14 @@ class TimeMender:
         if pts is None and dts is not None:
             heapq.heappush(self._decode_times, dts)
 
-    def push(self, pts: int | None) -> list[int]:
-        """Take in the next picture's own time; returns the times, in ticks, of those that need not wait any more."""
+    def push(self, pts: int | None, received: bool = True) -> list[int]:
+        """Take in the next picture's own time; returns the times, in ticks, of those that need not wait any more.
+
+        received: False for a picture that was made up, whose time is nobody's mistake.
+        """
         if pts is None and self._decode_times:
             pts = heapq.heappop(self._decode_times)
-        self._waiting.append(_Waiting(pts, pts))
+        self._waiting.append(_Waiting(pts, pts, received))
         judged = len(self._waiting) - 1 - _SIDE
         if judged >= 0:
             self._judge(judged)
@@ -113,7 +117,7 @@ class TimeMender:
         time = self._spread(ready, last)
         self._waiting.pop(0)
         self._before.append(time)
-        self.mended += one.raw is not None and one.raw != time
+        self.mended += one.received and one.raw != time
         return time
 
     def _spread(self, ready: Sequence[_Waiting], last: int | None) -> int:

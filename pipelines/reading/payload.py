@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import av
 
+from pipelines.reading import streams
+
 
 @dataclass(slots=True)
 class VideoPayload:
@@ -38,8 +40,10 @@ def payload_of(packet: av.Packet, delay: int | None) -> VideoPayload:
     delay: from a decode time to when a player shows the picture that it releases; None where the container has times of
     presentation.
     """
+    header = streams.new_header(packet)
+    if header is None and packet.has_sidedata("new_extradata"):
+        packet = streams.without_header(packet)
     dts = packet.dts if delay is None or packet.dts is None else packet.dts + delay
-    fresh = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
     return VideoPayload(
         packet.stream_index,
         bytes(packet),
@@ -48,6 +52,6 @@ def payload_of(packet: av.Packet, delay: int | None) -> VideoPayload:
         packet.duration or None,
         truncated=packet.is_corrupt,
         hidden=packet.is_discard,
-        extradata=bytes(fresh) if fresh is not None else None,
+        extradata=header,
         packet=packet,
     )

@@ -173,7 +173,8 @@ class Source:
         if tap is not None and self.live:
             yield from self._received(connection, tap, decode)
             return
-        delays = self._delays(decode) if self.format_name in _DECODE_TIMES else {}
+        counted = self.format_name in _DECODE_TIMES
+        delays = {index: self.first_delay(index)[0] for index in decode} if counted else {}
         turns: dict[int, tuple[int, int]] = {}
         self._reached = Reached()
         self._shifts.clear()
@@ -294,7 +295,13 @@ class Source:
             self._wanted = replace(self._wanted, probe_bytes=place + _MARGIN)
             raise LateStreamsError
         if not self.late_streams:
-            log.warning("%s: a stream that appears in mid-file is left out", self.label)
+            # Damaged tags of FLV name streams that there are not.
+            what = (
+                "packets of no stream of it are"
+                if self.format_name == "flv"
+                else "a stream that appears in mid-file is"
+            )
+            log.warning("%s: %s left out", self.label, what)
         self.late_streams += 1
 
     def _shift(self, packet: av.Packet) -> int:
@@ -350,15 +357,12 @@ class Source:
                     break
         return None
 
-    def _delays(self, decode: Collection[int]) -> dict[int, int]:
-        """Ticks from a stream's first decode time to when its first picture comes out of a decoder."""
+    def first_delay(self, index: int) -> tuple[int, int]:
+        """How long a decoder holds a stream's first picture back: in ticks and in packets. (0, 0) from a pipe."""
         if not self.seekable:
-            return dict.fromkeys(decode, 0)
-        delays = {}
-        for index in decode:
-            with contextlib.closing(files.open_again(self._wanted)) as connection:
-                delays[index] = streams.first_delay(connection.container, index, _PROBE_FRAMES)
-        return delays
+            return 0, 0
+        with contextlib.closing(files.open_again(self._wanted)) as connection:
+            return streams.first_delay(connection.container, index, _PROBE_FRAMES)
 
     def rewind(self) -> None:
         """Start over. For seekable inputs only."""

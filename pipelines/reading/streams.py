@@ -14,13 +14,16 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from concealer.bitstream import Codec
+from concealer.bitstream import BitstreamError, Codec, h264, hevc, nal_type, parse_extradata
 from pipelines.errors import InputError
 
 log = logging.getLogger(__name__)
 
+_SPS: dict[Codec, int] = {"h264": h264.NAL_SPS, "hevc": hevc.NAL_SPS}
 _USUAL_RATE = 240
 """Pictures a second."""
+_SAME_RATE = 0.01
+"""Share by which two rates may differ and mean the same."""
 _CHROMA_LOCATION = re.compile(r"chroma_sample_loc_type_top_field\s+[01]+ = ([0-5])\b")
 
 
@@ -38,6 +41,33 @@ def repairable(container: InputContainer, label: str) -> dict[int, VideoStream]:
         held = ", ".join(f"{s.type} {codec_name(s)}" for s in container.streams) or "no streams"
         raise InputError(f"{label}: no H.264 or HEVC video in it ({held})")
     return found
+
+
+def new_header(packet: av.Packet) -> bytes | None:
+    """Parameter sets in the container's form that come with a packet of H.264 or HEVC and hold from there on.
+
+    None where none come, or none that can be read: a damaged byte makes FLV take a picture for a header.
+    """
+    stream = packet.stream
+    if not packet.has_sidedata("new_extradata") or not isinstance(stream, VideoStream):
+        return None
+    data = bytes(packet.get_sidedata("new_extradata"))
+    codec = video_codec(stream)
+    for nal in parse_extradata(codec, data).parameter_sets:
+        with contextlib.suppress(BitstreamError):
+            if nal_type(codec, nal) == _SPS[codec]:
+                (h264.parse_sps if codec == "h264" else hevc.parse_sps)(nal)
+                return data
+    return None
+
+
+def without_header(packet: av.Packet) -> av.Packet:
+    """The packet without its side data."""
+    made = av.Packet(bytes(packet))
+    made.stream, made.time_base = packet.stream, packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    return made
 
 
 def codec_tag(stream: VideoStream) -> str:
@@ -61,16 +91,23 @@ def video_codec(stream: VideoStream) -> Codec:
 
 
 def picture_rate(stream: VideoStream) -> Fraction:
-    """Pictures a second, as good as the container knows."""
-    known = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate and 0 < rate <= 1000]
+    """Pictures a second, as good as the container and the bitstream know.
+
+    The average is of the pictures that are there, and too low where some were lost: libavformat's guess counts if the
+    bitstream says the same, or the average nearly does.
+    """
+    guess, average = stream.guessed_rate, stream.average_rate
+    told = stream.codec_context.framerate if stream.codec_context is not None else None
+    sure = [guess] if guess and any(one and abs(one / guess - 1) < _SAME_RATE for one in (told, average)) else []
+    known = [rate for rate in (*sure, average, guess, stream.base_rate) if rate and 0 < rate <= 1000]
     # AVI takes the unit of its times for the rate, which may be a millisecond.
     return next((rate for rate in known if rate <= _USUAL_RATE), known[0] if known else Fraction(25))
 
 
-def first_delay(container: InputContainer, index: int, most: int) -> int:
-    """Ticks between the DTS of a stream's first packet and that of the packet at which libavcodec puts out a picture.
+def first_delay(container: InputContainer, index: int, most: int) -> tuple[int, int]:
+    """How long libavcodec holds a stream's first picture back: in ticks, by decode times, and in packets.
 
-    most: packets that are tried; 0 if there is no picture among them. The container must not have been read from.
+    most: packets that are tried; (0, 0) if there is no picture among them. The container must not have been read from.
     """
     stream = next(one for one in container.streams.video if one.index == index)
     first: int | None = None
@@ -78,10 +115,10 @@ def first_delay(container: InputContainer, index: int, most: int) -> int:
         first = packet.dts if first is None else first
         with contextlib.suppress(av.FFmpegError):
             for frame in packet.decode():
-                return max(0, frame.dts - first) if frame.dts is not None and first is not None else 0
+                return max(0, frame.dts - first) if frame.dts is not None and first is not None else 0, count
         if count >= most:
             break
-    return 0
+    return 0, 0
 
 
 def chroma_location(stream: VideoStream) -> int | None:

@@ -15,6 +15,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from concealer.bitstream import START_CODE, Codec, NalUnit, nal_type, parse_extradata, split_sample
+from pipelines.reading import codec_name
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -106,6 +107,8 @@ class Account:
     label: str
     kind: str
     """"video", "audio" ..."""
+    codec: str = ""
+    """FFmpeg's name."""
     given: Count = field(default_factory=Count)
     """What the muxer was given."""
     refused: int = 0
@@ -189,6 +192,7 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
                     found.add(packet, accounts[place].kind == "video" and timed)
                     if payloads[place] is not None:
                         sums[packet.stream_index].add(packet)
+            _settle_refusals(accounts)
             for index, place in places.items():
                 given = payloads[place]
                 account, found = accounts[place], accounts[place].found
@@ -202,6 +206,20 @@ def read_back(path: str, accounts: Sequence[Account], payloads: Sequence[Payload
         return _unplayable(path) if any(account.kind == "video" for account in accounts) else None
     except (av.FFmpegError, OSError, ValueError) as error:
         return str(error)
+
+
+def _settle_refusals(accounts: Sequence[Account]) -> None:
+    """A muxer may refuse a packet when it is given another's: count it where one is missing."""
+    lacking = {id(one): one.given.packets - (one.found.packets if one.found else 0) - one.refused for one in accounts}
+    spare = 0
+    for one in accounts:
+        surplus = min(one.refused, max(0, -lacking[id(one)]))
+        one.refused -= surplus
+        spare += surplus
+    for one in accounts:
+        taken = min(spare, max(0, lacking[id(one)]))
+        one.refused += taken
+        spare -= taken
 
 
 def read_back_bytes(path: str, codec: Codec, account: Account, payloads: Payloads) -> None:
@@ -220,12 +238,21 @@ def read_back_bytes(path: str, codec: Codec, account: Account, payloads: Payload
 
 
 def _matched(container: InputContainer, accounts: Sequence[Account]) -> dict[int, int]:
-    """By index in the file the place among `accounts`: the n-th of its kind, as some formats change the order."""
+    """By index in the file the place among `accounts`.
+
+    That is the n-th of its kind and codec, as some formats change the order, then the n-th of its kind, as some change
+    the codec's name.
+    """
     places: dict[int, int] = {}
-    for kind in {account.kind for account in accounts}:
-        ours = [place for place, account in enumerate(accounts) if account.kind == kind]
-        theirs = [stream.index for stream in container.streams if stream.type == kind]
-        places |= dict(zip(theirs, ours, strict=False))
+    for same_codec in (True, False):
+        for place, account in enumerate(accounts):
+            if place in places.values():
+                continue
+            for stream in container.streams:
+                alike = stream.type == account.kind and (not same_codec or codec_name(stream) == account.codec)
+                if alike and stream.index not in places:
+                    places[stream.index] = place
+                    break
     return places
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
-from av.stream import Stream
+from av.container.streams import StreamContainer
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from concealer.bitstream import Codec, join_annexb, join_length_prefixed, nal_type, parse_extradata, split_sample
@@ -37,8 +38,6 @@ _TS_SOUND = {
     "mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "ac4", "dts", "truehd", "opus", "s302m", "pcm_bluray",
 }  # fmt: skip
 """What MPEG-TS has a stream type or a descriptor for: anything else becomes private data that no player plays."""
-_VIDEO_FIRST = {"mxf", "mxf_d10", "gxf"}
-"""Muxers that take sound only beside a video stream."""
 
 
 def to_start_codes(container_format: str, stream: Stream) -> str | None:
@@ -83,18 +82,17 @@ class Filtered:
             yield made
 
 
-def can_hold(container_format: str, stream: Stream, beside: Stream | None = None) -> bool:
+def can_hold(container_format: str, stream: Stream, beside: Sequence[Stream] = ()) -> bool:
     """Try the stream in a file of the format: muxers tell their limits only when asked to write.
 
-    beside: the video of the file, which some formats must have.
+    beside: what is in the file already. Some formats take one stream of a kind only, or sound only with video.
     """
     if container_format == "mpegts" and stream.type == "audio" and codec_name(stream) not in _TS_SOUND:
         return False
     trial = av.open(io.BytesIO(), "w", format=container_format)
     try:
-        if beside is not None and stream.type == "audio" and container_format in _VIDEO_FIRST:
-            copy_stream(trial, beside)
-        copy_stream(trial, stream)
+        for other in sorted((*beside, stream), key=lambda one: one.index):  # which a muxer may mind
+            copy_stream(trial, other)
         trial.start_encoding()
     except (av.FFmpegError, ValueError):
         return False
@@ -102,6 +100,21 @@ def can_hold(container_format: str, stream: Stream, beside: Stream | None = None
         with contextlib.suppress(av.FFmpegError, ValueError):
             trial.close()
     return True
+
+
+def held_together(container_format: str, streams: StreamContainer, video: Iterable[Stream]) -> set[int]:
+    """Indices of the streams that one file of the format can hold at once; `video` and the main sound go before others.
+
+    Damage makes libavformat see streams of a few packets that nobody wrote, and some formats take one of a kind only.
+    """
+    sound = streams.best("audio")
+    first = [*video, *([] if sound is None else [sound])]
+    order = {stream.index: stream for stream in (*first, *streams)}
+    held: list[Stream] = []
+    for stream in order.values():
+        if stream.discard != Discard.all and can_hold(container_format, stream, held):
+            held.append(stream)
+    return {stream.index for stream in held}
 
 
 def check_codec(container_format: str, encoder: str) -> None:

@@ -16,10 +16,10 @@ from av.container import OutputContainer
 from av.stream import Discard, Stream
 
 from pipelines.errors import OutputError, one_line
-from pipelines.reading import Source, addresses, srt
+from pipelines.reading import Source, addresses, codec_name, srt
 from pipelines.writing import output_file
 from pipelines.writing.accounting import Account, Count, Payloads, read_back
-from pipelines.writing.copies import Filtered, can_hold, copy_stream, stream_label
+from pipelines.writing.copies import Filtered, copy_stream, held_together, stream_label
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, has_flag
 from pipelines.writing.leading import LeadingTimes
@@ -80,12 +80,12 @@ class Sink:
         self.accounts: dict[int, Account] = {}
         """By index in the output."""
         self._payloads: dict[int, Payloads | None] = {}
+        self._held_together = held_together(self._format, source.container.streams, source.video.values())
         self._offset = _offset(source, self._format)
         self._started = False
         self._held: list[tuple[bool, av.Packet]] = []
-        self._held_size = 0
         self._least_dts: dict[int, int] = {}
-        self._refusals = 0
+        self._held_size = self._refusals = 0
         self._reason: str | None = None
         """Why a packet was refused."""
         self._draft: Draft | None = None
@@ -162,7 +162,7 @@ class Sink:
     def _add_copy(self, stream: Stream) -> Stream | None:
         if stream.discard == Discard.all:  # MP4's chapter texts, which are chapters already
             return None
-        if can_hold(self._format, stream, next(iter(self._source.video.values()))):
+        if stream.index in self._held_together:
             made = copy_stream(self.container, stream)
             self._describe(made, stream)
             with contextlib.suppress(av.FFmpegError, ValueError):
@@ -182,7 +182,7 @@ class Sink:
 
     def _describe(self, made: Stream, original: Stream) -> None:
         given = Count(times=None if self._draft is None else set())  # what is not read back may run for ever
-        self.accounts[made.index] = Account(stream_label(original), made.type, given)
+        self.accounts[made.index] = Account(stream_label(original), made.type, codec_name(made), given)
         made.metadata.update(_kept(original.metadata))
         made.disposition = original.disposition
         if self._keeps_pids:

@@ -190,6 +190,25 @@ def test_wrong_times_are_put_right_without_encoding(
     assert packets_of(out, "video") == packets_of(source, "video")
 
 
+def lead(path: Path) -> float:
+    """Pictures by which the first one is decoded before it is shown."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        first = next(packet for packet in container.demux(video) if packet.size)
+        assert first.pts is not None and first.dts is not None
+        return round((first.pts - first.dts) * float(video.time_base or 0) * 25, 1)
+
+
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["copy", "splice"])
+def test_mended_decode_times_leave_the_time_that_decoders_hold_pictures(tmp_path: Path, settings: Settings) -> None:
+    """They hold two where B-pictures may be referred to, though none of these pictures needs more than one."""
+    whole = encode_file(tmp_path / "whole.mp4", clip(PICTURES, 176, 144), bframes=2, gop=12)
+    source = rewrite_video(whole, tmp_path / "wrong.mp4", decode_times)
+    conceal_file(source, tmp_path / "out.mp4", settings)
+    assert steady(tmp_path / "out.mp4")
+    assert lead(tmp_path / "out.mp4") == 2
+
+
 def test_wrong_times_are_put_right_where_damage_is_repaired(whole: Path, tmp_path: Path) -> None:
     def both(packets: list[VideoPacket]) -> list[VideoPacket]:
         return without([20], one_wrong(packets))
@@ -266,3 +285,16 @@ def test_real_report_of_decode_times(shared_data: Path, tmp_path: Path, splice: 
     times = shown(out)
     assert len(times) == 150
     assert all(0.5 < after - before < 1.5 for before, after in zip(times, times[1:], strict=False))
+
+
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["conceal", "splice"])
+def test_the_rate_is_not_the_average_of_what_is_left(whole: Path, tmp_path: Path, settings: Settings) -> None:
+    damaged = rewrite_video(whole / "h264.mp4", tmp_path / "damaged.mp4", partial(lose, 12, 18))
+    with av.open(str(damaged)) as container:
+        average = container.streams.video[0].average_rate
+        assert average is not None and average < 24
+    for fill in (0.0, 1.0):
+        out = tmp_path / f"out{fill}.mkv"
+        conceal_file(damaged, out, replace(settings, fill_gaps=fill))
+        with av.open(str(out)) as container:
+            assert container.streams.video[0].average_rate == 25

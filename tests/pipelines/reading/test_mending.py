@@ -66,7 +66,7 @@ def test_decode_times_are_handed_out_in_output_order(group: tuple[int, ...]) -> 
 def test_pictures_without_a_time_or_with_one_time_share_what_there_is() -> None:
     missing: list[int | None] = list(STEADY)
     missing[12] = missing[13] = None
-    assert mended(missing) == (STEADY, 0)
+    assert mended(missing) == (STEADY, 2)
     assert mended(list(changed(12, 3600)))[0] == STEADY
     assert mended(list(changed(13, -3600)))[0] == STEADY
 

@@ -129,4 +129,4 @@ def test_missing_packets_of_sound_are_told(media: Path, tmp_path: Path, capsys: 
     source = tmp_path / "in.ts"
     source.write_bytes(b"".join(packet for n, packet in enumerate(packets) if n != sound[len(sound) // 2]))
     assert main([str(source), str(tmp_path / "out.ts")]) == 0
-    assert "transport packets missing at 1 places" in capsys.readouterr().err
+    assert "transport packets missing at 1 place," in capsys.readouterr().err
