@@ -31,7 +31,8 @@ One slice a picture; both decoders predict from the repaired pictures, so that o
 blocks of 16x16 of pictures that arrived in part. *Found*: share of the visibly wrong blocks (mean absolute difference \
 above 2) that are marked. *Precision*: share of the marked blocks that are wrong in any sample, and visibly. Marked is \
 what is rather believed wrong than right; *with all doubts*: share of the visibly wrong ones that are doubted at all. \
-*Whole*: blocks marked in pictures that arrived whole. HEVC is encoded without temporal motion vectors, which would be \
+*Whole*: blocks marked in pictures that arrived whole; behind such hangs now and then the rest of one whose PES header \
+was lost. HEVC is encoded without temporal motion vectors, which would be \
 inherited from damage. Place known: by RTP sequence numbers to the byte, by the transport stream's counters."""
 
 

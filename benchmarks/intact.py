@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,18 +69,20 @@ def run_job(job: Job, sources: str) -> list[Row]:
 
 
 def plan(length: int) -> list[Job]:
-    """All jobs that can be done here."""
+    """All jobs that can be done here: the files, then the encoders in turn."""
     folder = clip_folder()
-    jobs = [Job(r.encoder, r.title, length, recipe=r, clips=_training(folder)) for r in recipes()]
-    if folder is None:
-        return jobs
+    made = sorted(recipes(), key=lambda recipe: recipe.number)
+    encodes = [Job(r.encoder, r.title, length, recipe=r, clips=_training(folder)) for r in made]
+    return encodes if folder is None else [*_files(folder), *encodes]
+
+
+def _files(folder: Path) -> Iterator[Job]:
     for path in sorted(folder.iterdir()):
         if path.suffix in _SUFFIXES and path.name not in _OTHER_CODEC:
-            jobs.append(Job("evaluation clips", path.name, 0, file=path))
+            yield Job("evaluation clips", path.name, 0, file=path)
     for path in sorted((folder.parent / "damaged_streams").glob("*")):
         if path.suffix in _CONFORMANCE and path.name not in _DAMAGED:
-            jobs.append(Job("conformance streams", path.name, 0, file=path))
-    return jobs
+            yield Job("conformance streams", path.name, 0, file=path)
 
 
 def _training(folder: Path | None) -> Path | None:
