@@ -69,6 +69,8 @@ format: $(VENV)/.dev ## Write the format, mend what style checks can mend
 bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 	$(BIN)/python -m benchmarks.real --quick
 	$(BIN)/python -m benchmarks.detection --quick
+	$(BIN)/python -m benchmarks.real_blocks --quick
+	$(BIN)/python -m benchmarks.intact --quick
 	$(BIN)/python -m benchmarks.untouched --quick
 	$(BIN)/python -m benchmarks.quality --quick
 	$(BIN)/python -m benchmarks.latency --quick

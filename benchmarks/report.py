@@ -11,7 +11,9 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
+from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
+from benchmarks.live_tables import live_tables
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -88,6 +90,11 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
         parts += ["### Streams", _streams(rows["quality"])]
     if "detection" in results:
         parts += ["## Detection", _made_by(results["detection"]), _DETECTION, detection_table(rows["detection"])]
+    if "real_blocks" in results:
+        parts += ["### On the real profile", _made_by(results["real_blocks"]), BLOCKS_HEAD]
+        parts.append(blocks_table(rows["real_blocks"]))
+    if "intact" in results:
+        parts += ["### False alarms", _made_by(results["intact"]), INTACT_HEAD, intact_table(rows["intact"])]
     if "untouched" in results:
         parts += ["## Untouched samples", _made_by(results["untouched"]), untouched_table(rows["untouched"])]
     if "latency" in results:
@@ -103,6 +110,8 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
     if "containers" in results:
         parts += ["## Containers", _made_by(results["containers"]), CONTAINERS_HEAD]
         parts += container_tables(rows["containers"])
+    for name, title, words, table in live_tables(rows):
+        parts += [f"## {title}", _made_by(results[name]), words, table]
     return "\n\n".join(parts) + "\n"
 
 

@@ -49,6 +49,8 @@ class Encoding:
     """Pictures from one IDR or CRA picture to the next at most."""
     slices: int = 0
     """Slices a picture; 0 is the benchmark's own: 8 for x264, 4 for x265."""
+    further: str = field(default="", repr=False)
+    """More parameters, as the encoder takes them."""
 
     @property
     def slice_count(self) -> int:
@@ -63,6 +65,8 @@ class Encoding:
         """Value of x264-params or x265-params."""
         bframes = 0 if self.structure == "P" else 3
         common = f"slices={self.slice_count}:bframes={bframes}:keyint={self.gop}:scenecut=40"
+        if self.further:
+            common += f":{self.further}"
         if self.codec == "h264":
             # Otherwise slice threads decide the number of slices.
             return f"{common}:sliced-threads=0:threads=1"

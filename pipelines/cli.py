@@ -123,6 +123,11 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         "(the last good picture), drop (nothing) (default: conceal)",
     )
     video.add_argument(
+        "--outage",
+        metavar="hold|FILE",
+        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
+    )
+    video.add_argument(
         "--fill-gaps",
         type=float,
         metavar="SECONDS",
@@ -164,6 +169,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         engine=args.engine,
         lookahead=args.lookahead,
         join=args.join,
+        outage=args.outage,
         metrics=args.metrics,
         output_format=args.format,
         input_format=args.input_format,

@@ -45,6 +45,16 @@ class Presenter:
         """Pictures whose time was wrong and put right."""
         return self._clock.mended if isinstance(self._clock, TimeMender) else 0
 
+    @property
+    def last(self) -> int | None:
+        """Time of the latest picture of a live input."""
+        return self._clock.last if isinstance(self._clock, PictureClock) else None
+
+    def instead(self, picture: DecodedPicture) -> ShownPicture:
+        """A picture that is shown now in place of what does not come of a live input."""
+        assert isinstance(self._clock, PictureClock)
+        return ShownPicture(picture, self._clock.stamp(None))
+
     def arrived(self, pts: int | None, dts: int | None) -> None:
         """An access unit went into the decoder."""
         self._clock.arrived(pts, dts)

@@ -12,6 +12,7 @@ from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
 from concealer.repair import Repairer
 from pipelines.gaps import GapPolicy, Gaps
 from pipelines.joining import Joining, JoinPolicy
+from pipelines.outage import Outage
 from pipelines.presenting import Presenter, ShownPicture
 from pipelines.reading.mending import TimeMender
 from pipelines.reading.source import Source, VideoPayload
@@ -20,6 +21,8 @@ from pipelines.report import Totals, is_damaged
 from pipelines.statistics import Statistics
 
 _REMEMBERED = 64
+_HURRIED_MS = 1.0
+"""For an access unit behind which others wait: the cheapest repair."""
 _TOLD = GapPolicy(fill_seconds=0)
 """Where pictures are not made here: holes that are left are told."""
 
@@ -39,6 +42,7 @@ class Track:
         join: JoinPolicy = "conceal",
         statistics: Statistics | None = None,
         gaps: GapPolicy | None = None,
+        outage: str | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
@@ -46,6 +50,7 @@ class Track:
         until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
         statistics: filled if there are any. gaps: what is done about holes in time; None looks for none, nor is that
         done in live inputs, where what follows can't be waited for, and in streams without times.
+        outage: what is shown while nothing comes (`Outage`), None: nothing.
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -58,7 +63,7 @@ class Track:
         self.payloads = 0
         self.tags, self.times = array("q"), array("q")
         """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks."""
-        self._codec = source.codec(index)
+        self._codec, self._source = source.codec(index), source
         self._rootless = 0
         self._open = partial(
             open_decoder,
@@ -83,6 +88,7 @@ class Track:
         self._statistics = statistics
         self._arrivals: dict[int | None, float] = {}
         self._joining = Joining(join) if source.live or join != "conceal" else None
+        self._outage = None if outage is None else Outage(outage, float(1 / self.rate))
         self._decoder = self._open(source.video[index].codec_context.extradata)
 
     def _present(self, source: Source, gaps: GapPolicy | None) -> Presenter:
@@ -116,7 +122,7 @@ class Track:
             if len(self._arrivals) > _REMEMBERED:  # one that gave no picture, or one with another time
                 del self._arrivals[next(iter(self._arrivals))]
         if self._repairer is not None:
-            self._repairer.begin(self._deadline_ms)
+            self._repairer.begin(_HURRIED_MS if payload.late else self._deadline_ms)
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,
@@ -125,11 +131,26 @@ class Track:
             tag=self.payloads - 1,
             gaps=payload.gaps,
             truncated=payload.truncated,
+            complete=payload.complete,
         )
         if self._statistics is not None:
             self._statistics.access_unit((time.perf_counter() - started) * 1e3, self._deadline_ms)
             self._statistics.packets_lost += len(payload.gaps)
         yield from self._out(pictures)
+
+    def silent(self) -> Iterator[ShownPicture]:
+        """Nothing came just now: pictures that are to be shown all the same."""
+        outage = self._outage
+        if outage is None:
+            return
+        if outage.is_due:
+            yield from self.flush()
+            held = outage.begin()
+            self._decoder = self._open(self._source.video[self.index].codec_context.extradata)
+            if self._joining is not None:
+                self._joining.begin(held)
+        for picture in outage.pictures():
+            yield self._presenter.instead(picture)
 
     def flush(self) -> Iterator[ShownPicture]:
         """The pictures still inside the decoder, which is closed, and those that wait for their time."""
@@ -185,4 +206,19 @@ class Track:
         seen = picture if self._joining is None else self._joining.shown(picture)
         if self._statistics is not None and self._joining is not None:
             self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
+        if seen is None or self._came_too_late(seen, picture):
+            return None
         return seen
+
+    def _came_too_late(self, seen: DecodedPicture, picture: DecodedPicture) -> bool:
+        """Whether its time was filled in an outage."""
+        if self._outage is None:
+            return False
+        last = self._presenter.last
+        if picture.pts is not None and last is not None and picture.pts <= last:
+            return True
+        if seen is picture:
+            self._outage.shown(picture)
+        else:
+            self._outage.goes_on()
+        return False

@@ -118,11 +118,15 @@ def split_sample(payload: bytes, length_size: int) -> tuple[list[NalUnit], bool]
 
 
 def mark_zeros(codec: Codec, nal: NalUnit) -> NalUnit:
-    """A slice with `damaged_at` set where it holds what cannot stand in a unit: 00 00 00 to 00 00 02 (7.4.1)."""
+    """A slice with `damaged_at` set where it holds what cannot stand in a unit: 00 00 00 to 00 00 02 (7.4.1).
+
+    At its end too, where a byte stream may have zeros behind a unit: an intact slice then ends before them, and is
+    decoded alike without.
+    """
     kind = nal_type(codec, nal)
     if not (1 <= kind <= 5 if codec == "h264" else kind <= 31):
         return nal
-    found = _IMPOSSIBLE.search(nal.data.rstrip(b"\x00"))
+    found = _IMPOSSIBLE.search(nal.data)
     if found is None or (nal.damaged_at is not None and nal.damaged_at <= found.start()):
         return nal
     return replace(nal, damaged_at=found.start())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concealer.bitstream import AccessUnit, Recovery
+from concealer.bitstream import AccessUnit, Recovery, hevc
 
 NO_REFERENCES = "no intra picture before it"
 """Cause on the damage map of a picture that lacks what it is predicted from, because decoding began after that."""
@@ -17,13 +17,20 @@ class Roots:
     def __init__(self) -> None:
         self._order: int | None = None
         """In output order, of the first picture that lacks nothing."""
+        self._restarted = False
+        """Whatever comes now has all it needs, even if it is shown before that picture."""
         self._recovery = Recovery()
 
     def arrives(self, au: AccessUnit) -> None:
         """The next access unit in decode order."""
+        # What leads a HEVC picture of this kind and is decoded at all needs nothing from before it (RADL). Leading
+        # pictures of an IDR picture of H.264 need nothing either, by the standard, but there are cameras that begin
+        # files with an IDR picture whose leading pictures do.
+        if au.is_irap and (self._order is not None or isinstance(au.sps, hevc.Sps)):
+            self._restarted = True
         if self._order is None and (au.is_irap or au.kind == "I" or self._recovery.is_complete(au)):
             self._order = au.order
 
     def lacks(self, order: int) -> bool:
         """Whether the picture at this place in output order lacks what it is predicted from."""
-        return self._order is None or order < self._order
+        return not self._restarted and (self._order is None or order < self._order)

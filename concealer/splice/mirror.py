@@ -54,7 +54,7 @@ class Mirror:
     def announce(self, parameter_sets: Sequence[NalUnit]) -> None:
         """Parameter sets that are not in the stream."""
         if parameter_sets:
-            self._catch_up()
+            self.catch_up()
             self._headers += parameter_sets
 
     def pass_by(self, unit: OpenUnit) -> None:
@@ -68,14 +68,14 @@ class Mirror:
         if sets or not unit.is_disposable:
             self._behind.append(passed)
         if len(self._behind) > MOST_WAITING:
-            self._catch_up()
+            self.catch_up()
 
     def follow(self, nals: Sequence[NalUnit], order: int, is_reference: bool, restart: bool) -> tuple[Plane, ...]:
         """Decode an access unit; views of its picture at coded size, valid until the next call, () if it has none.
 
         `order`: its place in output order; `restart`: no later one refers to any before it.
         """
-        self._catch_up()
+        self.catch_up()
         return self._take(_Passed(nals, order, is_reference, restart))
 
     def probe(self, slices: Sequence[NalUnit]) -> tuple[Plane, ...]:
@@ -83,23 +83,23 @@ class Mirror:
 
         Only samples of the slices mean anything. H.264: the slices must bear nal_ref_idc 0.
         """
-        self._catch_up()
+        self.catch_up()
         buffer = self._decode(slices)
         return () if buffer is None else buffer.planes
 
     def latest(self) -> tuple[Plane, ...] | None:
         """The reference picture decoded last."""
-        self._catch_up()
+        self.catch_up()
         return self._references[-1][1].planes if self._references else None
 
     def at(self, order: int) -> tuple[Plane, ...] | None:
         """The reference picture at `order` in output order."""
-        self._catch_up()
+        self.catch_up()
         return next((buffer.planes for place, buffer in reversed(self._references) if place == order), None)
 
     def around(self, order: int) -> tuple[tuple[Plane, ...], tuple[Plane, ...]] | None:
         """The nearest reference pictures before and after `order` in output order; None if there aren't both."""
-        self._catch_up()
+        self.catch_up()
         before = max((r for r in self._references if r[0] < order), key=_order, default=None)
         after = min((r for r in self._references if r[0] > order), key=_order, default=None)
         return None if before is None or after is None else (before[1].planes, after[1].planes)
@@ -109,7 +109,8 @@ class Mirror:
         self._references.clear()
         self._core.close()
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
+        """Decode what waits, while nobody waits for it."""
         behind, self._behind = self._behind, []
         for passed in behind:
             self._take(passed)

@@ -22,7 +22,7 @@ class Run:
     kind: str
     """What the picture's slices are, "I", "P" or "B": that they are predicted from nothing, one or two references."""
     repeat: bool = False
-    """Do not look at the samples: repeat the reference."""
+    """Do not look at the samples: repeat the reference. Intra pictures, which have none, are written coarsely."""
 
 
 @dataclass

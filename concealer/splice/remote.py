@@ -36,8 +36,8 @@ _MOST_WAITING = 24
 class LocalCarrier:
     """A carrier behind the interface of `RemoteCarrier`: answers are there at once."""
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
-        self._carrier = open_carrier(codec, parameter_sets, seconds)
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> None:
+        self._carrier = open_carrier(codec, parameter_sets, seconds, quick)
 
     def give(self, unit: OpenUnit) -> list[list[Written]]:
         """Take a unit; returns the answers that have come, in the order of the units."""
@@ -47,6 +47,10 @@ class LocalCarrier:
         """All answers still to come."""
         return []
 
+    def catch_up(self) -> None:
+        """See `Carrier`."""
+        self._carrier.catch_up()
+
     def close(self) -> None:
         """Free the decoder."""
         self._carrier.close()
@@ -55,7 +59,7 @@ class LocalCarrier:
 class RemoteCarrier:
     """The same in a child process."""
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> None:
         """Raises OSError if there can be no child process."""
         command = _command()
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -73,7 +77,7 @@ class RemoteCarrier:
         # A pipe holds less than one unit's samples: whoever writes waits until the child has done the unit before.
         self._writer = threading.Thread(target=self._speak, name="units to splice", daemon=True)
         self._writer.start()
-        self._messages.put(_packed((codec, list(parameter_sets), seconds)))
+        self._messages.put(_packed((codec, list(parameter_sets), seconds, quick)))
 
     def give(self, unit: OpenUnit) -> list[list[Written]]:
         """As `LocalCarrier`, but answers come later. Raises what the carrier raises."""
@@ -88,6 +92,9 @@ class RemoteCarrier:
     def rest(self) -> list[list[Written]]:
         """All answers still to come."""
         return [self._answer() for _ in range(self._waiting)]
+
+    def catch_up(self) -> None:
+        """Nobody waits for the child in the first place."""
 
     def close(self) -> None:
         """End the child process."""
@@ -125,15 +132,15 @@ class RemoteCarrier:
 
 
 def open_carrier_for(
-    codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, own_process: bool
+    codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, own_process: bool, quick: bool
 ) -> LocalCarrier | RemoteCarrier:
     """A carrier in a process of its own if that is wanted and can be had."""
     if own_process:
         try:
-            return RemoteCarrier(codec, parameter_sets, seconds)
+            return RemoteCarrier(codec, parameter_sets, seconds, quick)
         except OSError as error:
             log.warning("no process for writing slices (%s): it is done in this one", error)
-    return LocalCarrier(codec, parameter_sets, seconds)
+    return LocalCarrier(codec, parameter_sets, seconds, quick)
 
 
 def _command() -> list[str]:

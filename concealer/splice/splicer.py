@@ -39,13 +39,18 @@ class Splicer:
         *,
         seconds: float = 1 / 25,
         own_process: bool = False,
+        quick: bool = False,
     ) -> None:
         """
         parameter_sets: those of the container's header.
         seconds: from one picture to the next, to keep within what the stream's level allows.
         own_process: write slices in a process beside.
+        quick: slices are quantised more coarsely, which saves up to half of the time that writing takes.
         """
-        self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process)
+        self.hurry = False
+        """There is no time: what is missing is written as a repetition of the reference, coarsely where there is none.
+        That shows less than the repair, but keeps up."""
+        self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process, quick)
         self._lost_headers = open_lost_headers(codec)
         self._hollow: list[Settled] = []
         self._announced: tuple[NalUnit, ...] = ()
@@ -71,6 +76,10 @@ class Splicer:
     def flush(self) -> list[SplicedUnit]:
         """The stream ended: what is left."""
         return [*self._give_up_hollow(), *self._ready(self._carrier.rest())]
+
+    def catch_up(self) -> None:
+        """Do what the next damaged picture would else have to wait for, once what is ready has left."""
+        self._carrier.catch_up()
 
     def close(self) -> None:
         """Free what it holds."""
@@ -104,7 +113,7 @@ class Splicer:
         plan = make_plan(au, picture.damage)
         sibling = _sibling(plan)
         kind = au.kind if au.kind != "?" else "I"
-        unit.runs = [Run(sibling, first, end, kind) for first, end in plan.runs]
+        unit.runs = [Run(sibling, first, end, kind, self.hurry) for first, end in plan.runs]
         unit.nals = merge(au, plan)
         rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
         unit.top, unit.planes = _copied(picture, min(rows) * au.unit, (max(rows) + 1) * au.unit)
@@ -130,6 +139,7 @@ class Splicer:
         places = [None] * len(whole.ranges)
         unit = OpenUnit([*kept, *places], picture.order, whole.is_reference, header.is_idr, sps=header.sps)
         kind = "I" if header.is_idr else "P"
+        repeat |= self.hurry
         unit.runs = [Run(header, first, end, kind, repeat) for first, end in whole.ranges]
         if not repeat:
             unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])

@@ -7,22 +7,26 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from fractions import Fraction
 
 import av
 
+from concealer.decoder import DecodedPicture
 from pipelines.errors import UsageError
-from pipelines.gst import raw_video
-from pipelines.gst.bindings import GLib, GObject, Gst, GstVideo
+from pipelines.gst import raw_video, telling
+from pipelines.gst.bindings import GObject, Gst
 from pipelines.gst.decoding import Shown, StreamDecoder
 from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.intake import Feed, Intake
 from pipelines.gst.loss_report import from_event, is_restart
-from pipelines.gst.negotiation import taken_caps
+from pipelines.gst.negotiation import add_latency, answer_caps
 from pipelines.gst.options import PROPERTIES, STATS, Options
+from pipelines.gst.outages import Outages
 from pipelines.gst.pace import Pace, Pause
 from pipelines.gst.picture_output import PictureOutput
 from pipelines.gst.requests import KeyframeRequests
 from pipelines.gst.stream_caps import SINK_CAPS, BadCodecDataError, StreamCaps
+from pipelines.gst.times import known_time, timed_segment
 from pipelines.joining import Joining
 from pipelines.metrics import Served
 from pipelines.statistics import Statistics
@@ -65,20 +69,21 @@ class ConcealDec(Gst.Element):
         self._sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
         self._src = Gst.Pad.new_from_template(self.get_pad_template("src"), "src")
         # Functions without a bound method: pads that held their element would keep it alive for ever.
-        self._sink.set_chain_function_full(lambda pad, parent, buffer: parent.chain(buffer))
+        self._sink.set_chain_function_full(lambda pad, parent, buffer: parent.outages.exclusively(parent.chain, buffer))
         self._sink.set_query_function_full(lambda pad, parent, query: parent.sink_query(pad, query))
         self._sink.set_event_function_full(lambda pad, parent, event: parent.sink_event(event))
         self._src.set_event_function_full(lambda pad, parent, event: parent.src_event(event))
         self._src.set_query_function_full(lambda pad, parent, query: parent.src_query(pad, query))
         self.add_pad(self._sink)
         self.add_pad(self._src)
+        self.outages = Outages(self._fall_silent, self._show)
         self._reset()
 
     # Properties
 
     def do_get_property(self, pspec: GObject.ParamSpec) -> object:
         if pspec.name == "stats":
-            return self._stats_structure()
+            return telling.structure_of(self._statistics)
         return getattr(self._options, pspec.name.replace("-", "_"))
 
     def do_set_property(self, pspec: GObject.ParamSpec, value: str | int | float | bool) -> None:
@@ -88,7 +93,7 @@ class ConcealDec(Gst.Element):
             self._refused[pspec.name] = str(error)
             log.error("%s: %s", self.get_name(), error)
             if self._caps is not None:
-                self._fail(str(error), Gst.LibraryError.SETTINGS)
+                telling.fail(self, str(error), Gst.LibraryError.SETTINGS)
         else:
             self._refused.pop(pspec.name, None)
 
@@ -104,14 +109,17 @@ class ConcealDec(Gst.Element):
         self._pace = Pace(self._options)
         self._joining = Joining()
         self._had_input = self._had_output = False
+        self._coded: tuple[Fraction | None, Fraction | None] = (None, None)
         self._awaits_first = True
         self._since_stats = Pause()
         self._requests = KeyframeRequests(self._options)
 
     def do_change_state(self, transition: Gst.StateChange) -> Gst.StateChangeReturn:
         if transition == Gst.StateChange.NULL_TO_READY and self._refused:
-            self._fail("; ".join(self._refused.values()), Gst.LibraryError.SETTINGS)
+            telling.fail(self, "; ".join(self._refused.values()), Gst.LibraryError.SETTINGS)
             return Gst.StateChangeReturn.FAILURE
+        if transition == Gst.StateChange.PLAYING_TO_PAUSED:
+            self.outages.stop()
         result = Gst.Element.do_change_state(self, transition)
         if transition in (Gst.StateChange.READY_TO_PAUSED, Gst.StateChange.PAUSED_TO_READY):
             statistics = self._statistics
@@ -119,22 +127,22 @@ class ConcealDec(Gst.Element):
             self._reset()
             if transition == Gst.StateChange.PAUSED_TO_READY:
                 self._statistics = statistics  # to be read after the end
-            if not self._serve(transition):
-                return Gst.StateChangeReturn.FAILURE
+        try:
+            self._start(transition)
+        except UsageError as error:
+            telling.fail(self, str(error), Gst.ResourceError.SETTINGS)
+            return Gst.StateChangeReturn.FAILURE
         return result
 
-    def _serve(self, transition: Gst.StateChange) -> bool:
-        """Serve the counts while the element is more than READY; False if that is not possible."""
-        if self._served is not None:
+    def _start(self, transition: Gst.StateChange) -> None:
+        """Serve counts while the element is more than READY, fill outages while it plays. Raises UsageError."""
+        if self._served is not None and transition == Gst.StateChange.PAUSED_TO_READY:
             self._served.close()
             self._served = None
-        if transition == Gst.StateChange.READY_TO_PAUSED and self._options.metrics:
-            try:
-                self._served = Served(self._options.metrics, self.get_name(), self._statistics)
-            except UsageError as error:
-                self._fail(str(error), Gst.ResourceError.SETTINGS)
-                return False
-        return True
+        elif transition == Gst.StateChange.READY_TO_PAUSED and self._options.metrics:
+            self._served = Served(self._options.metrics, self.get_name(), self._statistics)
+        elif transition == Gst.StateChange.PAUSED_TO_PLAYING:
+            self.outages.start(self._options.outage, self._output.duration)
 
     def _drop_decoder(self) -> None:
         decoder, self._decoder = self._decoder, None
@@ -145,6 +153,12 @@ class ConcealDec(Gst.Element):
 
     def sink_event(self, event: Gst.Event) -> bool:
         """Event function of the sink pad."""
+        if event.type == Gst.EventType.FLUSH_START:
+            return bool(self._src.push_event(event))
+        with self.outages.lock:
+            return self._sink_event(event)
+
+    def _sink_event(self, event: Gst.Event) -> bool:
         kind = event.type
         if kind == Gst.EventType.CAPS:
             return self._set_caps(event.parse_caps())
@@ -152,6 +166,7 @@ class ConcealDec(Gst.Element):
             self._drop_decoder()
             self._begin_stream()
             self._joining.forget()
+            self.outages.forget()
             self._output.flush()
             self._pace.forget_lateness()
             return self._src.push_event(event)
@@ -173,11 +188,7 @@ class ConcealDec(Gst.Element):
         return self._src.push_event(event)
 
     def _begin_segment(self, event: Gst.Event) -> bool:
-        segment = event.parse_segment()
-        if segment.format != Gst.Format.TIME:  # of a parser that counts bytes; buffers are timed all the same
-            segment = Gst.Segment()
-            segment.init(Gst.Format.TIME)
-            event = Gst.Event.new_segment(segment)
+        segment, event = timed_segment(event)
         if not self._output.is_in(segment):
             self._drain()
         self._output.begin_segment(segment)
@@ -186,11 +197,12 @@ class ConcealDec(Gst.Element):
     def _end(self) -> None:
         """The stream ends."""
         self._drain()
+        self.outages.forget()
         self._output.push_gap()
         self._output.push_pending()
         self._post_stats()
         if self._had_input and not self._had_output:
-            self._fail("no valid picture before the end of the stream", Gst.StreamError.DECODE)
+            telling.fail(self, "no valid picture before the end of the stream", Gst.StreamError.DECODE)
 
     def src_event(self, event: Gst.Event) -> bool:
         """Event function of the source pad."""
@@ -203,31 +215,20 @@ class ConcealDec(Gst.Element):
 
     def sink_query(self, pad: Gst.Pad, query: Gst.Query) -> bool:
         """Query function of the sink pad."""
-        if query.type == Gst.QueryType.CAPS:
-            query.set_caps_result(taken_caps(self._src, query.parse_caps()))
-        elif query.type == Gst.QueryType.ACCEPT_CAPS:  # which need not name all that is asked of them
-            query.set_accept_caps_result(query.parse_accept_caps().can_intersect(taken_caps(self._src, None)))
-        else:
-            return Gst.Pad.query_default(pad, self, query)
-        return True
+        return answer_caps(self._src, query) or Gst.Pad.query_default(pad, self, query)
 
     def src_query(self, pad: Gst.Pad, query: Gst.Query) -> bool:
         """Query function of the source pad."""
         if query.type != Gst.QueryType.LATENCY:
             return Gst.Pad.query_default(pad, self, query)
-        if not self._sink.peer_query(query):
-            return False
-        live, least, most = query.parse_latency()
-        own = self._pace.latency(self._output.duration)
-        query.set_latency(live, least + own, most if most == Gst.CLOCK_TIME_NONE else most + own)
-        return True
+        return add_latency(self._sink, query, self._pace.latency(self._output.duration))
 
     def _set_caps(self, caps: Gst.Caps) -> bool:
         try:
             found = StreamCaps.of(caps)
         except ValueError as error:
             bad = isinstance(error, BadCodecDataError)
-            self._fail(str(error), Gst.StreamError.DECODE if bad else Gst.StreamError.FORMAT)
+            telling.fail(self, str(error), Gst.StreamError.DECODE if bad else Gst.StreamError.FORMAT)
             return False
         if found != self._caps:
             self._drain()
@@ -281,11 +282,13 @@ class ConcealDec(Gst.Element):
     def chain(self, buffer: Gst.Buffer) -> Gst.FlowReturn:
         """Chain function: decode one access unit, push what comes out."""
         if self._intake is None:
-            self._fail("no caps before the first buffer", Gst.StreamError.FORMAT)
+            telling.fail(self, "no caps before the first buffer", Gst.StreamError.FORMAT)
             return Gst.FlowReturn.NOT_NEGOTIATED
         if self._output.flow != Gst.FlowReturn.OK:
             return self._output.flow
         self._had_input = True
+        if self._intake.is_cut(known_time(buffer.pts)):
+            self._renew_decoder()
         self._output.carried.take(buffer)
         flags = buffer.get_flags()
         if self._awaits_first and flags & Gst.BufferFlags.DELTA_UNIT and self._requests.joins():
@@ -293,9 +296,9 @@ class ConcealDec(Gst.Element):
         self._awaits_first = False
         feeds = self._intake.buffer(
             buffer.extract_dup(0, buffer.get_size()),
-            _time(buffer.pts),
-            _time(buffer.dts),
-            _time(buffer.duration),
+            known_time(buffer.pts),
+            known_time(buffer.dts),
+            known_time(buffer.duration),
             discont=bool(flags & Gst.BufferFlags.DISCONT),
             corrupted=bool(flags & Gst.BufferFlags.CORRUPTED),
         )
@@ -341,9 +344,16 @@ class ConcealDec(Gst.Element):
             return
         if self._intake is not None:
             self._decode(self._intake.flush())
-        self._push(list(decoder.flush(self._pace.deadline(self._output.running_time))), decoder)
-        self._drop_decoder()
+        self._renew_decoder()
         self._begin_stream()
+
+    def _renew_decoder(self) -> None:
+        """Push all pictures still inside; references are none of what comes."""
+        if self._decoder is not None:
+            self._push(list(self._decoder.flush(self._pace.deadline(self._output.running_time))), self._decoder)
+        self._drop_decoder()
+        self._joining.begin()
+        self._requests.begin()
 
     def _push(self, pictures: Iterable[Shown], decoder: StreamDecoder) -> None:
         for shown in pictures:
@@ -359,38 +369,32 @@ class ConcealDec(Gst.Element):
             if seen is None:
                 continue
             self._had_output |= not picture.synthesised
+            self._coded = decoder.aspect, decoder.rate
+            if self.outages.came_too_late(replace(shown, picture=seen)):
+                continue
             self._statistics.picture(picture, shown.waited, self._output.duration / Gst.SECOND)
-            try:
-                buffer = self._output.make_buffer(replace(shown, picture=seen), decoder.aspect, decoder.rate)
-            except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
-                log.debug("output", exc_info=True)
-                self._fail(f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
-                self._output.flow = Gst.FlowReturn.ERROR
-                return
-            if buffer is not None:
-                self._output.push(buffer)
+            self.outages.rate_is(self._output.duration)
+            self._show(replace(shown, picture=seen))
 
-    # Telling others
+    def _show(self, shown: Shown) -> None:
+        try:
+            buffer = self._output.make_buffer(shown, *self._coded)
+        except (KeyError, ValueError, MemoryError, av.FFmpegError) as error:
+            log.debug("output", exc_info=True)
+            telling.fail(self, f"picture cannot be put out: {error}", Gst.StreamError.DECODE)
+            self._output.flow = Gst.FlowReturn.ERROR
+            return
+        if buffer is not None:
+            self._output.push(buffer)
+
+    def _fall_silent(self, held: DecodedPicture | None) -> None:
+        """Nothing comes: show what is left, and what comes later as a stream joined anew, once it is clean."""
+        self._drain()
+        self._joining.begin(held)
 
     def _request_keyframe(self) -> None:
         self._statistics.keyframe_requests += 1
-        count = self._statistics.keyframe_requests
-        event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, count)
-        self._sink.push_event(event)
-
-    def _stats_structure(self) -> Gst.Structure:
-        structure = Gst.Structure.new_empty("concealer-stats")
-        for name, value in self._statistics.as_dict().items():
-            structure.set_value(name, value)
-        return structure
+        telling.request_keyframe(self._sink, self._statistics.keyframe_requests)
 
     def _post_stats(self) -> None:
-        self.post_message(Gst.Message.new_element(self, self._stats_structure()))
-
-    def _fail(self, message: str, code: Gst.StreamError | Gst.LibraryError | Gst.ResourceError) -> None:
-        error = GLib.Error.new_literal(type(code).quark(), message, code)
-        self.post_message(Gst.Message.new_error(self, error, message))
-
-
-def _time(value: int) -> int | None:
-    return None if value == Gst.CLOCK_TIME_NONE else value
+        self.post_message(Gst.Message.new_element(self, telling.structure_of(self._statistics)))

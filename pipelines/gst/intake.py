@@ -20,6 +20,8 @@ from concealer.bitstream import (
 
 _SAME_TIME = 1_000_000
 """Nanoseconds within which two timestamps are those of the same access unit."""
+_CUT = 1_000_000_000
+"""Nanoseconds of loss beyond which what comes has next to nothing in common with what came."""
 _MOST_ABSENT = 8
 """Pictures in a row that are made up; a longer hole is a pause of the sender."""
 
@@ -69,6 +71,10 @@ class LostTimes:
     def lost(self) -> None:
         """The transport says that something is missing here."""
         self._loss = 2
+
+    def is_cut(self, pts: int | None) -> bool:
+        """Whether more than a second was lost before `pts`."""
+        return bool(self._loss) and pts is not None and self._latest is not None and pts - self._latest > _CUT
 
     def made_up(self, pts: int) -> None:
         """The decoder made up a picture with this time on its own."""
@@ -141,6 +147,10 @@ class Intake:
         """Something is missing between the last access unit and the next, nobody knows how much."""
         self._gap = self._begun
         self._times.lost()
+
+    def is_cut(self, pts: int | None) -> bool:
+        """Whether more than a second was lost before the access unit at `pts`."""
+        return self._times.is_cut(pts)
 
     def made_up(self, pts: int) -> None:
         """The decoder made up a picture with this time, on its own or for a feed that was absent."""

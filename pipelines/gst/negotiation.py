@@ -40,3 +40,23 @@ def default_caps(src: Gst.Pad, kept: raw_video.KeptCaps) -> Gst.Caps | None:
         if not caps.is_empty():
             return caps.fixate()
     return None
+
+
+def answer_caps(src: Gst.Pad, query: Gst.Query) -> bool:
+    """Answer what caps the sink pad takes, by what is behind `src`; False for any other query."""
+    if query.type == Gst.QueryType.CAPS:
+        query.set_caps_result(taken_caps(src, query.parse_caps()))
+    elif query.type == Gst.QueryType.ACCEPT_CAPS:  # which need not name all that is asked of them
+        query.set_accept_caps_result(query.parse_accept_caps().can_intersect(taken_caps(src, None)))
+    else:
+        return False
+    return True
+
+
+def add_latency(sink: Gst.Pad, query: Gst.Query, own: int) -> bool:
+    """Answer a LATENCY query with that of upstream and `own` nanoseconds."""
+    if not sink.peer_query(query):
+        return False
+    live, least, most = query.parse_latency()
+    query.set_latency(live, least + own, most if most == Gst.CLOCK_TIME_NONE else most + own)
+    return True

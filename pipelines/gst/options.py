@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 
 from concealer.front_door import LIVE_DEADLINE_MS
@@ -9,6 +10,7 @@ from concealer.repair import METHODS, Method
 from pipelines.generative import ENGINES
 from pipelines.gst.bindings import GObject, Gst
 from pipelines.joining import JOIN_POLICIES, JoinPolicy
+from pipelines.outage import HOLD
 
 CORRUPTED = ("never", "unrepaired", "damaged")
 
@@ -20,6 +22,7 @@ class Options:
     method: Method = "auto"
     engine: str = "auto"
     join: JoinPolicy = "conceal"
+    outage: str = ""
     deadline_ms: float = LIVE_DEADLINE_MS
     max_threads: int = 1
     mark_corrupted: str = "unrepaired"
@@ -39,6 +42,8 @@ class Options:
         allowed = {"method": METHODS, "engine": ENGINES, "join": JOIN_POLICIES, "mark_corrupted": CORRUPTED}.get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name.replace('_', '-')} must be one of {', '.join(allowed)}; got {value!r}")
+        if name == "outage" and value not in ("", HOLD) and not os.path.isfile(str(value)):
+            raise ValueError(f"outage must be {HOLD} or the file of a picture; got {value!r}")
         setattr(self, name, value)
 
 
@@ -74,6 +79,15 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         "first picture.",
         _DEFAULT.join,
         _PLAYING,
+    ),
+    "outage": (
+        str,
+        "Outage",
+        "What is shown while a live stream says nothing for half a second or more: hold, the last good picture, or the "
+        "file of a picture (a slate); time goes on. When the stream is back its first picture that lacks nothing ends "
+        "it, and a keyframe is asked for. Empty: nothing is shown.",
+        _DEFAULT.outage,
+        _READY,
     ),
     "deadline-ms": (
         float,

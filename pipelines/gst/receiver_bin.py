@@ -8,6 +8,7 @@ from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.loss_probe import CAPS, ConcealLossProbe
 from pipelines.gst.options import PROPERTIES, STATS
 from pipelines.gst.raw_video import CAPS as RAW_CAPS
+from pipelines.gst.senders import Senders
 
 _DEPAYLOADERS = {"H264": "rtph264depay", "H265": "rtph265depay"}
 
@@ -48,6 +49,8 @@ class ConcealBin(Gst.Bin):
         super().__init__()
         if factory:
             hand_over(self)
+        self._senders = Senders()
+        self._senders.set_name("senders")
         self._buffer = _make("rtpjitterbuffer", "jitterbuffer")
         self._buffer.set_property("do-lost", True)
         self._probe = ConcealLossProbe()
@@ -55,11 +58,12 @@ class ConcealBin(Gst.Bin):
         self._decoder = ConcealDec()
         self._decoder.set_name("decoder")
         self._depayloader: Gst.Element | None = None
-        for element in (self._buffer, self._probe, self._decoder):
+        for element in (self._senders, self._buffer, self._probe, self._decoder):
             self.add(element)
+        self._senders.link(self._buffer)
         self._buffer.link(self._probe)
         sink = Gst.GhostPad.new_from_template(
-            "sink", self._buffer.get_static_pad("sink"), self.get_pad_template("sink")
+            "sink", self._senders.get_static_pad("sink"), self.get_pad_template("sink")
         )
         src = Gst.GhostPad.new_from_template("src", self._decoder.get_static_pad("src"), self.get_pad_template("src"))
         self.add_pad(sink)

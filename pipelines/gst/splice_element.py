@@ -15,6 +15,7 @@ from pipelines.gst.decoding import DEFAULT_INTERVAL
 from pipelines.gst.floating import hand_over, made_by_factory
 from pipelines.gst.intake import Feed, Intake
 from pipelines.gst.loss_report import from_event, is_restart
+from pipelines.gst.negotiation import add_latency
 from pipelines.gst.options import PROPERTIES, Options
 from pipelines.gst.splicing import StreamSplicer, counted, payload_of
 from pipelines.gst.stream_caps import StreamCaps
@@ -163,12 +164,9 @@ class ConcealSplice(Gst.Element):
 
     def src_query(self, pad: Gst.Pad, query: Gst.Query) -> bool:
         """Query function of the source pad: splicing adds what an access unit may take."""
-        if query.type != Gst.QueryType.LATENCY or not self._sink.peer_query(query):
+        if query.type != Gst.QueryType.LATENCY:
             return Gst.Pad.query_default(pad, self, query)
-        live, least, most = query.parse_latency()
-        own = round(self._options.deadline_ms * 1e6)
-        query.set_latency(live, least + own, most if most == Gst.CLOCK_TIME_NONE else most + own)
-        return True
+        return add_latency(self._sink, query, round(self._options.deadline_ms * 1e6))
 
     def chain(self, buffer: Gst.Buffer) -> Gst.FlowReturn:
         """Chain function: splice one access unit, push what is ready."""
@@ -191,6 +189,8 @@ class ConcealSplice(Gst.Element):
         )
         for feed in feeds:
             self._splice(feed)
+        if self._splicer is not None and not self._refused:
+            self._splicer.catch_up()
         return self._flow
 
     def _splice(self, feed: Feed) -> None:

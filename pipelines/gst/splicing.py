@@ -20,7 +20,7 @@ class StreamSplicer:
         """seconds: from one picture to the next. Raises UnsupportedStandInError."""
         self.repairer = Repairer()
         # Slices are written here and now: what a process beside wrote would leave with the next access unit.
-        self._splicer = Splicer(codec, seconds=seconds)
+        self._splicer = Splicer(codec, seconds=seconds, quick=True)
         self._decoder = open_decoder(
             codec, repairer=self.repairer, live=True, threads=threads, observe=self._settled, container_framed=False
         )
@@ -42,6 +42,10 @@ class StreamSplicer:
             complete=True,
         )
         return self._take()
+
+    def catch_up(self) -> None:
+        """To be called once what was ready has left."""
+        self._splicer.catch_up()
 
     def flush(self) -> list[SplicedUnit]:
         """The stream ended: what is left. Raises UnsupportedStandInError."""

@@ -45,8 +45,17 @@ def conceal_file(
     name, output, settings = str(source), None if target is None else str(target), settings or Settings()
     output_format = _check(name, output, settings)
     sets = b"" if settings.sdp is None else of_description(settings.sdp)
-    opened = Source(name, settings.input_format, stopped, reconnect=settings.reconnect, parameter_sets=sets)
+    opened = Source(
+        name,
+        settings.input_format,
+        stopped,
+        reconnect=settings.reconnect,
+        pauses=bool(settings.outage),
+        parameter_sets=sets,
+    )
     with contextlib.closing(opened):
+        if settings.outage is not None and not opened.live:
+            raise UsageError(f"--outage is for live inputs; {opened.label} is none")
         run = Run(opened, output, output_format, settings, on_progress, stopped, began)
         return with_late_streams(opened, lambda: _process(run))
 

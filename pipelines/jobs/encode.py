@@ -15,7 +15,7 @@ from pipelines.jobs.writing_out import write_out
 from pipelines.presenting import ShownPicture
 from pipelines.reading import VideoPayload
 from pipelines.track import Track
-from pipelines.writing import PictureEncoder, Sink
+from pipelines.writing import PictureEncoder, Silences, Sink
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,17 @@ def encode(run: Run, streams: Collection[int]) -> ConcealResult:
 
 def _encode_pictures(passed: Pass, sink: Sink) -> Iterator[None]:
     encoders: dict[int, PictureEncoder] = {}
-    for event in passed.events("repairing", passed.tracks.keys()):
+    silences = Silences(passed.run.source.container) if passed.run.settings.outage is not None else None
+    for event in passed.timed_events("repairing", passed.tracks.keys()):
         if isinstance(event, VideoPayload):
             track = passed.tracks[event.stream]
             _encode(passed, sink, encoders, track, track.feed(event))
-        else:
+        elif event is not None and (silences is None or silences.passed(event)):
             sink.copy(event)
+        for track in passed.tracks.values():
+            _encode(passed, sink, encoders, track, track.silent())
+        for packet in silences.due() if silences is not None else ():
+            sink.copy(packet)
         yield
     for track in passed.tracks.values():
         _encode(passed, sink, encoders, track, track.flush())

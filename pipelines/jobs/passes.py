@@ -19,11 +19,14 @@ from pipelines.jobs.run import Run
 from pipelines.metrics import Served
 from pipelines.presenting import ShownPicture
 from pipelines.progress import Meter
-from pipelines.reading import VideoPayload
+from pipelines.reading import VideoPayload, ticking
 from pipelines.report import Report, Totals
 from pipelines.statistics import Statistics
 from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
+
+_TICK = 0.02
+"""Seconds."""
 
 
 class Pass:
@@ -62,6 +65,7 @@ class Pass:
                     run.settings.join if repair and observers is None else "conceal",
                     self._serve(index) if repair else None,
                     GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps),
+                    run.settings.outage if repair else None,
                 )
             if run.settings.report is not None and not quiet:
                 self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))
@@ -104,8 +108,17 @@ class Pass:
 
         Progress is told at each.
         """
+        for event in self.timed_events(phase, decode):
+            if event is not None:
+                yield event
+
+    def timed_events(self, phase: str, decode: Collection[int]) -> Iterator[VideoPayload | av.Packet | None]:
+        """The same, with None now and then while nothing comes, if an outage is to be filled."""
         meter = Meter(phase, self.run.on_progress)
-        for event in self.run.source.events(decode):
+        events: Iterator[VideoPayload | av.Packet | None] = self.run.source.events(decode)
+        if self.run.settings.outage is not None:
+            events = ticking(events, _TICK)
+        for event in events:
             if self.run.stopped():
                 return
             yield event

@@ -10,6 +10,7 @@ from pipelines.errors import UsageError
 from pipelines.generative import check_engine
 from pipelines.joining import JoinPolicy
 from pipelines.metrics import parse_address
+from pipelines.outage import HOLD, read_slate
 from pipelines.writing import EncoderSettings
 
 
@@ -24,6 +25,9 @@ class Settings:
     """What runs the generative method's network: "auto" or a backend of `engines`."""
     join: JoinPolicy = "conceal"
     """What is shown of a stream joined in its middle, until its pictures have what they are predicted from."""
+    outage: str | None = None
+    """What is shown while a live input says nothing: "hold", the last good picture, or the file of one; sound is
+    silent. None: nothing."""
     metrics: str | None = None
     """ADDR:PORT to serve the counts of the streams at, for Prometheus."""
     fill_gaps: float = 1.0
@@ -59,6 +63,10 @@ class Settings:
         """Raise UsageError if one of them makes no sense, whatever the file."""
         self.encoder.check()
         check_engine(self.engine)
+        if self.outage is not None and self.outage != HOLD:
+            read_slate(self.outage)
+        if self.outage is not None and (self.splice or self.dry_run):
+            raise UsageError("--outage: pictures are made up for an encoder, which --splice and --dry-run have not")
         if self.metrics is not None:
             parse_address(self.metrics)
         if not 0 <= self.fill_gaps <= 3600:

@@ -26,11 +26,15 @@ log = logging.getLogger(__name__)
 
 
 def splice(run: Run) -> ConcealResult:
-    """Splice all streams that can be repaired. Raises ConcealError if one of them can't be spliced."""
+    """Splice all streams that can be repaired.
+
+    Raises ConcealError if one of them can't be spliced. One that is live goes on as it comes then, as whoever is behind
+    would rather see that than nothing.
+    """
     streams, with_report = set(run.source.video), run.settings.report is not None
     times = wrong_times(run) if run.source.seekable and not run.source.elementary else {}
     with (
-        contextlib.closing(SplicedStreams(run.source, streams)) as spliced,
+        contextlib.closing(SplicedStreams(run.source, streams, with_report)) as spliced,
         Pass(run, streams, repair=True, track_taint=with_report, observers=spliced.observers) as passed,
     ):
         if not all(track.hooked for track in passed.tracks.values()):
@@ -48,8 +52,8 @@ def splice(run: Run) -> ConcealResult:
 class SplicedStreams:
     """The video streams of one file that are spliced."""
 
-    def __init__(self, source: Source, indices: Collection[int]) -> None:
-        """Raises ConcealError if one of them can't be spliced."""
+    def __init__(self, source: Source, indices: Collection[int], reported: bool) -> None:
+        """reported: `changes` are kept. Raises ConcealError if one of them can't be spliced."""
         self.by_index: dict[int, SplicedStream] = {}
         with contextlib.ExitStack() as undo, _refusals(source.label):
             undo.callback(self.close)
@@ -63,6 +67,8 @@ class SplicedStreams:
                     not source.elementary,
                     interval,
                     float(1 / source.rate(index)),
+                    live=source.live,
+                    reported=reported,
                 )
             undo.pop_all()
 
@@ -104,23 +110,39 @@ def _splice_packets(
     with _refusals(passed.run.source.label):
         for event in passed.events("splicing", spliced.by_index.keys()):
             if isinstance(event, VideoPayload):
-                track, stream = passed.tracks[event.stream], spliced.by_index[event.stream]
+                stream = spliced.by_index[event.stream]
                 if event.stream in times:
                     times[event.stream].give(event)
-                stream.add(event)
-                _decode(passed, track, track.feed(event))
+                _splice_payload(passed, stream, event)
                 for packet in stream.take():
                     sink.copy(packet)
+                if passed.run.source.live:
+                    stream.catch_up()
             else:
                 sink.copy(event)
             yield
         for index, stream in spliced.by_index.items():
-            _decode(passed, passed.tracks[index], passed.tracks[index].flush())
+            if not stream.refused:
+                _decode(passed, passed.tracks[index], passed.tracks[index].flush())
             if isinstance(sink, Sink):
                 sink.leave_out(index, passed.tracks[index].left_out)
             for packet in stream.flush():
                 sink.copy(packet)
     passed.need_pictures()
+
+
+def _splice_payload(passed: Pass, stream: SplicedStream, payload: VideoPayload) -> None:
+    track, source = passed.tracks[payload.stream], passed.run.source
+    stream.add(payload)
+    if stream.refused:
+        return
+    try:
+        _decode(passed, track, track.feed(payload))
+    except UnsupportedStandInError as error:
+        if not source.live:
+            raise
+        log.warning("%s: stream #%d cannot be spliced, goes on as it comes: %s", source.label, payload.stream, error)
+        stream.refuse()
 
 
 def _decode(passed: Pass, track: Track, pictures: Iterable[ShownPicture]) -> None:

@@ -36,25 +36,37 @@ class SplicedStream:
     """
 
     def __init__(
-        self, stream: VideoStream, codec: Codec, framed: bool, timed: bool, interval: int, seconds: float
+        self,
+        stream: VideoStream,
+        codec: Codec,
+        framed: bool,
+        timed: bool,
+        interval: int,
+        seconds: float,
+        *,
+        live: bool = False,
+        reported: bool = True,
     ) -> None:
         """
         framed: the container delimits access units.
         timed: it has timestamps.
         interval, seconds: from one picture to the next, in ticks and in seconds.
+        live: an access unit leaves before the next one comes in. reported: `changes` are kept.
 
         Raises UnsupportedStandInError for a codec that can't be spliced.
         """
         self.totals = SpliceTotals()
         self.changes: list[dict[str, object]] = []
         """What was done to each changed access unit, in decode order, for the report."""
+        self._reported = reported
+        self._refused = False
         self._stream = stream
         self._codec = codec
         self._framed = framed
         self._timed_input = timed
         self._interval = interval
         framing = parse_extradata(codec, stream.codec_context.extradata)
-        self._splicer = Splicer(codec, framing.parameter_sets, seconds=seconds, own_process=True)
+        self._splicer = Splicer(codec, framing.parameter_sets, seconds=seconds, own_process=not live, quick=live)
         self._length_size = framing.length_size
         self._count = 0
         self._payloads: dict[int, _Waiting] = {}
@@ -73,15 +85,34 @@ class SplicedStream:
         return self.totals.inserted + self.totals.replaced + self.totals.misplaced > 0
 
     def add(self, payload: VideoPayload) -> None:
-        """Take in a payload right before the decoder does."""
+        """Take in a payload right before the decoder does, if it does."""
+        if self._refused:
+            self._send(self._unchanged(payload))
+            return
         if payload.extradata is not None:
             framing = parse_extradata(self._codec, payload.extradata)
             self._length_size = framing.length_size
             self._announced[self._count] = framing.parameter_sets
+        self._splicer.hurry = payload.late
         self._payloads[self._count] = _Waiting(payload)
         self._count += 1
         if not self._framed:
             self._raw += payload.data
+
+    @property
+    def refused(self) -> bool:
+        """The stream cannot be spliced: its payloads leave as they come."""
+        return self._refused
+
+    def refuse(self) -> None:
+        """Splice no more. What waits leaves as it came, and all that is added from now on."""
+        self._refused = True
+        for waiting in self._payloads.values():
+            if not waiting.units:
+                self._send(self._unchanged(waiting.payload))
+        self._payloads.clear()
+        self._announced.clear()
+        self._raw.clear()
 
     def observe(self, picture: Settled) -> None:
         """The decoder's observer. Raises UnsupportedStandInError where the stream can't be spliced."""
@@ -96,9 +127,14 @@ class SplicedStream:
         out, self._out = self._out, []
         return out
 
+    def catch_up(self) -> None:
+        """To be called once what was ready has been sent."""
+        if not self._refused:
+            self._splicer.catch_up()
+
     def flush(self) -> list[av.Packet]:
         """The stream ended: what is left."""
-        for unit in self._splicer.flush():
+        for unit in () if self._refused else self._splicer.flush():
             self._leave(unit)
         self._release(self._count)
         if self._raw:
@@ -115,7 +151,7 @@ class SplicedStream:
     def _leave(self, unit: SplicedUnit) -> None:
         self.totals.add(unit)
         self.totals.misplaced += unit.au is not None and unit.au.moved
-        if unit.changed:
+        if unit.changed and self._reported:
             self.changes.append(describe(unit))
         number = unit.au.tag if unit.au is not None else None
         if not self._framed:
@@ -155,14 +191,16 @@ class SplicedStream:
                     continue
             elif rewritten:  # a second field, which went with the first
                 continue
-            self._send(payload.packet or self._timed(payload, payload.data))
+            self._send(self._unchanged(payload))
 
     def _leave_unframed(self, unit: SplicedUnit, number: int | None) -> None:
         data = self._spliced_bytes(unit)
         if unit.au is None or number is None:
             self._send(self._packet(data, unit.pts, None, unit.au is not None and unit.au.is_irap))
             return
-        payload = self._payloads[number].payload
+        waiting = self._payloads[number]
+        waiting.units += 1
+        payload = waiting.payload
         self._release(number)
         packet = self._packet(data, payload.pts, payload.dts, unit.au.is_irap or unit.au.kind == "I")
         packet.duration = payload.duration or 0
@@ -207,6 +245,9 @@ class SplicedStream:
         if self._length_size:
             return join_length_prefixed(unit.nals, self._length_size)
         return join_annexb(unit.nals)
+
+    def _unchanged(self, payload: VideoPayload) -> av.Packet:
+        return payload.packet or self._timed(payload, payload.data)
 
     def _timed(self, payload: VideoPayload, data: bytes) -> av.Packet:
         if payload.packet is not None:

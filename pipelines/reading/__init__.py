@@ -5,6 +5,7 @@ from pipelines.reading.connection import STDIN
 from pipelines.reading.files import ELEMENTARY
 from pipelines.reading.mending import TimeMender
 from pipelines.reading.parameter_sets import of_description
+from pipelines.reading.receiving import ticking
 from pipelines.reading.source import Source, VideoPayload, with_late_streams
 from pipelines.reading.streams import codec_name, codec_tag, picture_rate
 from pipelines.reading.timing import PictureClock
@@ -22,5 +23,6 @@ __all__ = [
     "of_description",
     "picture_rate",
     "scheme",
+    "ticking",
     "with_late_streams",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-OUTPUT_FORMATS = {"udp": "mpegts", "srt": "mpegts", "rtmp": "flv", "rtmps": "flv", "tcp": "mpegts"}
+OUTPUT_FORMATS = {"udp": "mpegts", "srt": "mpegts", "rtmp": "flv", "rtmps": "flv", "tcp": "mpegts", "rtp": "rtp_mpegts"}
 """What is written to an address where no format is asked for."""
-_SCHEMES = {*OUTPUT_FORMATS, "rtp", "rtsp", "rtsps"}
+_SCHEMES = {*OUTPUT_FORMATS, "rtsp", "rtsps"}
 
 
 def scheme(name: str) -> str | None:

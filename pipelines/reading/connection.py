@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from av.container import InputContainer
 
-from pipelines.reading.transport import TransportTap
+from concealer.bitstream.transport import PesPacket
 
 STDIN = "-"
 
@@ -48,20 +48,60 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
+class Tap(Protocol):
+    """What a container is read through, where that tells more about losses than the container does."""
+
+    position: int
+    """Bytes read so far."""
+
+    @property
+    def losses(self) -> int:
+        """Places so far at which packets are missing."""
+
+    @property
+    def programmes(self) -> Mapping[int, tuple[int, ...]]:
+        """Of a transport stream: PIDs of the streams of each programme, by its number."""
+
+    @property
+    def active(self) -> bool:
+        """It has something to tell."""
+
+    @property
+    def came_late(self) -> Mapping[int, int] | None:
+        """Streams that had moved before it was known (`TransportTap`)."""
+
+    def stop(self) -> None:
+        """Look no further: nothing is going to be decoded."""
+
+    def keep(self, pids: Collection[int]) -> None:
+        """Nothing is wanted but packets of these streams, by their id."""
+
+    def has(self, pid: int) -> bool:
+        """Whether packets of this stream are seen here at all."""
+
+    def take(self, pid: int, time: int, everything: bool = False) -> Iterator[PesPacket]:
+        """Packets whose turn has come when libavformat is at DTS `time`; not of live inputs."""
+
+    def hand_over(self, taker: Callable[[PesPacket], None]) -> None:
+        """Give every packet to `taker` at once, in the thread that reads. Of live inputs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """An open input."""
 
     container: InputContainer
-    tap: TransportTap | None = None
-    """What the container is read through, where that tells more about losses than the container does."""
+    tap: Tap | None = None
     file: Closable | None = None
     """What it is read from and nobody else closes."""
+    interrupt: Callable[[], None] = lambda: None
+    """Ends a read that waits for what comes: the container is at its end then."""
     passed_over: int = 0
     """Bytes that are hidden from libavformat, as they are damaged."""
 
     def close(self) -> None:
         """To be called once or more."""
+        self.interrupt()
         self.container.close()
         if self.file is not None:
             self.file.close()

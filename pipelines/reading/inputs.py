@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pipelines.reading.addresses import is_live
 from pipelines.reading.connection import STDIN, Connection, Wanted
 from pipelines.reading.files import open_file, open_pipe
-from pipelines.reading.live import is_udp, open_address, open_udp
+from pipelines.reading.live import (
+    is_described,
+    is_foreign_srt,
+    is_udp,
+    open_address,
+    open_described,
+    open_foreign_srt,
+    open_udp,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,8 @@ class Input:
 INPUTS = (
     Input(lambda wanted: wanted.name == STDIN, open_pipe),
     Input(is_udp, open_udp, live=True),
+    Input(is_foreign_srt, open_foreign_srt, live=True),
+    Input(is_described, open_described, live=True),
     Input(lambda wanted: is_live(wanted.name), open_address, live=True),
     Input(lambda wanted: True, open_file, seekable=True),
 )

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar, cast
 
@@ -18,11 +18,14 @@ from av.video.stream import VideoStream
 from concealer.bitstream import Codec
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
-from pipelines.reading.connection import Connection, LateStreamsError, Wanted
+from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted
 from pipelines.reading.inputs import find_input
+from pipelines.reading.live_times import LiveTimes
+from pipelines.reading.payload import VideoPayload, payload_of
 from pipelines.reading.reached import Reached
+from pipelines.reading.receiving import Receiver
 from pipelines.reading.timing import JoinedTimeline
-from pipelines.reading.transport import FAR, TransportTap
+from pipelines.reading.transport import FAR
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -36,31 +39,12 @@ _PAUSE_SECONDS = 1.0
 """Between two attempts to open a live input again."""
 _MOST_PROBED, _MARGIN = 256 << 20, 4 << 20
 """Bytes that may be read, and kept, to find a stream that appears late; and how far behind its start."""
+_LATE = 0.15
+"""Seconds that an access unit may have waited for those before it."""
 _MOST_ATTEMPTS = 4
 """To go on behind what cannot be read."""
 _SILENT = 90000
 """Ticks without a packet of a video stream after which the others' times tell whose turn it is."""
-
-
-@dataclass(slots=True)
-class VideoPayload:
-    """One packet of a video stream that is to be decoded."""
-
-    stream: int
-    data: bytes
-    pts: int | None
-    dts: int | None
-    duration: int | None
-    gaps: tuple[int, ...] = ()
-    """Offsets into `data` before which bytes are missing."""
-    truncated: bool = False
-    """The packet ends early, or the transport marked it as damaged without saying where."""
-    hidden: bool = False
-    """To be decoded, not shown: outside the container's edit list."""
-    extradata: bytes | None = None
-    """New parameter sets in the container's form, valid from here on."""
-    packet: av.Packet | None = None
-    """As libavformat delivered it; None where the payload was read past it (MPEG-TS)."""
 
 
 class Source:
@@ -73,12 +57,14 @@ class Source:
         stopped: Callable[[], bool] = lambda: False,
         *,
         reconnect: bool = False,
+        pauses: bool = False,
         parameter_sets: bytes = b"",
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
         parameter_sets: with start codes, for streams that have none of their own.
 
-        reconnect: a live input is opened again, on the same timeline, when it ends or falls silent.
+        reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
+        nothing comes of a live input, its time goes on.
         """
         self._wanted = Wanted(name, input_format, stopped, reconnect, parameter_sets=parameter_sets)
         self._input = find_input(self._wanted)
@@ -86,6 +72,7 @@ class Source:
         self.seekable, self.live = self._input.seekable, self._input.live
         self.ended_early: str | None = None
         """Why reading stopped before the end, if it did."""
+        self._pauses = pauses
         self._timeline: JoinedTimeline | None = None
         self._position: float | None = None
         self._place = 0
@@ -172,7 +159,7 @@ class Source:
         """
         ts_discont = bool(av.format.Flags(self.container.format.flags) & av.format.Flags.ts_discont)
         # Every connection to a live input may start its clock anew.
-        self._timeline = JoinedTimeline() if ts_discont or self.live else None
+        self._timeline = JoinedTimeline(self._pauses) if ts_discont or self.live else None
         while True:
             yield from self._events_of(self._connection, decode)
             if not (self.live and self._wanted.reconnect) or self._wanted.stopped() or not self._again():
@@ -183,6 +170,9 @@ class Source:
         tap = connection.tap if connection.tap is not None and connection.tap.active and decode else None
         if connection.tap is not None and tap is None:
             connection.tap.stop()
+        if tap is not None and self.live:
+            yield from self._received(connection, tap, decode)
+            return
         counted = self.format_name in _DECODE_TIMES
         delays = {index: self.first_delay(index)[0] for index in decode} if counted else {}
         turns: dict[int, tuple[int, int]] = {}
@@ -202,7 +192,7 @@ class Source:
             if index not in decode:
                 yield packet
             elif tap is None or not tap.has(connection.container.streams[index].id):
-                yield _payload(packet, delays.get(index))
+                yield payload_of(packet, delays.get(index))
             elif dts is not None:
                 yield from self._tapped(tap, index, dts, shift)
                 turns[index] = dts, shift
@@ -217,9 +207,33 @@ class Source:
                 yield from self._tapped(tap, index, dts, shift, everything=True)
             self.losses = tap.losses
 
-    def _tapped(
-        self, tap: TransportTap, index: int, until: int, shift: int, everything: bool = False
-    ) -> Iterator[VideoPayload]:
+    def _received(
+        self, connection: Connection, tap: Tap, decode: Collection[int]
+    ) -> Iterator[VideoPayload | av.Packet]:
+        """Of a live input: video as soon as the tap has it whole."""
+        videos = {connection.container.streams[index].id: self._live_times(index) for index in decode}
+        receiver = Receiver(self._packets(connection), tap, connection.interrupt)
+        for item in receiver.items():
+            if isinstance(item, av.Packet):
+                if item.has_sidedata("encryption_info"):
+                    raise InputError(f"{self.label}: stream #{item.stream_index} is encrypted")
+                index = item.stream_index
+                if not item.size or (index in decode and tap.has(connection.container.streams[index].id)):
+                    continue
+                self._shift(item)
+                yield payload_of(item, None) if index in decode else item
+            elif item.pid in videos:
+                payload = videos[item.pid].payload(item, self._timeline)
+                payload.late = receiver.waited > _LATE
+                yield payload
+
+    def _live_times(self, index: int) -> LiveTimes:
+        stream, time_base = self.video[index], self.time_base(index)
+        interval = max(1, round(1 / (self.rate(index) * time_base)))
+        reorders = bool(stream.codec_context.has_b_frames)
+        return LiveTimes(index, stream.start_time or 0, time_base, interval, reorders)
+
+    def _tapped(self, tap: Tap, index: int, until: int, shift: int, everything: bool = False) -> Iterator[VideoPayload]:
         """What the transport stream holds for a video stream up to a DTS, in place of libavformat's packets."""
         for pes in tap.take(self.container.streams[index].id, until, everything):
             if pes.dts is not None and abs(pes.dts - until) < FAR:
@@ -267,7 +281,7 @@ class Source:
             log.warning("%s: %d bytes of it could not be read: passed over", self.label, unread)
         self.unread = unread
 
-    def _follow_moves(self, tap: TransportTap | None) -> None:
+    def _follow_moves(self, tap: Tap | None) -> None:
         """Raise LateStreamsError where packets of a stream came on a PID before it was said to be its."""
         moved = tap.came_late if tap is not None and self.seekable else None
         if moved is not None and moved != self._wanted.moved:
@@ -369,26 +383,6 @@ def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
             return work()
         except LateStreamsError:
             source.rewind()
-
-
-def _payload(packet: av.Packet, delay: int | None) -> VideoPayload:
-    """delay: from a decode time to when a player shows the picture that it releases; None where the container has
-    times of presentation."""
-    header = streams.new_header(packet)
-    if header is None and packet.has_sidedata("new_extradata"):
-        packet = streams.without_header(packet)
-    dts = packet.dts if delay is None or packet.dts is None else packet.dts + delay
-    return VideoPayload(
-        packet.stream_index,
-        bytes(packet),
-        packet.pts if delay is None else None,
-        dts,
-        packet.duration or None,
-        truncated=packet.is_corrupt,
-        hidden=packet.is_discard,
-        extradata=header,
-        packet=packet,
-    )
 
 
 def _rest(seconds: float, stopped: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from concealer.bitstream import Codec
 from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket, Renumbering, codec_of
+from pipelines.reading.timing import unwrapped
 
 _SYNC = 0x47
 _WRAP = 1 << 33
@@ -85,10 +86,12 @@ class TransportTap:
         read: Callable[[int], bytes],
         moved: Mapping[int, int] | None = None,
         kinds: Mapping[int, Codec] | None = None,
+        *,
+        live: bool = False,
     ) -> None:
-        """moved, kinds: as of `Renumbering`."""
+        """moved, kinds: as of `Renumbering`. live: packets are put aside as soon as their end is seen."""
         self._read = read
-        self._checker: ContinuityChecker | None = ContinuityChecker()
+        self._checker: ContinuityChecker | None = ContinuityChecker(early=live)
         self._renumbering: Renumbering | None = Renumbering(moved, kinds)
         self._first = True
         self._ended = False
@@ -96,6 +99,7 @@ class TransportTap:
         self._waiting: dict[int, deque[PesPacket]] = {}
         self._wanted: set[int] | None = None
         self._last: dict[int, int] = {}
+        self._taker: Callable[[PesPacket], None] | None = None
         self._losses = 0
         self._programmes: Mapping[int, tuple[int, ...]] = {}
         self.position = 0
@@ -153,13 +157,24 @@ class TransportTap:
         for pid in self._waiting.keys() - self._wanted:
             del self._waiting[pid]
 
+    def hand_over(self, taker: Callable[[PesPacket], None]) -> None:
+        """Put nothing aside from now on but give it to `taker`, at once and in the thread that reads."""
+        self._taker = taker
+        waiting, self._waiting = self._waiting, {}
+        for packet in (one for some in waiting.values() for one in some):
+            taker(packet)
+
     def has(self, pid: int) -> bool:
         """Whether packets of this PID are seen here at all."""
         return self._checker is not None and pid in self._checker.seen
 
     def _put_aside(self, packets: list[PesPacket]) -> None:
         for packet in packets:
-            if self._wanted is None or packet.pid in self._wanted:
+            if self._wanted is not None and packet.pid not in self._wanted:
+                continue
+            if self._taker is not None:
+                self._taker(packet)
+            else:
                 self._waiting.setdefault(packet.pid, deque(maxlen=_MOST_WAITING)).append(packet)
 
     def take(self, pid: int, time: int, everything: bool = False) -> Iterator[PesPacket]:
@@ -172,15 +187,13 @@ class TransportTap:
         while waiting:
             packet = waiting[0]
             if packet.dts is not None:
-                turns = round((time - packet.dts) / _WRAP) * _WRAP
+                pts, dts = unwrapped(packet.pts, packet.dts, time)
+                assert dts is not None
                 hold = not everything and len(waiting) < _MOST_AHEAD
-                if hold and self._must_wait(pid, packet.dts + turns, time) and not _passed(waiting, time):
+                if hold and self._must_wait(pid, dts, time) and not _passed(waiting, time):
                     return
-                packet.dts += turns
-                if packet.pts is not None:
-                    # One of them may have wrapped before the other.
-                    packet.pts = packet.dts + (packet.pts - packet.dts + _WRAP // 2) % _WRAP - _WRAP // 2
-                self._last[pid] = packet.dts
+                packet.pts, packet.dts = pts, dts
+                self._last[pid] = dts
             yield waiting.popleft()
 
     def _must_wait(self, pid: int, dts: int, time: int) -> bool:

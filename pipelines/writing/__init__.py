@@ -6,6 +6,7 @@ from pipelines.writing.copies import can_hold, check_codec, stream_label, with_d
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import EncoderSettings, PictureEncoder
 from pipelines.writing.output_file import STDOUT
+from pipelines.writing.silence import Silences
 from pipelines.writing.sink import Sink
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Draft",
     "EncoderSettings",
     "PictureEncoder",
+    "Silences",
     "Sink",
     "can_hold",
     "check_codec",

@@ -72,8 +72,8 @@ class Count:
     first: Fraction | None = None
     """Seconds."""
     end: Fraction | None = None
-    times: set[int] = field(default_factory=set)
-    """Of shown pictures, in ticks; empty for other streams."""
+    times: set[int] | None = field(default_factory=set)
+    """Of shown pictures, in ticks; empty for other streams, None where they are not kept."""
     equal: int = 0
     """Pictures that have the time of another."""
 
@@ -87,7 +87,7 @@ class Count:
         end = start + (packet.duration or 0) * packet.time_base
         self.first = start if self.first is None else min(self.first, start)
         self.end = end if self.end is None else max(self.end, end)
-        if picture and packet.pts is not None:
+        if picture and packet.pts is not None and self.times is not None:
             self.equal += packet.pts in self.times
             self.times.add(packet.pts)
 
@@ -150,7 +150,7 @@ class Account:
         """Pictures with the time of another; 0 for containers that keep no time of some pictures (AVI, MPEG-PS)."""
         if self.found is None:
             return self.given.equal
-        return self.found.equal if len(self.found.times) + self.found.equal == self.found.shown else 0
+        return self.found.equal if len(self.found.times or ()) + self.found.equal == self.found.shown else 0
 
     def as_dict(self) -> dict[str, object]:
         """In JSON's types."""

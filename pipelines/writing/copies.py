@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
+from av.container.streams import StreamContainer
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
@@ -101,11 +102,13 @@ def can_hold(container_format: str, stream: Stream, beside: Sequence[Stream] = (
     return True
 
 
-def held_together(container_format: str, streams: Iterable[Stream], first: Iterable[Stream]) -> set[int]:
-    """Indices of the streams that one file of the format can hold at once; those of `first` go before others.
+def held_together(container_format: str, streams: StreamContainer, video: Iterable[Stream]) -> set[int]:
+    """Indices of the streams that one file of the format can hold at once; `video` and the main sound go before others.
 
     Damage makes libavformat see streams of a few packets that nobody wrote, and some formats take one of a kind only.
     """
+    sound = streams.best("audio")
+    first = [*video, *([] if sound is None else [sound])]
     order = {stream.index: stream for stream in (*first, *streams)}
     held: list[Stream] = []
     for stream in order.values():

@@ -16,9 +16,9 @@ from av.container import OutputContainer
 from av.stream import Discard, Stream
 
 from pipelines.errors import OutputError, one_line
-from pipelines.reading import Source, addresses, codec_name
+from pipelines.reading import Source, addresses, codec_name, srt
 from pipelines.writing import output_file
-from pipelines.writing.accounting import Account, Payloads, read_back
+from pipelines.writing.accounting import Account, Count, Payloads, read_back
 from pipelines.writing.copies import Filtered, copy_stream, held_together, stream_label
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, has_flag
@@ -31,6 +31,8 @@ EncoderMaker = Callable[[OutputContainer], PictureEncoder]
 
 _FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
 """What the MP4 family needs where the writer cannot go back; with empty_moov there would be no edit lists."""
+_LIVE = {"flush_packets": "1", "max_interleave_delta": "1"}
+"""Nothing is held back; video must not wait for sound that comes later, as it does in most transport streams."""
 _HELD_BYTES = 64 << 20
 """Packets kept while the first picture of an encoded stream has not come."""
 _STALE = re.compile(
@@ -78,19 +80,16 @@ class Sink:
         self.accounts: dict[int, Account] = {}
         """By index in the output."""
         self._payloads: dict[int, Payloads | None] = {}
-        streams = source.container.streams
-        sound = streams.best("audio")
-        matter = [*source.video.values(), *([sound] if sound is not None else [])]
-        self._held_together = held_together(self._format, streams, matter)
+        self._held_together = held_together(self._format, source.container.streams, source.video.values())
         self._offset = _offset(source, self._format)
         self._started = False
         self._held: list[tuple[bool, av.Packet]] = []
-        self._held_size = 0
         self._least_dts: dict[int, int] = {}
-        self._refusals = 0
+        self._held_size = self._refusals = 0
         self._reason: str | None = None
         """Why a packet was refused."""
         self._draft: Draft | None = None
+        self._sender: srt.SrtWriter | None = None
         self._file: ProgrammeFile | None = None
         """Written to in place of the draft, where there are several programmes."""
         self.container = self._open()
@@ -110,8 +109,8 @@ class Sink:
             file: object = output_file.PipeWriter()
             options = _FRAGMENTED if self._format in output_file.MOV_FAMILY else {}
         elif addresses.scheme(self.target) is not None:
-            file = self.target
-            options = {"flush_packets": "1"}
+            self._sender = srt.foreign_sender(self.target)
+            file, options = self._sender or self.target, _LIVE
         elif output_file.is_special(self.target):
             file = "file:" + self.target
         else:
@@ -182,7 +181,8 @@ class Sink:
         return any(self._streams.get(other) is not None for other in self._source.video if other != index)
 
     def _describe(self, made: Stream, original: Stream) -> None:
-        self.accounts[made.index] = Account(stream_label(original), made.type, codec_name(made))
+        given = Count(times=None if self._draft is None else set())  # what is not read back may run for ever
+        self.accounts[made.index] = Account(stream_label(original), made.type, codec_name(made), given)
         made.metadata.update(_kept(original.metadata))
         made.disposition = original.disposition
         if self._keeps_pids:
@@ -312,6 +312,8 @@ class Sink:
             if self._draft is not None:
                 self._check(self._draft.path)
                 self._draft.commit()
+            if self._sender is not None:
+                self._sender.close()
             self._tell()
         except OutputError:
             self._remove()
@@ -366,6 +368,8 @@ class Sink:
     def _remove(self) -> None:
         if self._draft is not None:
             self._draft.discard()
+        if self._sender is not None:
+            self._sender.close()
 
 
 def _most_missing(account: Account) -> float:

@@ -171,7 +171,8 @@ def test_framing_that_the_header_does_not_tell() -> None:
 
 def test_zeros_inside_a_slice_are_damage() -> None:
     slice_ = b"\x65" + b"a" * 20
-    assert mark_zeros("h264", NalUnit(slice_ + b"\x00\x00\x03\x01" + b"\x00" * 9)).damaged_at is None
+    assert mark_zeros("h264", NalUnit(slice_ + b"\x00\x00\x03\x01" + b"\x00" * 2)).damaged_at is None
+    assert mark_zeros("h264", NalUnit(slice_ + b"\x00\x00\x03\x01" + b"\x00" * 9)).damaged_at == 25
     assert mark_zeros("h264", NalUnit(slice_ + b"\x00" * 9 + b"b")).damaged_at == 21
     assert mark_zeros("h264", NalUnit(b"\x06" + b"\x00" * 9 + b"b")).damaged_at is None
     assert mark_zeros("hevc", NalUnit(b"\x26\x01a\x00\x00\x02b")).damaged_at == 3

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from concealer.damage import Damage
 from concealer.decoder.hook import DecoderCore
 from concealer.decoder.locating import Locator, begun_by
 from concealer.picture import Picture
-from tests.media import clip, encode_bytes
+from tests.media import clip, encode_bytes, encode_file
 from tests.standins.splicing import parse
 
 PICTURES = 14
@@ -130,6 +132,20 @@ def test_what_errs_less_than_repair_is_kept() -> None:
     assert kept[0] == 140 > kept[1] > kept[2] == 100
 
 
+def test_zeros_at_the_end_of_a_slice_are_found(tmp_path: Path) -> None:
+    """They decode to something, and look like the zero words that may stand behind a slice."""
+    encode_file(tmp_path / "clip.mp4", clip(6, 176, 144, seed=2), "hevc", slices=1)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        (stream,) = container.streams.video
+        samples = [bytes(packet) for packet in container.demux(stream) if packet.size]
+        decoder = open_decoder("hevc", stream.codec_context.extradata, container_framed=True)
+    samples[4] = samples[4][: len(samples[4]) // 3] + bytes(len(samples[4]) - len(samples[4]) // 3)
+    pictures = [p for number, sample in enumerate(samples) for p in decoder.decode(sample, pts=number)]
+    pictures += decoder.flush()
+    decoder.close()
+    assert [picture.pts for picture in pictures if picture.damage.any_hole] == [4]
+
+
 def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:
     """A unit of another kind at the end leaves the reading head unasked."""
     core = DecoderCore("hevc")
@@ -138,3 +154,18 @@ def test_payloads_reach_the_decoder_with_a_tail_behind_slices_only() -> None:
     assert core.decode(join_annexb([]) + joined(nals), 0).left_over == 0
     assert core.decode(joined([*nals, suffix_sei]), 1).left_over is None
     core.close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_bytes_behind_a_slice_leave_a_confidence() -> None:
+    """They say that something is wrong, the samples of a still picture that nothing is: hardly a block is doubted."""
+    data = encode_bytes(clip(1, 1280, 704) * 3, "hevc", slices=1)
+    decoder = open_decoder("hevc", container_framed=True)
+    pictures = []
+    for number, au in enumerate(parse(data, "hevc")):
+        nals = [nal.data for nal in au.nals]
+        pictures += decoder.decode(joined([*nals[:-1], nals[-1] + b"\x5a\xc3" * 5]), pts=number)
+    pictures += decoder.flush()
+    decoder.close()
+    assert all(picture.damage.hole.mean() < 0.01 for picture in pictures[1:])
+    assert all(0 <= picture.damage.confidence <= 1 for picture in pictures)

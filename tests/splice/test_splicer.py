@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +28,11 @@ def spliced(
     *,
     own_process: bool = False,
     gaps: Mapping[int, tuple[int, ...]] | None = None,
+    hurry: bool = False,
 ) -> tuple[list[SplicedUnit], Repaired]:
     """Units of the spliced stream, and the pictures that repair made."""
     splicer = Splicer(codec, own_process=own_process)
+    splicer.hurry = hurry
     units: list[SplicedUnit] = []
     repaired: Repaired = {}
 
@@ -276,3 +279,26 @@ def test_hevc_with_scaling_lists_is_refused() -> None:
     payloads = [payload_of(au, (1,) if number == 4 else ()) for number, au in enumerate(parse(stream, "hevc"))]
     with pytest.raises(UnsupportedStandInError, match="scaling lists"):
         spliced(payloads, "hevc")
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+@pytest.mark.parametrize("codec", get_args(Codec))
+def test_in_a_hurry_the_reference_is_repeated(codec: Codec, bframes: int) -> None:
+    aus = parse(encode_bytes(clip(8), codec, slices=3, bframes=bframes, gop=8), codec)
+    payloads = [payload_of(au, [1] if number == 3 else []) for number, au in enumerate(aus)]
+    units, _ = spliced(payloads, codec, hurry=True)
+    assert [one.form for unit in units for one in unit.written] == ["skip"]
+    assert len(shown(units, codec)) == 8
+    assert_received_are_kept(units, payloads)
+
+
+@pytest.mark.parametrize("codec", get_args(Codec))
+def test_in_a_hurry_intra_pictures_are_coarse(codec: Codec) -> None:
+    aus = parse(encode_bytes(clip(6), codec, slices=3, gop=3), codec)
+    payloads = [payload_of(au, [1] if number == 3 else []) for number, au in enumerate(aus)]
+    sizes = []
+    for hurry in (False, True):
+        units, _ = spliced(payloads, codec, hurry=hurry)
+        assert len(shown(units, codec)) == 6
+        sizes.append(sum(len(one.nal.data) for unit in units for one in unit.written))
+    assert sizes[1] < sizes[0] / 2

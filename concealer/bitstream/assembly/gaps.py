@@ -111,6 +111,8 @@ class ReferenceSetGaps:
 
     def __init__(self) -> None:
         self._dpb: set[int] | None = None
+        self._joined = False
+        """The IRAP picture that came last is the first since the stream was joined in its middle."""
         self.kept: tuple[int, ...] = ()
         """POCs that the last picture's reference picture set keeps and that are there, ascending."""
 
@@ -118,11 +120,14 @@ class ReferenceSetGaps:
         """POCs, ascending, of pictures that `h` refers to and that are not there.
 
         Only pictures used by the current one count: others may be left out on purpose (sub-layers).
-        `skipped`: RASL picture that decoders drop. Before the first IRAP picture nothing is missing.
+        `skipped`: RASL picture that decoders drop. Before the first IRAP picture nothing is missing, nor of those that
+        its RASL pictures refer to: they came before it, some maybe before the stream was joined.
         """
         if starts_sequence or (self._dpb is None and h.is_irap):
+            self._joined = not starts_sequence
             self._dpb = {poc}
             return []
+        self._joined &= not h.is_irap
         if self._dpb is None or skipped:
             return []
         dpb = self._dpb
@@ -147,5 +152,7 @@ class ReferenceSetGaps:
             elif used:
                 missing.add(wanted)
         self._dpb = kept | missing | {poc}
+        if self._joined and h.is_rasl:
+            missing.clear()
         self.kept = tuple(sorted(kept))
         return sorted(missing)

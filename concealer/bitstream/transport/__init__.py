@@ -3,6 +3,7 @@
 from concealer.bitstream.transport.mpegts import PACKET, ContinuityChecker, PesPacket
 from concealer.bitstream.transport.renumber import Renumbering
 from concealer.bitstream.transport.rtp import RtpAccessUnit, RtpDepacketiser
+from concealer.bitstream.transport.rtp_order import RtpPacket
 from concealer.bitstream.transport.sniff import codec_of
 from concealer.bitstream.transport.tables import crc32
 
@@ -13,6 +14,7 @@ __all__ = [
     "Renumbering",
     "RtpAccessUnit",
     "RtpDepacketiser",
+    "RtpPacket",
     "codec_of",
     "crc32",
 ]

@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field
 
 from concealer.bitstream.nal import Codec
+from concealer.bitstream.transport.endings import Endings, begins_access_unit, is_stuffed
 from concealer.bitstream.transport.tables import ProgrammeTables
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class PesPacket:
     """Byte offsets in `payload` before which bytes are missing."""
     truncated: bool = False
     """The end of the payload is missing."""
+    complete: bool = False
+    """It ends an access unit, as was seen before anything followed."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,11 @@ class _Pid:
     parts: bytearray | None = None
     """The PES packet being gathered, with its header; None before the first."""
     gaps: list[int] = field(default_factory=list)
+    endings: Endings = field(default_factory=Endings)
+    ended_early: bool = False
+    """What was gathered is given out already; the next PES packet has not begun yet."""
+    headless: bool = False
+    """What is gathered goes on behind a lost header, or behind what was taken for the end and was not."""
 
 
 class ContinuityChecker:
@@ -57,7 +65,9 @@ class ContinuityChecker:
     Never raises on garbage: it looks for sync bytes again where they are lost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, early: bool = False) -> None:
+        """early: PES packets are returned once their end is seen (`endings`), not once the next one begins."""
+        self._early = early
         self.losses = 0
         """Continuity gaps found so far, over all PIDs."""
         self.seen: set[int] = set()
@@ -146,26 +156,49 @@ class ContinuityChecker:
             self._gather(number, pid, payload, unit_start, lost, done)
             if damaged and pid.parts is not None:
                 pid.gaps.append(len(pid.parts))
+            if self._early and pid.parts is not None:
+                self._look_for_end(number, pid, is_stuffed(packet), done)
+
+    def _look_for_end(self, number: int, pid: _Pid, stuffed: bool, done: list[PesPacket]) -> None:
+        """Give out the PES packet at hand if this was its last packet."""
+        assert pid.parts is not None
+        last = pid.endings.packet(stuffed)
+        declared = 0 if pid.headless else int.from_bytes(pid.parts[4:6], "big")
+        if len(pid.parts) >= 6 + declared if declared else last:
+            before = len(done)
+            self._end(number, pid, False, done)
+            pid.ended_early = True
+            codec = self.codecs.get(number)
+            if len(done) > before and codec is not None:
+                done[-1].complete = begins_access_unit(done[-1].payload, codec)
 
     def _gather(
         self, number: int, pid: _Pid, payload: bytes, unit_start: bool, lost: bool, done: list[PesPacket]
     ) -> None:
         if unit_start:
+            pid.endings.began(whole=not lost and not pid.gaps)
             self._end(number, pid, lost, done)
-            pid.parts, pid.gaps = bytearray(payload), []
+            pid.parts, pid.gaps = bytearray(payload), [0] if lost and pid.ended_early else []
+        elif pid.ended_early:
+            if not lost:
+                pid.endings.went_on()
+            pid.parts, pid.gaps, pid.headless = bytearray(payload), [0] if lost else [], True
         elif pid.parts is not None:
             if lost:
                 pid.gaps.append(len(pid.parts))
             pid.parts += payload
             if len(pid.parts) > _MOST_BYTES:
                 self._end(number, pid, True, done)
+        pid.ended_early = False
 
     def _end(self, number: int, pid: _Pid, truncated: bool, done: list[PesPacket]) -> None:
         if pid.parts is not None:
-            pes = _pes(number, bytes(pid.parts), pid.gaps, truncated)
-            if pes is not None:
+            data = bytes(pid.parts)
+            if pid.headless:
+                done.append(PesPacket(number, data, gaps=tuple(pid.gaps), truncated=truncated))
+            elif (pes := _pes(number, data, pid.gaps, truncated)) is not None:
                 done.append(pes)
-        pid.parts, pid.gaps = None, []
+        pid.parts, pid.gaps, pid.headless = None, [], False
 
 
 def _next_packet(data: bytes, pos: int) -> int:

@@ -21,6 +21,8 @@ from concealer.decoder.locating.evidence import figures_with_past, own_figures
 from concealer.picture import Picture
 
 _Layer = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+_MOST_ALIKE = 50
+"""Most neighbouring blocks that say together as much as one, however large the picture."""
 _MOST = 4.0
 """Most that one block may say, in natural logarithms."""
 
@@ -98,7 +100,7 @@ def begun_by(
     count = len(signs)
     before = np.arange(count + 1)
     sums, squares = (np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)]) for values in (signs, signs**2))
-    alike = max(habits.alike * picture, 1 / blocks_each)
+    alike = min(max(habits.alike * picture, 1 / blocks_each), _MOST_ALIKE / blocks_each)
     # Were unit c the first wrong one, all from c on would be an area of wrong blocks and all before one of right ones.
     likely = _area(before, sums, squares, habits.right, habits.right_spread, habits.variance, alike)
     rest = (count - before, sums[-1] - sums, squares[-1] - squares)

@@ -46,6 +46,8 @@ class Suspicion:
             belief[first:end] = begun_by(means, each, len(belief), self._locator.habits, noticed=noticed)
             by_block = _spread(belief, au, damage)
             doubtful = range_blocks(first, end, au, damage) & (by_block > _LEAST)
+            if not doubtful.any():
+                continue
             damage.doubt(doubtful & ~damage.hole, by_block)
             damage.mark(doubtful, Damage.BROKEN, "decode error")
         if damage.belief is not None:
@@ -70,10 +72,11 @@ def _suspects(damage: DamageMap, au: AccessUnit, decoded: Decoded) -> Iterator[t
 
 
 def _ends_elsewhere(data: bytes, left_over: int | None) -> bool:
-    """Whether a slice was decoded to another place than its end; zero words behind it are no data (7.3.2.8)."""
+    """Whether a slice was decoded to another place than its end; zero words behind it are no data (7.3.2.8), but none
+    are decoded either."""
     if not left_over:
         return False
-    return left_over < 0 or bool(data[-left_over:].strip(b"\x00\x03"))
+    return left_over < 0 or bool(data[-left_over:].strip(b"\x00\x03")) or not data[-left_over - 1]
 
 
 def _units(blocks: Blocks, au: AccessUnit) -> Blocks:

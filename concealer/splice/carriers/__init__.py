@@ -16,17 +16,20 @@ class Carrier(Protocol):
     def carry(self, unit: OpenUnit) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
 
+    def catch_up(self) -> None:
+        """Do now what would else be done when the next run is to be written."""
+
     def close(self) -> None:
         """Free what it holds."""
 
 
-def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> Carrier:
+def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> Carrier:
     """The carrier of a codec; see `Splicer` for the rest."""
     # Imported where they are needed, which as a rule is in the child process only: the writers take a while to load.
     if codec == "h264":
         from concealer.splice.carriers.h264 import H264Carrier
 
-        return H264Carrier(parameter_sets, seconds)
+        return H264Carrier(parameter_sets, seconds, quick)
     from concealer.splice.carriers.hevc import HevcCarrier
 
-    return HevcCarrier(parameter_sets)
+    return HevcCarrier(parameter_sets, quick)

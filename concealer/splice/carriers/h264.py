@@ -33,6 +33,10 @@ log = logging.getLogger(__name__)
 
 _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
+_QUICK_QP = 28
+"""Where time is short: most of it goes into coding what the residual holds."""
+_HURRIED_QP = 40
+"""Of intra slices that are wanted at once."""
 _LESS = 2
 """QP by which it is coarser in pictures nobody refers to."""
 _UNFILTERED_QP = 15
@@ -45,8 +49,11 @@ _NO_LIMIT = 1 << 40
 class H264Carrier:
     """Writes the runs of every access unit that leaves, and follows what leaves, because references count."""
 
-    def __init__(self, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
-        """`parameter_sets`: those of the container's header; `seconds`: from one picture to the next."""
+    def __init__(self, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool = False) -> None:
+        """`parameter_sets`: those of the container's header; `seconds`: from one picture to the next; `quick`: as
+        `Splicer`'s.
+        """
+        self._least_qp = _QUICK_QP if quick else _LEAST_QP
         self._mirror = Mirror("h264", parameter_sets)
         self._budget = BitBudget(seconds)
 
@@ -71,6 +78,10 @@ class H264Carrier:
         self._mirror.follow(unit.filled(written), unit.order, unit.is_reference, unit.restart)
         return written
 
+    def catch_up(self) -> None:
+        """Have the mirror decode what has left."""
+        self._mirror.catch_up()
+
     def close(self) -> None:
         """Free the decoder."""
         self._mirror.close()
@@ -79,7 +90,7 @@ class H264Carrier:
         """The smallest form, coarser where it would weigh more than `allowed` bytes."""
         header = run.header
         assert isinstance(header, h264.SliceHeader)
-        if run.repeat:
+        if run.repeat and run.kind != "I":
             return Written(inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         if not header.sps.chroma_array_type:
             # The decoder makes up grey chroma for monochrome streams.
@@ -87,7 +98,8 @@ class H264Carrier:
         exact = _pcm_bytes(header.sps) * (run.end - run.first)
         try:
             code, form = self._coder(header, run, unit)
-            qp = _first_qp(header, unit.is_reference)
+            qp = max(_first_qp(header, unit.is_reference), self._floor(header))
+            qp = max(qp, _HURRIED_QP) if run.repeat else qp
             coded = code(qp)
             while len(coded.data) > min(allowed, exact) and qp < _MOST_QP and exact > allowed:
                 qp = min(_MOST_QP, qp + _COARSER)
@@ -97,6 +109,9 @@ class H264Carrier:
         except UnsupportedStandInError as error:
             log.debug("no coded stand-in: %s", error)
         return Written(pcm_standin(header, run.first, run.end, _whole(unit)), run.first, run.end, "pcm")
+
+    def _floor(self, header: h264.SliceHeader) -> int:
+        return self._least_qp if header.pps.deblocking_filter_control_present else _LEAST_QP
 
     def _coder(self, sibling: h264.SliceHeader, run: Run, unit: OpenUnit) -> tuple[Callable[[int], NalUnit], Form]:
         """What writes the run at a QP: an inter slice with residual, or an intra slice without a reference."""

@@ -18,7 +18,7 @@ from concealer.splice.unit import Written
 from concealer.standins import UnsupportedStandInError
 from concealer.standins.hevc import coded_header, coded_standin, coding_order, inter_standin, intra_coded_standin
 
-_QP, _LEAST_QP = 20, 10
+_QP, _LEAST_QP, _QUICK_QP, _HURRIED_QP = 20, 10, 28, 40
 """As for H.264."""
 _BLOCK = 16
 
@@ -33,8 +33,9 @@ class HevcCarrier:
     is given the samples that the stand-ins with residual lead to, but for the error of quantisation.
     """
 
-    def __init__(self, parameter_sets: Sequence[NalUnit]) -> None:
-        """`parameter_sets`: those of the container's header."""
+    def __init__(self, parameter_sets: Sequence[NalUnit], quick: bool = False) -> None:
+        """`parameter_sets`: those of the container's header. `quick`: as `Splicer`'s."""
+        self._least_qp = _QUICK_QP if quick else _LEAST_QP
         self._mirror = Mirror("hevc", parameter_sets)
 
     def carry(self, unit: OpenUnit) -> list[Written]:
@@ -44,10 +45,14 @@ class HevcCarrier:
             self._mirror.pass_by(unit)
             return []
         if any(_is_intra(run) for run in unit.runs):
-            intra = [_intra(run, unit) for run in unit.runs]
+            intra = [_intra(run, unit, _HURRIED_QP if run.repeat else self._least_qp) for run in unit.runs]
             self._mirror.follow(unit.filled(intra), unit.order, unit.is_reference, unit.restart)
             return intra
-        headers = [_header(run) for run in unit.runs]
+        headers = [_header(run, self._least_qp) for run in unit.runs]
+        if any(run.repeat for run in unit.runs):
+            repeated = [_repeated(header, run) for header, run in zip(headers, unit.runs, strict=True)]
+            self._mirror.follow(unit.filled(repeated), unit.order, unit.is_reference, unit.restart)
+            return repeated
         motions = [self._motion(header, run, unit) for header, run in zip(headers, unit.runs, strict=True)]
         plain = [
             Written(inter_standin(h, run.first, run.end, m[0], references=m[1]), run.first, run.end, "inter")
@@ -64,6 +69,10 @@ class HevcCarrier:
         for run in unit.runs:
             _paint(run, unit, planes)
         return written
+
+    def catch_up(self) -> None:
+        """Have the mirror decode what has left."""
+        self._mirror.catch_up()
 
     def close(self) -> None:
         """Free the decoder."""
@@ -91,9 +100,17 @@ def _is_intra(run: Run) -> bool:
     return run.header.slice_type == hevc.I
 
 
-def _intra(run: Run, unit: OpenUnit) -> Written:
+def _repeated(header: hevc.SliceHeader, run: Run) -> Written:
+    """A slice that shows the reference, or the mean of two."""
+    sps, lists = header.sps, 2 if header.slice_type == hevc.B else 1
+    field = np.zeros((lists, sps.height >> 3, sps.width >> 3, 2), np.int16)
+    nal = inter_standin(header, run.first, run.end, field, references=(0, 0 if lists == 2 else None))
+    return Written(nal, run.first, run.end, "skip")
+
+
+def _intra(run: Run, unit: OpenUnit, least_qp: int) -> Written:
     """An intra slice, where there is nothing to predict from."""
-    header = _header(run)
+    header = _header(run, least_qp)
     top, bottom = _rows(header, run)
     planes = []
     for index, plane in enumerate(unit.planes):
@@ -102,10 +119,10 @@ def _intra(run: Run, unit: OpenUnit) -> Written:
     return Written(intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
 
 
-def _header(run: Run) -> hevc.SliceHeader:
+def _header(run: Run, least_qp: int) -> hevc.SliceHeader:
     header = run.header
     assert isinstance(header, hevc.SliceHeader)
-    qp = max(_LEAST_QP, min(_QP, header.pps.init_qp + header.slice_qp_delta))
+    qp = max(least_qp, min(_QP, header.pps.init_qp + header.slice_qp_delta))
     made = copy.copy(coded_header(header, qp))
     # What the inter writer turns off anyway, so that both writings of the slice have the same filters.
     made.sao_luma = made.sao_chroma = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from benchmarks.rtp import send_udp
 from concealer.loss import TransportStreamLoss
+from pipelines.cli import build_parser
 from tests.media import Codec, clip, encode_file
 from tests.pipelines.gst.rtsp import RtspServer
 from tests.pipelines.gst.running import FPS, lossy, run
@@ -118,11 +120,27 @@ def test_pipeline_of_the_page(text: str, tmp_path: Path) -> None:
             text = text.replace(":9464", f":{_free_port(socket.SOCK_STREAM)}")
         else:
             text, feed = _rtp(text) if "5004" in text else _transport_stream(text, tmp_path)
-        result = run(text.replace("autovideosink", "appsink name=out").replace("\n", " "), feed, seconds=30)
+        result = run(_to_the_end(text).replace("\n", " "), feed, seconds=30)
     assert not result.errors
     times = [out.pts for out in result.buffers]
     assert len(times) >= _PICTURES - 4  # SRT and tsdemux lose their beginning or end
     assert times == sorted(times)
+
+
+def _to_the_end(text: str) -> str:
+    """With a sink of ours; of obs-gstreamer's pipelines in place of its own."""
+    return text.replace("autovideosink", "appsink name=out").replace("! video.", "! appsink name=out")
+
+
+def test_commands_of_the_page_are_understood() -> None:
+    said = re.findall(r"\bconceal ([^\n`#\']*)", _PAGE.read_text())
+    named = ("udp://:", "rtp://:", "rtsp://", "srt://0", ".sdp ", "${IN}")
+    commands = [words.rstrip('"') for words in said if any(name in words for name in named)]
+    assert len(commands) >= 12
+    for command in commands:
+        asked = build_parser().parse_args(shlex.split(command))
+        assert asked.input, command
+        assert asked.output, command
 
 
 def _when_over(pipeline: Any) -> None:

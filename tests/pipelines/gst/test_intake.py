@@ -90,3 +90,12 @@ def test_rtp_times_differ_as_timestamps_do_and_follow_drift() -> None:
     for number in range(1500):
         last = clock.time(number * 3600, round(number * FRAME * 1.001))
     assert abs(last - 1499 * FRAME * 1.001) < 45_000_000
+
+
+def test_a_cut_is_a_long_gap_with_losses() -> None:
+    intake = Intake("h264")
+    intake.buffer(SLICE, 0)
+    assert not intake.is_cut(60 * 10**9)  # the sender paused
+    intake.gap()
+    assert not intake.is_cut(FRAME)
+    assert intake.is_cut(60 * 10**9)

@@ -99,6 +99,17 @@ def test_in_the_middle_of_a_gop(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("open_gop", [False, True])
+@pytest.mark.parametrize("start", [START, START + 1])
+def test_with_b_pictures_every_access_unit_gives_one(codec: Codec, open_gop: bool, start: int) -> None:
+    units = _joined(codec, bframes=2, open_gop=open_gop, start=start)
+    result, requests = _run(codec, units)
+    assert result.positions == sorted(position for _, position in units)
+    assert result.stats["made-up"] == 0
+    assert requests == 1
+
+
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("bframes", [0, 2])
 def test_before_the_first_parameter_sets_nothing_is_made_up(codec: Codec, bframes: int) -> None:
     result, _ = _run(codec, _joined(codec, sets=False, bframes=bframes))

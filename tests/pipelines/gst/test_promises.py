@@ -345,3 +345,15 @@ def test_pictures_are_those_of_the_plain_decode() -> None:
         want = clean("h264")[-1]
         data = np.frombuffer(pads.buffers[-1].extract_dup(0, want.size), np.uint8)
         assert np.array_equal(data.reshape(want.shape), want)
+
+
+@pytest.mark.parametrize(
+    "name", ["discard-corrupted-frames", "min-force-key-unit-interval", "automatic-request-sync-points"]
+)
+def test_properties_have_the_names_and_types_of_the_base_class(name: str) -> None:
+    from pipelines.gst.bindings import Gst
+
+    stock = Gst.ElementFactory.make("avdec_h264").find_property(name)
+    for element in ("concealdec", "concealbin"):
+        ours = Gst.ElementFactory.make(element).find_property(name)
+        assert ours.value_type == stock.value_type

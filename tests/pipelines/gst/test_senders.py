@@ -6,11 +6,15 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
+from benchmarks.clips import to_planes
+from benchmarks.live_events import GOP, PICTURES, START, decode, encode, joined, later
 from benchmarks.rtp import packetise
 from concealer.bitstream import split_annexb
+from tests.media import clip
 from tests.pipelines.gst.running import (
     DEPAYLOADER,
     FRAME,
@@ -177,3 +181,26 @@ def _join(pipeline: Any) -> Callable[[Any, Any], None]:
             pad.link(pipeline.get_by_name("probe").get_static_pad("sink"))
 
     return join
+
+
+@pytest.mark.parametrize("sequence", [640, 690, 720, 2000, 40_000])
+def test_concealbin_follows_a_sender_whose_numbers_begin_anywhere(sequence: int) -> None:
+    """Close behind those of the sender before, a jitter buffer takes them for late ones of it."""
+    packets = _sent(700, 0, b"conc", 0) + _sent(sequence, 0x70000000, b"new ", 30)
+    source = f"{rtp_source('h264')} is-live=true do-timestamp=true min-latency=0"
+    result = run(f"{source} ! concealbin name=dec latency=100 ! appsink name=out", push_live(packets))
+    assert not result.errors
+    assert len(result.buffers) == 60
+    assert result.stats["restarts"] == 1
+    assert result.stats["packets-lost"] == 0
+
+
+def test_after_an_outage_what_comes_is_flagged_until_it_is_clean() -> None:
+    made = [av.VideoFrame.from_ndarray(rgb, format="rgb24") for rgb in clip(PICTURES)]
+    units = encode([to_planes(frame.reformat(format="yuv420p")) for frame in made], "h264", 0)
+    back = later(joined(units, "h264"), PICTURES + 300)
+    result = decode([*units, *back], "h264")
+    assert result.positions == [*range(PICTURES), *range(PICTURES + 300 + START, 2 * PICTURES + 300)]
+    assert result.flagged == list(range(PICTURES + 300 + START, PICTURES + 300 + GOP))
+    assert result.stats["keyframe-requests"] == 1
+    assert result.stats["made-up"] == 0

@@ -11,7 +11,7 @@ from pipelines.reading import Source
 from pipelines.reading.connection import Wanted
 from pipelines.reading.files import open_file, open_pipe
 from pipelines.reading.inputs import find_input
-from pipelines.reading.live import open_address, open_udp
+from pipelines.reading.live import open_address, open_described, open_udp
 
 
 def wanted(name: str, input_format: str | None = None) -> Wanted:
@@ -27,14 +27,15 @@ def wanted(name: str, input_format: str | None = None) -> Wanted:
         ("udp://:5000", None, open_udp),
         ("udp://:5000", "mpegts", open_udp),
         ("udp://:5000", "h264", open_address),
-        ("session.SDP", None, open_address),
+        ("rtp://:5000", None, open_udp),
+        ("session.SDP", None, open_described),
         ("rtmp://host/app", None, open_address),
     ],
 )
 def test_the_table_has_one_way_for_each_input(name: str, input_format: str | None, way: object) -> None:
     found = find_input(wanted(name, input_format))
     assert found.open is way
-    assert found.live == (way in (open_udp, open_address))
+    assert found.live == (way in (open_udp, open_described, open_address))
     assert found.seekable == (way is open_file)
 
 

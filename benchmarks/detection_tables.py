@@ -1,0 +1,72 @@
+"""Tables of what is found on the real profile and of alarms on undamaged streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.store import Row
+from benchmarks.tables import combination_title, combinations, distinct, markdown, number, select
+
+INTACT_HEAD = """\
+Undamaged streams through the product's decoder as `conceal` opens it, with look-ahead 2, and beside it through plain \
+libav; then `conceal --dry-run`. *Alarmed*: pictures with any block marked or doubted. *Missing*: pictures made up, or \
+more or fewer than libav's. *Changed*: those with any other sample. *Told*: damage, missing pictures \
+and wrong times that the command tells of. The encodes are of many structures, sizes, containers and formats, 25 \
+pictures a second."""
+
+
+def intact_table(rows: Sequence[Row]) -> str:
+    """Sources of streams x alarms; all but the first three columns must be 0."""
+    lines = []
+    for source in distinct(rows, "source"):
+        lines.append(_sums(source, select(rows, source=source)))
+    lines.append(_sums("**all**", rows))
+    return markdown(
+        ["from", "streams", "pictures", "blocks", "alarmed", "blocks alarmed", "missing", "changed", "told"], lines
+    )
+
+
+BLOCKS_HEAD = """\
+One slice a picture; both decoders predict from the repaired pictures, so that only a picture's own damage counts; \
+blocks of 16x16 of pictures that arrived in part. *Found*: share of the visibly wrong blocks (mean absolute difference \
+above 2) that are marked. *Precision*: share of the marked blocks that are wrong in any sample, and visibly. Marked is \
+what is rather believed wrong than right; *with all doubts*: share of the visibly wrong ones that are doubted at all. \
+*Whole*: blocks marked in pictures that arrived whole; behind such hangs now and then the rest of one whose PES header \
+was lost. HEVC is encoded without temporal motion vectors, which would be \
+inherited from damage. Place known: by RTP sequence numbers to the byte, by the transport stream's counters."""
+
+
+def blocks_table(rows: Sequence[Row]) -> str:
+    """Ways and places x what is found, all blocks together."""
+    lines = []
+    for way, place, rate in dict.fromkeys((row["way"], row["place"], row["rate"]) for row in rows):
+        for codec, structure, part in combinations(select(rows, way=way, place=place, rate=rate)):
+            total = {name: sum(row[name] for row in part) for name in _COUNTS}
+            lines.append(
+                [
+                    f"{way} {100 * rate:g} %, place {place}",
+                    combination_title(codec, structure),
+                    str(total["judged"]),
+                    _share(total["visible_found"], total["visible"]),
+                    _share(total["visible_any"], total["visible"]),
+                    _share(total["wrong_found"], total["marked"]),
+                    _share(total["visible_found"], total["marked"]),
+                    str(total["on_whole"]),
+                ]
+            )
+    head = ["way", "", "pictures", "found", "with all doubts", "precision", "visibly", "whole"]
+    return markdown(head, lines)
+
+
+_COUNTS = ("judged", "visible", "visible_found", "visible_any", "wrong_found", "marked", "on_whole")
+
+
+def _share(part: int, whole: int) -> str:
+    return number(part / whole if whole else None, 3)
+
+
+def _sums(title: str, rows: Sequence[Row]) -> list[str]:
+    sums = {name: sum(row[name] for row in rows) for name in ("pictures", "blocks", "alarmed", "alarmed_blocks")}
+    missing = sum(row["made_up"] + row["missing"] for row in rows)
+    rest = [sum(row[name] for row in rows) for name in ("changed", "told")]
+    return [title, str(len(rows)), *(f"{n:,}" for n in (*sums.values(), missing, *rest))]
