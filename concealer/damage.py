@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 BLOCK = 16
 """Side of one map cell in luma samples: the H.264 macroblock, and a divisor of every HEVC CTB."""
+RATHER_WRONG = 0.5
+"""Belief from which a block tells nothing about its surroundings, and is not told of as it was decoded."""
 
 
 class Damage(IntEnum):
@@ -79,6 +81,16 @@ class DamageMap:
     def hole(self) -> npt.NDArray[np.bool_]:
         """(rows, cols) bool: the lost and broken blocks, the ones that repair paints."""
         return self.state >= Damage.BROKEN
+
+    @property
+    def rather_wrong(self) -> npt.NDArray[np.bool_]:
+        """(rows, cols) bool: blocks of the hole that are wrong rather than right, by all that is known of them."""
+        wrong = self.hole
+        if self.belief is not None:
+            wrong &= self.belief >= RATHER_WRONG
+        if self.held_error is not None:
+            wrong &= self.held_error > 0
+        return wrong
 
     @property
     def any_hole(self) -> bool:

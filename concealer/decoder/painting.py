@@ -74,7 +74,7 @@ class Painter:
         return field
 
     def _write_measured(self, field: Field, sps: hevc.Sps, turn: Turn, measure: Measure) -> None:
-        hole = turn.damage.hole
+        hole = turn.damage.rather_wrong
         for which, toward in enumerate(self._rules.first_references(turn.key, turn.previous)):
             reference = next((one for one in turn.reference_pictures if one.order == toward), None)
             if reference is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from concealer.damage import BLOCK, Damage, DamageMap
+from concealer.damage import BLOCK, RATHER_WRONG, Damage, DamageMap
 from concealer.flow import Array, grid
 from concealer.picture import Picture
 from concealer.repair.regions import Region, to_grid
@@ -21,9 +21,6 @@ TAINTED_WEIGHT = 0.25
 
 UNMEASURED_ERROR, SPATIAL_ERROR = 300.0, 1500.0
 """Mean squared error (8-bit scale) expected of a repair that nothing tells of, and of a spatial fill."""
-
-RATHER_WRONG = 0.5
-"""Belief from which a block tells nothing about its surroundings."""
 
 FLOW_SAMPLES = 31_250
 """Most samples flow is searched on: about 3 ms a search."""
