@@ -1,7 +1,7 @@
 """`conceal --splice` as a healing proxy: UDP to UDP in real time, held against what arrived and what concealdec shows.
 
 python -m benchmarks.live_splice            # 60 s for each codec
-python -m benchmarks.live_splice --seconds 10 --out /tmp/live_splice.json
+python -m benchmarks.live_splice --seconds 10 --out live_splice.json
 """
 
 from __future__ import annotations
