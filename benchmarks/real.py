@@ -131,7 +131,7 @@ def run_job(job: DamagedStream, sources: str, cache: Path) -> list[Row]:
         "encoder": stream.writer,
         "sources": sources,
     }
-    return [rounded(row)]
+    return [rounded(row) | job.key]  # a rate of bits is not to be rounded away
 
 
 def sequence_psnr(clean: Sequence[Luma], pictures: dict[int, Luma]) -> float:
