@@ -31,6 +31,8 @@ class Candidate:
     doubt: Array | None = None
     """(h, w) float32 on the error grid of the window: how far two references disagree about this candidate, as
     mean absolute luma difference; known inside the hole too. None if there is only one reference."""
+    source_order: int = 0
+    """Order of the picture that `flow` leads to."""
     rehearsed: bool = False
     """`doubt` is of a picture that its motion was not found in."""
 
@@ -45,7 +47,7 @@ def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:
     chroma = None
     if source.chroma is not None:
         chroma = _warp_plane(source.chroma, flow, site, site.shift)
-    return Candidate(name, luma, chroma, flow)
+    return Candidate(name, luma, chroma, flow, source_order=source.order)
 
 
 def _warp_plane(plane: Array, flow: Array, site: Site, shift: tuple[int, int]) -> Array:
@@ -99,7 +101,7 @@ def disagreement(difference: Array, step: int) -> Array:
 def _doubt_steady(site: Site, last: Layer, older: Layer, flow: Array | None) -> Array:
     """Disagreement of the last two pictures if `flow` (window, flow grid) had been so before, too."""
     elapsed = site.now.order - last.order
-    further = _ratio(site.now.order - older.order, elapsed)
+    further = time_ratio(site.now.order - older.order, elapsed)
     cut = site.flow_window
     if flow is None:
         difference = cv2.absdiff(last.gray[cut], older.gray[cut])
@@ -151,7 +153,7 @@ def from_past(
         name, flow = named
         candidate = warp(site, last, flow, name)
         if older is not None:
-            candidate.reach = max(1.0, abs(_ratio(site.now.order - last.order, last.order - older.order)))
+            candidate.reach = max(1.0, abs(time_ratio(site.now.order - last.order, last.order - older.order)))
             candidate.doubt = _doubt_steady(site, last, older, flow)
         return candidate
 
@@ -166,7 +168,7 @@ def from_past(
 def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
     """How far `last` is from what the two pictures before it, motion carried on, would have made of it."""
     back = motion.dense_flow(older.gray, oldest.gray, site.scale)
-    flow = motion.extrapolate(back, _ratio(last.order - older.order, older.order - oldest.order), site.scale)
+    flow = motion.extrapolate(back, time_ratio(last.order - older.order, older.order - oldest.order), site.scale)
     made = motion.sample(older.gray, flow, site.scale)
     difference = cv2.absdiff(made, last.gray)[site.flow_window]
     return disagreement(difference, site.step // site.scale)
@@ -175,13 +177,13 @@ def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
 def _carried_on(site: Site, last: Layer, older: Layer) -> Array:
     """Flow from the damaged picture to `last`, were the motion between the references to go on."""
     back = motion.dense_flow(last.gray, older.gray, site.scale)
-    return motion.extrapolate(back, _ratio(site.now.order - last.order, last.order - older.order), site.scale)
+    return motion.extrapolate(back, time_ratio(site.now.order - last.order, last.order - older.order), site.scale)
 
 
 def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candidate]:
     """Candidates between a picture before and one after the damaged one."""
     cut = site.flow_window
-    share = _ratio(site.now.order - past.order, future.order - past.order)
+    share = time_ratio(site.now.order - past.order, future.order - past.order)
     look = site.flow_trusted and not light
     across, seen = both(
         lambda: motion.dense_flow(past.gray, future.gray, site.scale),
@@ -214,6 +216,6 @@ def _pair(
     return past, future, both
 
 
-def _ratio(part: int, whole: int) -> float:
+def time_ratio(part: int, whole: int) -> float:
     """Time ratio, kept within what motion can sensibly be stretched by."""
     return float(np.clip(part / whole, -4.0, 4.0)) if whole else 1.0

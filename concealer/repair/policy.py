@@ -17,6 +17,7 @@ from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.blend import expected_errors, expected_square, mix, soft_weights
+from concealer.repair.choice import Choice
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.deadline import Budget, CostModel, Level
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
@@ -84,6 +85,8 @@ class Repairer:
         self._costs = CostModel()
         self.generative = generative
         """May be given later, between two pictures."""
+        self.choice: Choice | None = None
+        """Corrects what candidates are expected to err by ("auto" alone). May be given later."""
         self._aside_ms = 0.0
         """Time that the network took in this picture: it has a cost model of its own."""
         keep_freed_memory()
@@ -181,24 +184,35 @@ class Repairer:
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
         proposals = self.propose(site, references, light=level == "light", outlook=outlook)
-        errors, seen = expected_errors(site, proposals)
+        expected = expected_errors(site, proposals)
+        own = self._own(site, outlook)
+        errors = expected.errors
+        if self._method == "auto" and self.choice is not None and level == "full":
+            errors = self.choice.corrected(site, proposals, expected, references, own, outlook is not None)
         weights = soft_weights(errors)
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
-        notes["rim_error"] = float(seen.min())
+        notes["rim_error"] = float(expected.seen.min())
         if self._method in ("auto", "generative") and self._misfits(site, luma, references, notes):
             return self._paint_without_motion(site, references, until, notes)
         luma = close_seam(site, luma)
-        if self._method == "auto":
-            if site.picture.concealed:
-                luma, chroma = join_own(site, luma, chroma, site.now)
-            elif outlook is not None and not outlook.inherited and site.picture.kind in "PB":
-                luma, chroma = join_own(site, luma, chroma, site.layer(outlook.now))
+        if own is not None:
+            luma, chroma = join_own(site, luma, chroma, own)
         method = "motion"
         if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
         site.write(luma, chroma, expected_square(errors, weights))
         return method, notes
+
+    def _own(self, site: Site, outlook: Outlook | None) -> Layer | None:
+        """The decoder's own concealment of the hole, where there is any that helps."""
+        if self._method != "auto":
+            return None
+        if site.picture.concealed:
+            return site.now
+        if outlook is not None and not outlook.inherited and site.picture.kind in "PB":
+            return site.layer(outlook.now)
+        return None
 
     def propose(
         self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
@@ -212,6 +226,8 @@ class Repairer:
         """Repair one region from its own picture, where no reference shows its scene."""
         if self.generative is not None:
             self.generative.forget()
+        if self.choice is not None:
+            self.choice.forget()
         luma, chroma = fill_spatially(site)
         luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, "spatial")
         site.write(luma, chroma)

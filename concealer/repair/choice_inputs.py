@@ -1,0 +1,191 @@
+"""What a network is told that chooses between the candidates of a hole, on a grid of 8x8 luma samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from concealer.flow import Array
+from concealer.repair.blend import Expected, soft_weights
+from concealer.repair.candidates import Candidate
+from concealer.repair.regions import to_grid
+from concealer.repair.site import Layer, Site
+
+CELL = 8
+"""Luma samples of a cell's side."""
+MOST = 8
+"""Candidates a network is told of; further ones keep the weight they have without it."""
+KINDS = (
+    "copy", "extrap", "filled", "acc", "next", "acc_next", "told", "acc_told",
+    "copy_both", "inter_both", "acc_future", "acc_both",
+)  # fmt: skip
+OWN_FIGURES = 14
+FIGURES = OWN_FIGURES + len(KINDS)
+"""Numbers per candidate and cell."""
+AROUND = 16
+"""Numbers per cell that are the same for all candidates."""
+_STEADY = 1.0
+"""Mean absolute difference (8-bit scale) below which differences are noise and count alike."""
+
+
+@dataclass(frozen=True)
+class ChoiceInputs:
+    """Figures of one hole; everything float32."""
+
+    figures: Array
+    """(n, FIGURES, rows, cols)."""
+    around: Array
+    """(AROUND, rows, cols)."""
+    motion: Array
+    """(2, rows, cols): x, y in cells that content has moved by, for each step of order back in time."""
+
+
+def choice_inputs(
+    site: Site,
+    candidates: Sequence[Candidate],
+    expected: Expected,
+    rehearsed: Mapping[str, Array],
+    own: Layer | None,
+    ahead: bool,
+) -> ChoiceInputs:
+    """rehearsed: errors by name, see `rehearse`. own: the decoder's own concealment, where there is any. ahead: an
+    outlook was given. Candidates beyond `MOST` are left out."""
+    candidates = candidates[:MOST]
+    errors = expected.errors[: len(candidates)]
+    weights = soft_weights(errors)
+    lumas = [to_grid(c.luma, site.step) for c in candidates]
+    mean = np.einsum("nij,nij->ij", np.stack(lumas), weights)
+    own_luma = None if own is None else to_grid(own.luma[site.window.slices()], site.step)
+    least = errors.min(axis=0)
+    zero = np.zeros_like(mean)
+    tried = {name: _log(one) for name, one in rehearsed.items()}
+    known = [tried[c.name] for c in candidates if c.name in tried]
+    best = np.min(known, axis=0) if known else zero
+    maps, constants = [], []
+    for candidate, error, rim, weight, luma in zip(
+        candidates, errors, expected.from_rim, weights, lumas, strict=False
+    ):  # fmt: skip
+        length, rough = _flow_figures(candidate.flow, mean.shape)
+        rehearsal = tried.get(candidate.name)
+        maps.append(
+            [
+                error,
+                error - least,
+                weight,
+                rim,
+                zero if candidate.doubt is None else _log(candidate.doubt),
+                _gap(luma, mean),
+                zero if own_luma is None else _gap(luma, own_luma),
+                _gap(luma, cv2.blur(luma, (3, 3))),
+                zero if rehearsal is None else rehearsal,
+                zero if rehearsal is None else rehearsal - best,
+                length,
+                rough,
+            ]
+        )
+        constants.append([float(rehearsal is not None), float(np.log(candidate.reach))])
+    figures = _to_cells(np.array(maps, np.float32), site)
+    rows, cols = figures.shape[2:]
+    fixed = np.zeros((len(candidates), 2 + len(KINDS), rows, cols), np.float32)
+    for index, (candidate, values) in enumerate(zip(candidates, constants, strict=True)):
+        fixed[index, :2] = np.array(values, np.float32)[:, None, None]
+        if candidate.name in KINDS:
+            fixed[index, 2 + KINDS.index(candidate.name)] = 1.0
+    around = _around(site, candidates, least, zero if own_luma is None else _gap(own_luma, mean), own, ahead)
+    return ChoiceInputs(np.concatenate([figures, fixed], axis=1), around, _moved(site, candidates, errors))
+
+
+def _around(
+    site: Site, candidates: Sequence[Candidate], least: Array, gap: Array, own: Layer | None, ahead: bool
+) -> Array:
+    trust = site.rim_weight
+    distance = cv2.distanceTransform((trust < 0.5).astype(np.uint8), cv2.DIST_L2, 3) if (trust >= 0.5).any() else None
+    if distance is None:
+        distance = np.full(trust.shape, 64.0 / site.step, np.float32)
+    hole = to_grid(site.window_hole, site.step)
+    maps = np.stack([trust, hole, np.log1p(distance * np.float32(site.step / CELL)), least, gap])
+    cells = _to_cells(maps[None], site)[0]
+    names = {c.name for c in candidates}
+    two_sided = bool(names & {"copy_both", "inter_both"})
+    kind = site.picture.kind
+    constants = [
+        kind == "P",
+        kind == "B",
+        two_sided,
+        own is not None,
+        site.picture.concealed,
+        ahead,
+        np.log2(site.step) / 4.0,
+        len(candidates) / MOST,
+        site.belief is not None,
+        1.0,
+    ]
+    out = np.empty((AROUND, *cells.shape[1:]), np.float32)
+    out[:5] = cells
+    out[5 : 5 + len(constants)] = np.array(constants, np.float32)[:, None, None]
+    out[15] = _belief(site, cells.shape[1:])
+    return out
+
+
+def _belief(site: Site, shape: tuple[int, ...]) -> Array:
+    """How sure it is that a cell is wrong."""
+    if site.belief is None:
+        return np.ones(shape, np.float32)
+    top, left = site.window.top // (2 * CELL), site.window.left // (2 * CELL)
+    near = site.belief[top:, left:].repeat(2, 0).repeat(2, 1)[: shape[0], : shape[1]]
+    return np.asarray(near, np.float32)
+
+
+def _moved(site: Site, candidates: Sequence[Candidate], errors: Array) -> Array:
+    """By the flow of the candidate that is expected to err least on the mean, of those from the past."""
+    rows, cols = cells_of(site)
+    moving = [(float(e.mean()), c) for c, e in zip(candidates, errors, strict=True)
+              if c.flow is not None and c.source_order < site.now.order]  # fmt: skip
+    if not moving:
+        return np.zeros((2, rows, cols), np.float32)
+    best = min(moving, key=lambda one: one[0])[1]
+    steps = site.now.order - best.source_order
+    assert best.flow is not None
+    flow = _to_cells(np.ascontiguousarray(best.flow.transpose(2, 0, 1))[None], site)[0]
+    return np.asarray(flow * np.float32(1.0 / (CELL * steps)), np.float32)
+
+
+def cells_of(site: Site) -> tuple[int, int]:
+    """Rows and columns of the window in cells."""
+    rows, cols = site.window_hole.shape
+    return -(-rows // CELL), -(-cols // CELL)
+
+
+def _flow_figures(flow: Array | None, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Logarithms of the length of a flow, and of its local change."""
+    if flow is None:
+        return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    change = cv2.absdiff(flow, cv2.blur(flow, (5, 5)))
+    return np.log1p(np.hypot(flow[..., 0], flow[..., 1])), np.log1p(change.sum(axis=2))
+
+
+def _gap(one: Array, other: Array) -> Array:
+    return _log(cv2.blur(cv2.absdiff(one, other), (3, 3)))
+
+
+def _log(values: Array) -> Array:
+    return np.asarray(np.log(values + np.float32(_STEADY)), np.float32)
+
+
+def _to_cells(maps: Array, site: Site) -> Array:
+    """(n, f, h, w) on the error grid to (n, f, rows, cols)."""
+    rows, cols = cells_of(site)
+    out = np.empty((*maps.shape[:2], rows, cols), np.float32)
+    for index in np.ndindex(*maps.shape[:2]):
+        out[index] = on_cells(maps[index], site.step, rows, cols)
+    return out
+
+
+def on_cells(values: Array, step: int, rows: int, cols: int) -> Array:
+    """A map on cells of `step` samples, brought to (rows, cols) cells of `CELL`."""
+    if step <= CELL:
+        return to_grid(values, CELL // step)[:rows, :cols]
+    return np.ascontiguousarray(values.repeat(step // CELL, 0).repeat(step // CELL, 1)[:rows, :cols], np.float32)
