@@ -27,6 +27,10 @@ FIGURES = OWN_FIGURES + len(KINDS)
 """Numbers per candidate and cell."""
 AROUND = 16
 """Numbers per cell that are the same for all candidates."""
+FRESHNESS = 14
+"""Which of the numbers around tells how fresh the memory of a cell is; the memory itself puts it there."""
+_AGE = 8.0
+"""Steps of order after which memory is a third as fresh."""
 _STEADY = 1.0
 """Mean absolute difference (8-bit scale) below which differences are noise and count alike."""
 
@@ -121,7 +125,7 @@ def _around(
         np.log2(site.step) / 4.0,
         len(candidates) / MOST,
         site.belief is not None,
-        1.0,
+        0.0,
     ]
     out = np.empty((AROUND, *cells.shape[1:]), np.float32)
     out[:5] = cells
@@ -151,6 +155,12 @@ def _moved(site: Site, candidates: Sequence[Candidate], errors: Array) -> Array:
     assert best.flow is not None
     flow = _to_cells(np.ascontiguousarray(best.flow.transpose(2, 0, 1))[None], site)[0]
     return np.asarray(flow * np.float32(1.0 / (CELL * steps)), np.float32)
+
+
+def freshness(order: int, seen: Array) -> Array:
+    """1 for what was told a moment ago, 0 for what was never told. seen: order at which it was, NaN for never."""
+    age = np.abs(np.float32(order) - seen)
+    return np.asarray(np.nan_to_num(np.exp(age * np.float32(-1.0 / _AGE)), nan=0.0), np.float32)
 
 
 def cells_of(site: Site) -> tuple[int, int]:
