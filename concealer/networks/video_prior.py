@@ -25,13 +25,18 @@ class VideoPrior(nn.Module):
     """
 
     def __init__(
-        self, figures: int = 26, around: int = 16, most: int = 8, width: int = 24, hidden: int = 24, most_rows: int = 16,
-        most_cols: int = 32,
-    ) -> None:  # fmt: skip
-        """most_rows, most_cols: cells of a tile it is exported for."""
+        self,
+        figures: int = 26,
+        around: int = 16,
+        most: int = 8,
+        width: int = 24,
+        hidden: int = 24,
+        tile: tuple[int, int] = (16, 48),
+    ) -> None:
+        """tile: rows and columns of cells that it is exported for."""
         super().__init__()
         self.figures, self.around, self.most, self.hidden = figures, around, most, hidden
-        self.tile = most_rows, most_cols
+        self.tile = tile[0], tile[1]
         self.own = nn.Conv2d(figures + around, width, 1)
         self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.own_again = nn.Conv2d(width, width, 1)

@@ -1,13 +1,26 @@
 """Pixel repair of the blocks a damage map names: temporal, spatial, and the policy that picks."""
 
+from concealer.repair.blend import SHARPNESS, Expected
 from concealer.repair.candidates import Candidate
+from concealer.repair.choice import Choice, LearntChoice
+from concealer.repair.choice_inputs import (
+    CELL,
+    FRESHNESS,
+    MOST,
+    ChoiceInputs,
+    cells_of,
+    choice_inputs,
+    freshness,
+    on_cells,
+)
 from concealer.repair.crops import Square
 from concealer.repair.generative import GenerativeRepair, Locate
 from concealer.repair.landmarks import LandmarkStructure, draw_maps, follow, settle, visible
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.motion_field import predicted_motion
 from concealer.repair.policy import METHODS, MOTION_METHODS, Method, Repairer
-from concealer.repair.site import Site, share_of_repair
+from concealer.repair.rehearsal import rehearse
+from concealer.repair.site import Layer, Site, share_of_repair
 from concealer.repair.tracks import Tracks
 
 __all__ = [
@@ -22,6 +35,20 @@ __all__ = [
     "GenerativeRepair",
     "Locate",
     "Candidate",
+    "CELL",
+    "Choice",
+    "ChoiceInputs",
+    "Expected",
+    "FRESHNESS",
+    "Layer",
+    "LearntChoice",
+    "MOST",
+    "SHARPNESS",
+    "cells_of",
+    "choice_inputs",
+    "freshness",
+    "on_cells",
+    "rehearse",
     "METHODS",
     "MOTION_METHODS",
     "Method",

@@ -1,15 +1,43 @@
-"""Choosing between the candidates of a hole by a network that remembers."""
+"""Choosing between the candidates of a hole by a network that remembers: the grouped prior for natural video.
+
+The network is handed over, as that of `generative` is. It corrects what the received rim and the references let expect
+of each candidate, on a grid of 8x8 luma samples; where it corrects nothing, the mix is what it is without it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+import cv2
+import numpy as np
 
 from concealer.flow import Array
 from concealer.picture import Picture
 from concealer.repair.blend import Expected
 from concealer.repair.candidates import Candidate
+from concealer.repair.choice_inputs import (
+    AROUND,
+    CELL,
+    FIGURES,
+    FRESHNESS,
+    MOST,
+    ChoiceInputs,
+    choice_inputs,
+    freshness,
+)
+from concealer.repair.generative import Network
+from concealer.repair.rehearsal import rehearse
 from concealer.repair.site import Layer, Site
+from concealer.repair.tiles import Tile, tiles
+
+log = logging.getLogger(__name__)
+
+REACH = 3
+"""Cells around a cell on which the network's answer hangs: tiles overlap by as much on each side."""
+_MOST_STEPS = 8
+"""Steps of order that memory is carried along the motion at once."""
 
 
 class Choice(Protocol):
@@ -24,7 +52,154 @@ class Choice(Protocol):
         own: Layer | None,
         ahead: bool,
     ) -> Array:
-        """(n, h, w) float32 in place of `expected.errors`."""
+        """(n, h, w) float32 in place of `expected.errors`.
+
+        own: the decoder's own concealment, where it is one of them. ahead: whether later pictures were looked at.
+        """
 
     def forget(self) -> None:
         """Another scene begins."""
+
+
+class LearntChoice:
+    """Runs one network over the holes of a stream's pictures, in decode order. Of its own for each stream.
+
+    network: inputs "figures" (8, 26, R, C), "around" (16, R, C), "present" (8,), "inside" (1, R, C), states "hidden"
+    and "cell" (H, R, C); output "correction" (8, R, C). Raises ValueError for another.
+    """
+
+    def __init__(self, network: Network) -> None:
+        ports = {port.name: tuple(port.shape) for port in network.inputs}
+        tile = ports.get("inside", (1, 0, 0))[1:]
+        hidden = ports.get("state_hidden", (0,))[0]
+        wanted = {
+            "figures": (MOST, FIGURES, *tile),
+            "around": (AROUND, *tile),
+            "present": (MOST,),
+            "inside": (1, *tile),
+            "state_hidden": (hidden, *tile),
+            "state_cell": (hidden, *tile),
+        }
+        if ports != wanted or min(tile) <= 2 * REACH:
+            raise ValueError(f"a network that chooses between candidates needs {wanted}; its inputs are {ports}")
+        self._network = network
+        self._tile = int(tile[0]), int(tile[1])
+        self._memory = _Memory(hidden)
+        self._failed = False
+
+    def forget(self) -> None:
+        """Another scene begins: nothing that was seen before helps any more."""
+        self._memory.forget()
+
+    def corrected(
+        self,
+        site: Site,
+        candidates: list[Candidate],
+        expected: Expected,
+        references: Sequence[Picture],
+        own: Layer | None,
+        ahead: bool,
+    ) -> Array:
+        """As `Choice.corrected`. A network that fails is not asked again."""
+        if self._failed or len(candidates) < 2:
+            return expected.errors
+        told = choice_inputs(site, candidates, expected, rehearse(site, references), own, ahead)
+        try:
+            correction = self._run(site, told)
+        except Exception as error:  # backends raise whatever they like, and the stream must go on
+            log.warning("choosing goes on without its network: %s", error)
+            self._failed = True
+            return expected.errors
+        rows, cols = expected.errors.shape[1:]
+        size = correction.shape[2] * CELL // site.step, correction.shape[1] * CELL // site.step
+        errors = expected.errors.copy()
+        way = cv2.INTER_AREA if site.step > CELL else cv2.INTER_LINEAR
+        for index, one in enumerate(correction):
+            errors[index] += cv2.resize(one, size, interpolation=way)[:rows, :cols]
+        return errors
+
+    def _run(self, site: Site, told: ChoiceInputs) -> Array:
+        """(n, rows, cols) corrections; the memory goes on."""
+        count, _, rows, cols = told.figures.shape
+        place = (site.region.top + site.window.top) // CELL, (site.region.left + site.window.left) // CELL
+        size = -(-site.picture.height // CELL), -(-site.picture.width // CELL)
+        order = site.now.order
+        state, fresh = self._memory.at(place, told.motion, order, size)
+        told.around[FRESHNESS] = fresh
+        cut = tiles(rows, cols, *self._tile, REACH)
+        made = self._network.run(self._batch(told, state, cut))
+        correction = np.empty((count, rows, cols), np.float32)
+        for index, tile in enumerate(cut):
+            correction[:, *tile.kept] = made["correction"][index, :count, *tile.kept_inside]
+            for part, name in enumerate(("next_state_hidden", "next_state_cell")):
+                state[part][:, *tile.kept] = made[name][index, :, *tile.kept_inside]
+        if not np.isfinite(correction).all():
+            raise ValueError("its corrections are not finite")
+        self._memory.put(place, state, order)
+        return correction
+
+    def _batch(self, told: ChoiceInputs, state: Array, cut: Sequence[Tile]) -> Mapping[str, Array]:
+        count = len(told.figures)
+        height, width = self._tile
+        hidden = state.shape[1]
+        batch = {
+            "figures": np.zeros((len(cut), MOST, FIGURES, height, width), np.float32),
+            "around": np.zeros((len(cut), AROUND, height, width), np.float32),
+            "present": np.zeros((len(cut), MOST), np.float32),
+            "inside": np.zeros((len(cut), 1, height, width), np.float32),
+            "state_hidden": np.zeros((len(cut), hidden, height, width), np.float32),
+            "state_cell": np.zeros((len(cut), hidden, height, width), np.float32),
+        }
+        batch["present"][:, :count] = 1.0
+        for index, tile in enumerate(cut):
+            batch["figures"][index, :count, :, *tile.filled] = told.figures[:, :, *tile.taken]
+            batch["around"][index, :, *tile.filled] = told.around[:, *tile.taken]
+            batch["inside"][index, :, *tile.filled] = 1.0
+            batch["state_hidden"][index, :, *tile.filled] = state[0][:, *tile.taken]
+            batch["state_cell"][index, :, *tile.filled] = state[1][:, *tile.taken]
+        return batch
+
+
+class _Memory:
+    """The network's state on the grid of the whole picture."""
+
+    def __init__(self, hidden: int) -> None:
+        self._hidden = hidden
+        self._state: Array | None = None
+        """(rows, cols, 2 * hidden)."""
+        self._seen: Array | None = None
+        """(rows, cols) float32: order at which a cell was last told of, NaN for never."""
+        self._order = 0
+
+    def forget(self) -> None:
+        self._state = self._seen = None
+
+    def at(self, place: tuple[int, int], motion: Array, order: int, size: tuple[int, int]) -> tuple[Array, Array]:
+        """(2, hidden, rows, cols) of the window at `place`, carried along the motion, and how fresh it is."""
+        top, left = place
+        rows, cols = motion.shape[1:]
+        if self._state is None or self._seen is None or self._seen.shape != size:
+            self._state = np.zeros((*size, 2 * self._hidden), np.float32)
+            self._seen = np.full(size, np.nan, np.float32)
+            self._order = order
+        steps = np.float32(np.clip(order - self._order, -_MOST_STEPS, _MOST_STEPS))
+        xs = np.arange(left, left + cols, dtype=np.float32) + motion[0] * steps
+        ys = np.arange(top, top + rows, dtype=np.float32)[:, None] + motion[1] * steps
+        state = np.empty((rows, cols, 2 * self._hidden), np.float32)
+        for first in range(0, 2 * self._hidden, 4):  # OpenCV reads up to four channels at once
+            part = np.ascontiguousarray(self._state[..., first : first + 4])
+            state[..., first : first + 4] = cv2.remap(
+                part, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0.0, 0.0, 0.0, 0.0)
+            )
+        parts = np.ascontiguousarray(state.transpose(2, 0, 1)).reshape(2, self._hidden, rows, cols)
+        return parts, freshness(order, self._seen[top : top + rows, left : left + cols])
+
+    def put(self, place: tuple[int, int], state: Array, order: int) -> None:
+        """Take in the new state of the window at `place`."""
+        assert self._state is not None and self._seen is not None
+        top, left = place
+        rows, cols = state.shape[2:]
+        window = slice(top, top + rows), slice(left, left + cols)
+        self._state[window] = state.reshape(-1, rows, cols).transpose(1, 2, 0)
+        self._seen[window] = order
+        self._order = order

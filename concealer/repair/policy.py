@@ -16,10 +16,10 @@ from concealer.flow import Array
 from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
-from concealer.repair.blend import expected_errors, expected_square, mix, soft_weights
-from concealer.repair.choice import Choice
+from concealer.repair.blend import Expected, expected_errors, expected_square, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
-from concealer.repair.deadline import Budget, CostModel, Level
+from concealer.repair.choice import Choice
+from concealer.repair.deadline import Budget, CostModel, Level, SideCost
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
@@ -53,6 +53,10 @@ OWN_SHARE, OWN_AGREEMENT = 0.25, 3.0
 at which it is halved: it errs in other ways, so it helps where both nearly agree, and only there."""
 
 
+REST_SHARE = 0.5
+"""Part of a repair's time that comes after the candidates are judged."""
+
+
 class Repairer:
     """Paints the lost and broken blocks of one picture after the other, in place.
 
@@ -61,7 +65,7 @@ class Repairer:
     reference all others fill spatially. deadline_ms: time one picture may take, or one access unit where `begin` tells
     of its arrival; the richest way expected to fit is taken. None: always the richest, and results do not depend on
     the machine's speed. generative: the network that "auto" uses where it fits better, within the time that is left;
-    None: none.
+    None: none. choice: corrects what the candidates of "auto" are expected to err by, within the time that is left.
 
     Sets OpenCV's thread count to `THREADS` for the process, and has it keep freed memory. Raises ValueError for an
     unknown method or a deadline that is not positive.
@@ -72,6 +76,7 @@ class Repairer:
         method: Method = "auto",
         deadline_ms: float | None = None,
         generative: GenerativeRepair | None = None,
+        choice: Choice | None = None,
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -85,10 +90,11 @@ class Repairer:
         self._costs = CostModel()
         self.generative = generative
         """May be given later, between two pictures."""
-        self.choice: Choice | None = None
-        """Corrects what candidates are expected to err by ("auto" alone). May be given later."""
+        self.choice = choice
+        """May be given later, between two pictures."""
+        self._choosing = SideCost()
         self._aside_ms = 0.0
-        """Time that the network took in this picture: it has a cost model of its own."""
+        """Time that networks took in this picture: they have cost models of their own."""
         keep_freed_memory()
 
     def begin(self, deadline_ms: float | None) -> None:
@@ -187,8 +193,8 @@ class Repairer:
         expected = expected_errors(site, proposals)
         own = self._own(site, outlook)
         errors = expected.errors
-        if self._method == "auto" and self.choice is not None and level == "full":
-            errors = self.choice.corrected(site, proposals, expected, references, own, outlook is not None)
+        if level == "full":
+            errors = self._chosen(site, proposals, expected, references, own, until, outlook is not None)
         weights = soft_weights(errors)
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
@@ -201,8 +207,32 @@ class Repairer:
         method = "motion"
         if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
-        site.write(luma, chroma, expected_square(errors, weights))
+        site.write(luma, chroma, expected_square(expected.errors, weights))
         return method, notes
+
+    def _chosen(
+        self,
+        site: Site,
+        proposals: list[Candidate],
+        expected: Expected,
+        references: list[Picture],
+        own: Layer | None,
+        until: float | None,
+        ahead: bool,
+    ) -> Array:
+        """Logarithms of the candidates' errors, corrected where a network for that is at hand and has the time."""
+        area = site.region.area
+        began = time.perf_counter()
+        if self._method != "auto" or self.choice is None:
+            return expected.errors
+        rest = self._costs.expected("full", [area], False) * REST_SHARE
+        if until is not None and not self._choosing.fits(area, (until - began) * 1e3 - rest):
+            return expected.errors
+        errors = self.choice.corrected(site, proposals, expected, references, own, ahead)
+        spent = (time.perf_counter() - began) * 1e3
+        self._choosing.learn(area, spent)
+        self._aside_ms += spent
+        return errors
 
     def _own(self, site: Site, outlook: Outlook | None) -> Layer | None:
         """The decoder's own concealment of the hole, where there is any that helps."""

@@ -19,13 +19,21 @@ from concealer.flow import Array
 from concealer.front_door import open_decoder
 from concealer.loss import Channel, RtpLoss, SliceLoss, transmit
 from concealer.picture import Picture
-from concealer.repair import Repairer
-from concealer.repair.blend import Expected
-from concealer.repair.candidates import Candidate
-from concealer.repair.choice import Choice
-from concealer.repair.choice_inputs import CELL, MOST, cells_of, choice_inputs, on_cells
-from concealer.repair.rehearsal import rehearse
-from concealer.repair.site import Layer, Site
+from concealer.repair import (
+    CELL,
+    MOST,
+    Candidate,
+    Choice,
+    ChoiceInputs,
+    Expected,
+    Layer,
+    Repairer,
+    Site,
+    cells_of,
+    choice_inputs,
+    on_cells,
+    rehearse,
+)
 
 PICTURES = 40
 _MOST_SAMPLES = 640 * 360
@@ -94,13 +102,13 @@ class Recorder:
 
 
 def _hole(
-    site: Site, candidates: Sequence[Candidate], expected: Expected, told: Any, clean: Array, scene: int
+    site: Site, candidates: Sequence[Candidate], expected: Expected, told: ChoiceInputs, clean: Array, scene: int
 ) -> Hole:
     rows, cols = cells_of(site)
     truth = clean[site.region.slices()][site.window.slices()].astype(np.float32)
     hole = site.window_hole.astype(np.float32)
     errors = [(c.luma - truth) * hole for c in candidates]
-    samples = on_cells(_summed(hole), 1, rows, cols) * np.float32(CELL * CELL)
+    samples = on_cells(hole, 1, rows, cols) * np.float32(CELL * CELL)
     gram = np.empty((len(candidates), len(candidates), rows, cols), np.float32)
     for i, one in enumerate(errors):
         for j in range(i, len(errors)):
@@ -109,12 +117,8 @@ def _hole(
     coarse = np.stack([on_cells(one, site.step, rows, cols) for one in expected.errors[: len(candidates)]])
     top = (site.region.top + site.window.top) // CELL
     left = (site.region.left + site.window.left) // CELL
-    halves = (told.figures, told.around, told.motion)
-    return Hole((top, left), site.now.order, scene, *(one.astype(np.float16) for one in halves), gram, coarse, samples)
-
-
-def _summed(values: Array) -> Array:
-    return np.ascontiguousarray(values, np.float32)
+    figures, around, motion = (one.astype(np.float16) for one in (told.figures, told.around, told.motion))
+    return Hole((top, left), site.now.order, scene, figures, around, motion, gram, coarse, samples)
 
 
 @dataclass(frozen=True)
@@ -216,9 +220,10 @@ def _clean(codec: Codec, units: Sequence[AccessUnit]) -> dict[int, Any]:
     decoder.close()
     pictures = {}
     for one in shown:
+        assert one.pts is not None
         plane = one.frame.planes[0]
         rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height]  # type: ignore[call-overload]
-        pictures[int(one.pts)] = rows.reshape(plane.height, plane.line_size)[:, : one.frame.width].copy()
+        pictures[one.pts] = rows.reshape(plane.height, plane.line_size)[:, : one.frame.width].copy()
     return pictures
 
 

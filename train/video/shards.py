@@ -26,8 +26,9 @@ def write(path: Path, holes: Sequence[Hole], size: tuple[int, int]) -> None:
         arrays |= {f"{name}/{number}": getattr(hole, name) for name in _ARRAYS}
     if heads:
         arrays["heads"] = np.array(heads, np.int64)
-    part = path.with_name(f"{path.stem}.part.npz")
-    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+    part = path.with_suffix(".part")
+    with open(part, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     part.replace(path)
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from concealer.flow import Array
 from concealer.networks.video_prior import VideoPrior
-from concealer.repair.blend import SHARPNESS
-from concealer.repair.choice_inputs import FRESHNESS, freshness
+from concealer.repair import FRESHNESS, SHARPNESS, freshness
 from train.run import LIVE, Part, Trainer
 from train.spec import NetworkSpec
 from train.take_over import follow
@@ -204,7 +204,7 @@ class VideoTrainer(Trainer):
         self.optimizers["prior"].zero_grad(set_to_none=True)
         loss = gain = 0.0
         for _ in range(settings.streams):
-            stream = self.streams[rng.integers(len(self.streams))]
+            stream = self.streams[int(rng.integers(len(self.streams)))]
             start = int(rng.integers(max(1, len(stream.holes) - settings.length + 1)))
             part = stream.holes[start : start + settings.length]
             made, won = self._follow(part, stream.size, rng)
@@ -258,9 +258,20 @@ def _mirror(hole: Hole, size: tuple[int, int]) -> Hole:
     """Left and right exchanged."""
     left = size[1] - hole.place[1] - hole.samples.shape[1]
     motion = hole.motion[..., ::-1] * np.array([-1, 1], hole.motion.dtype)[:, None, None]
-    flipped = {name: np.ascontiguousarray(getattr(hole, name)[..., ::-1])
-               for name in ("figures", "around", "gram", "errors", "samples")}  # fmt: skip
-    return replace(hole, place=(hole.place[0], left), motion=np.ascontiguousarray(motion), **flipped)
+    return replace(
+        hole,
+        place=(hole.place[0], left),
+        motion=np.ascontiguousarray(motion),
+        figures=_reversed(hole.figures),
+        around=_reversed(hole.around),
+        gram=_reversed(hole.gram),
+        errors=_reversed(hole.errors),
+        samples=_reversed(hole.samples),
+    )
+
+
+def _reversed(values: Array) -> Array:
+    return np.ascontiguousarray(values[..., ::-1])
 
 
 def _drop(hole: Hole, rng: np.random.Generator) -> Hole:
@@ -271,4 +282,3 @@ def _drop(hole: Hole, rng: np.random.Generator) -> Hole:
     kept = np.delete(np.arange(count), rng.integers(count))
     gram = np.ascontiguousarray(hole.gram[np.ix_(kept, kept)])
     return replace(hole, figures=hole.figures[kept], errors=hole.errors[kept], gram=gram)
-
