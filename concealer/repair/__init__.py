@@ -4,7 +4,9 @@ from concealer.repair.blend import SHARPNESS, Expected
 from concealer.repair.candidates import Candidate
 from concealer.repair.choice import Choice, LearntChoice
 from concealer.repair.choice_inputs import (
+    AROUND,
     CELL,
+    FIGURES,
     FRESHNESS,
     MOST,
     ChoiceInputs,
@@ -35,7 +37,9 @@ __all__ = [
     "GenerativeRepair",
     "Locate",
     "Candidate",
+    "AROUND",
     "CELL",
+    "FIGURES",
     "Choice",
     "ChoiceInputs",
     "Expected",

@@ -28,6 +28,8 @@ _NOISE = 1.0
 """Mean squared error beside which less does not count."""
 _REGRESSION = 0.02
 """Weight of the logarithms of the candidates' own errors beside that of their mix."""
+_OF_STREAM = 0.6
+"""Part of a hole's weight that is its share in its stream's error."""
 _MOST_STEPS = 8
 """Steps of order that memory is carried along the motion at once."""
 _HELD_OUT = 5
@@ -221,6 +223,7 @@ class VideoTrainer(Trainer):
         total = gain = 0.0
         group: list[Tensor] = []
         scene = holes[0].scene
+        weights = _weights(holes)
         for index, hole in enumerate(holes):
             if hole.scene != scene or not self.settings.memory:
                 memory.clear()
@@ -231,7 +234,7 @@ class VideoTrainer(Trainer):
             errors = judged(self.prior, hole, memory)
             left = torch.log(mixed_error(errors, hole) / samples + _NOISE)
             plain = torch.log(mixed_error(torch.from_numpy(hole.errors), hole) / samples + _NOISE)
-            weight = (samples / 4096.0) ** 0.25
+            weight = weights[index]
             group.append(weight * (left - plain + _REGRESSION * _regression(errors, hole)))
             total += group[-1].item()
             gain += float(plain - left.detach()) * 10 / np.log(10)
@@ -244,6 +247,13 @@ class VideoTrainer(Trainer):
     def validate(self) -> dict[str, float]:
         """On held-out families."""
         return measure(self.kept, self.held, self.settings.memory)
+
+
+def _weights(holes: Sequence[Hole]) -> list[float]:
+    """One on the mean. PSNR is taken over all holes of a stream together, so it hangs on those that err most."""
+    left = np.array([float(mixed_error(torch.from_numpy(hole.errors), hole)) for hole in holes]) + _NOISE
+    share = len(holes) * left / left.sum()
+    return [float(one) for one in (1.0 - _OF_STREAM) + _OF_STREAM * share]
 
 
 def _regression(errors: Tensor, hole: Hole) -> Tensor:
