@@ -3,8 +3,10 @@
 from concealer.repair.blend import SHARPNESS, Expected
 from concealer.repair.candidates import Candidate
 from concealer.repair.choice import Choice, LearntChoice
-from concealer.repair.choice_inputs import (
+from concealer.repair.crops import Square
+from concealer.repair.figures import (
     AROUND,
+    BELIEF,
     CELL,
     FIGURES,
     FRESHNESS,
@@ -15,7 +17,6 @@ from concealer.repair.choice_inputs import (
     freshness,
     on_cells,
 )
-from concealer.repair.crops import Square
 from concealer.repair.generative import GenerativeRepair, Locate
 from concealer.repair.landmarks import LandmarkStructure, draw_maps, follow, settle, visible
 from concealer.repair.measured_motion import measured_motion
@@ -38,6 +39,7 @@ __all__ = [
     "Locate",
     "Candidate",
     "AROUND",
+    "BELIEF",
     "CELL",
     "FIGURES",
     "Choice",

@@ -17,7 +17,7 @@ from concealer.flow import Array
 from concealer.picture import Picture
 from concealer.repair.blend import Expected
 from concealer.repair.candidates import Candidate
-from concealer.repair.choice_inputs import (
+from concealer.repair.figures import (
     AROUND,
     CELL,
     FIGURES,

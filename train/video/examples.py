@@ -20,6 +20,7 @@ from concealer.front_door import open_decoder
 from concealer.loss import Channel, RtpLoss, SliceLoss, transmit
 from concealer.picture import Picture
 from concealer.repair import (
+    BELIEF,
     CELL,
     MOST,
     Candidate,
@@ -59,7 +60,7 @@ class Hole:
     errors: Array
     """(n, rows, cols) float32: logarithm of the expected error, untrained."""
     samples: Array
-    """(rows, cols) float32: samples of the hole in a cell."""
+    """(rows, cols) float32: samples of the hole in a cell, by how sure it is that they are wrong."""
 
 
 def clips(folders: Sequence[Path]) -> list[Path]:
@@ -114,6 +115,7 @@ def _hole(
         for j in range(i, len(errors)):
             product = on_cells(cv2.multiply(one, errors[j]), 1, rows, cols) * np.float32(CELL * CELL)
             gram[i, j] = gram[j, i] = product / np.maximum(samples, 1.0)
+    samples *= told.around[BELIEF]
     coarse = np.stack([on_cells(one, site.step, rows, cols) for one in expected.errors[: len(candidates)]])
     top = (site.region.top + site.window.top) // CELL
     left = (site.region.left + site.window.left) // CELL
@@ -142,10 +144,10 @@ def draw(rng: random.Random, codec: Codec, real: bool) -> Take:
     return Take(
         codec,
         1 if real else 8 if codec == "h264" else 4,
-        rng.choice([0, 0, 3]),
+        rng.choice([0, 3]),
         rng.choice([19, 23, 23, 27, 31]),
         rng.choice(["veryfast", "medium", "medium"]),
-        rng.choice([0.03, 0.05]) if real else rng.choice([0.03, 0.06]),
+        rng.choice([0.03, 0.06]) if real else rng.choice([0.03, 0.06]),
         rng.choice([0, 2]),
         rng.randrange(1 << 30),
         rng.random() < 0.25,

@@ -11,6 +11,7 @@ import numpy as np
 from concealer.flow import Array
 from concealer.repair.blend import Expected, soft_weights
 from concealer.repair.candidates import Candidate
+from concealer.repair.parallel import each
 from concealer.repair.regions import to_grid
 from concealer.repair.site import Layer, Site
 
@@ -29,6 +30,8 @@ AROUND = 16
 """Numbers per cell that are the same for all candidates."""
 FRESHNESS = 14
 """Which of the numbers around tells how fresh the memory of a cell is; the memory itself puts it there."""
+BELIEF = 15
+"""Which tells how sure it is that a cell is wrong."""
 _AGE = 8.0
 """Steps of order after which memory is a third as fresh."""
 _STEADY = 1.0
@@ -60,46 +63,52 @@ def choice_inputs(
     candidates = candidates[:MOST]
     errors = expected.errors[: len(candidates)]
     weights = soft_weights(errors)
-    lumas = [to_grid(c.luma, site.step) for c in candidates]
+    lumas = each(lambda c: to_grid(c.luma, site.step), candidates)
     mean = np.einsum("nij,nij->ij", np.stack(lumas), weights)
     own_luma = None if own is None else to_grid(own.luma[site.window.slices()], site.step)
     least = errors.min(axis=0)
-    zero = np.zeros_like(mean)
     tried = {name: _log(one) for name, one in rehearsed.items()}
     known = [tried[c.name] for c in candidates if c.name in tried]
-    best = np.min(known, axis=0) if known else zero
-    maps, constants = [], []
-    for candidate, error, rim, weight, luma in zip(
-        candidates, errors, expected.from_rim, weights, lumas, strict=False
-    ):  # fmt: skip
-        length, rough = _flow_figures(candidate.flow, mean.shape)
-        rehearsal = tried.get(candidate.name)
-        maps.append(
-            [
-                error,
-                error - least,
-                weight,
-                rim,
-                zero if candidate.doubt is None else _log(candidate.doubt),
-                _gap(luma, mean),
-                zero if own_luma is None else _gap(luma, own_luma),
-                _gap(luma, cv2.blur(luma, (3, 3))),
-                zero if rehearsal is None else rehearsal,
-                zero if rehearsal is None else rehearsal - best,
-                length,
-                rough,
-            ]
-        )
-        constants.append([float(rehearsal is not None), float(np.log(candidate.reach))])
-    figures = _to_cells(np.array(maps, np.float32), site)
-    rows, cols = figures.shape[2:]
-    fixed = np.zeros((len(candidates), 2 + len(KINDS), rows, cols), np.float32)
-    for index, (candidate, values) in enumerate(zip(candidates, constants, strict=True)):
-        fixed[index, :2] = np.array(values, np.float32)[:, None, None]
-        if candidate.name in KINDS:
-            fixed[index, 2 + KINDS.index(candidate.name)] = 1.0
-    around = _around(site, candidates, least, zero if own_luma is None else _gap(own_luma, mean), own, ahead)
-    return ChoiceInputs(np.concatenate([figures, fixed], axis=1), around, _moved(site, candidates, errors))
+    best = np.min(known, axis=0) if known else None
+
+    def of(index: int) -> Array:
+        one, error, luma = candidates[index], errors[index], lumas[index]
+        rehearsal = tried.get(one.name)
+        maps = [
+            error,
+            error - least,
+            weights[index],
+            expected.from_rim[index],
+            None if one.doubt is None else _log(one.doubt),
+            _gap(luma, mean),
+            None if own_luma is None else _gap(luma, own_luma),
+            _gap(luma, cv2.blur(luma, (3, 3))),
+            rehearsal,
+            None if rehearsal is None or best is None else rehearsal - best,
+        ]
+        constants = [float(rehearsal is not None), float(np.log(one.reach)), *(one.name == kind for kind in KINDS)]
+        return _figures(site, maps, one.flow, constants)
+
+    figures = np.stack(each(of, range(len(candidates))))
+    gap = np.zeros_like(mean) if own_luma is None else _gap(own_luma, mean)
+    around = _around(site, candidates, least, gap, own, ahead)
+    return ChoiceInputs(figures, around, _moved(site, candidates, errors))
+
+
+def _figures(site: Site, maps: Sequence[Array | None], flow: Array | None, constants: Sequence[float]) -> Array:
+    """(FIGURES, rows, cols) of one candidate. maps: on the error grid, None for zero."""
+    rows, cols = cells_of(site)
+    out = np.zeros((FIGURES, rows, cols), np.float32)
+    for index, values in enumerate(maps):
+        if values is not None:
+            out[index] = on_cells(values, site.step, rows, cols)
+    if flow is not None:
+        vectors = [on_cells(flow[..., axis], site.step, rows, cols) for axis in (0, 1)]
+        changes = [cv2.absdiff(one, cv2.blur(one, (3, 3))) for one in vectors]
+        out[len(maps)] = np.log1p(np.hypot(*vectors))
+        out[len(maps) + 1] = np.log1p(changes[0] + changes[1])
+    out[len(maps) + 2 :] = np.array(constants, np.float32)[:, None, None]
+    return out
 
 
 def _around(
@@ -130,7 +139,7 @@ def _around(
     out = np.empty((AROUND, *cells.shape[1:]), np.float32)
     out[:5] = cells
     out[5 : 5 + len(constants)] = np.array(constants, np.float32)[:, None, None]
-    out[15] = _belief(site, cells.shape[1:])
+    out[BELIEF] = _belief(site, cells.shape[1:])
     return out
 
 
@@ -167,14 +176,6 @@ def cells_of(site: Site) -> tuple[int, int]:
     """Rows and columns of the window in cells."""
     rows, cols = site.window_hole.shape
     return -(-rows // CELL), -(-cols // CELL)
-
-
-def _flow_figures(flow: Array | None, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Logarithms of the length of a flow, and of its local change."""
-    if flow is None:
-        return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    change = cv2.absdiff(flow, cv2.blur(flow, (5, 5)))
-    return np.log1p(np.hypot(flow[..., 0], flow[..., 1])), np.log1p(change.sum(axis=2))
 
 
 def _gap(one: Array, other: Array) -> Array:
