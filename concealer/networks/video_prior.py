@@ -26,9 +26,9 @@ class VideoPrior(nn.Module):
 
     def __init__(
         self,
-        figures: int = 26,
+        figures: int = 29,
         around: int = 16,
-        most: int = 8,
+        most: int = 9,
         width: int = 24,
         hidden: int = 24,
         tile: tuple[int, int] = (16, 48),

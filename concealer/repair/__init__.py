@@ -2,7 +2,7 @@
 
 from concealer.repair.blend import SHARPNESS, Expected
 from concealer.repair.candidates import Candidate
-from concealer.repair.choice import Choice, LearntChoice
+from concealer.repair.choice import Choice, Chosen, LearntChoice
 from concealer.repair.crops import Square
 from concealer.repair.figures import (
     AROUND,
@@ -16,6 +16,7 @@ from concealer.repair.figures import (
     choice_inputs,
     freshness,
     on_cells,
+    own_candidate,
 )
 from concealer.repair.generative import GenerativeRepair, Locate
 from concealer.repair.landmarks import LandmarkStructure, draw_maps, follow, settle, visible
@@ -43,6 +44,7 @@ __all__ = [
     "CELL",
     "FIGURES",
     "Choice",
+    "Chosen",
     "ChoiceInputs",
     "Expected",
     "FRESHNESS",
@@ -54,6 +56,7 @@ __all__ = [
     "choice_inputs",
     "freshness",
     "on_cells",
+    "own_candidate",
     "rehearse",
     "METHODS",
     "MOTION_METHODS",

@@ -142,6 +142,8 @@ def from_past(
     if seen is not None and predicted is not None:
         filled, acc = fill_flow(site, seen, predicted)
         wanted += [("filled", filled[cut]), ("acc", acc[cut])]
+        if not ahead:
+            wanted += _from_one_side(site, seen, predicted)
     elif seen is not None:
         wanted.append(("filled", site.spread_flow(seen)[cut]))
     for name, flow in ahead:
@@ -163,6 +165,17 @@ def from_past(
         carried.doubt = _rehearsed(site, last, older, oldest)
         carried.rehearsed = True
     return candidates
+
+
+def _from_one_side(site: Site, seen: Array, predicted: Array) -> list[tuple[str, Array | None]]:
+    """As "acc", but for surroundings of one side of the hole only: where something else moves on the other, their mean
+    is right for neither."""
+    excess = cv2.subtract(seen, predicted)
+    spread = each(lambda above: site.spread_from(above, excess), (True, False))
+    if any(one is None for one in spread):
+        return []  # the hole has one side, which "acc" is spread from
+    return [(name, cv2.add(predicted, one)[site.flow_window])
+            for name, one in zip(("above", "below"), spread, strict=True) if one is not None]  # fmt: skip
 
 
 def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 
 from concealer.flow import Array
 from concealer.picture import Picture
-from concealer.repair.blend import Expected
+from concealer.repair.blend import SHARPNESS, Expected
 from concealer.repair.candidates import Candidate
 from concealer.repair.figures import (
     AROUND,
@@ -28,6 +29,7 @@ from concealer.repair.figures import (
     freshness,
 )
 from concealer.repair.generative import Network
+from concealer.repair.own import total_log_weight
 from concealer.repair.rehearsal import rehearse
 from concealer.repair.site import Layer, Site
 from concealer.repair.tiles import Tile, tiles
@@ -38,6 +40,16 @@ REACH = 3
 """Cells around a cell on which the network's answer hangs: tiles overlap by as much on each side."""
 _MOST_STEPS = 8
 """Steps of order that memory is carried along the motion at once."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What candidates are held to err by."""
+
+    errors: Array
+    """(n, h, w) float32 on the error grid, logarithms."""
+    own_odds: Array | None = None
+    """(h, w): what is added to the logarithm of the odds of the decoder's own concealment; see `join_own`."""
 
 
 class Choice(Protocol):
@@ -51,8 +63,8 @@ class Choice(Protocol):
         references: Sequence[Picture],
         own: Layer | None,
         ahead: bool,
-    ) -> Array:
-        """(n, h, w) float32 in place of `expected.errors`.
+    ) -> Chosen:
+        """In place of `expected.errors`.
 
         own: the decoder's own concealment, where it is one of them. ahead: whether later pictures were looked at.
         """
@@ -64,8 +76,8 @@ class Choice(Protocol):
 class LearntChoice:
     """Runs one network over the holes of a stream's pictures, in decode order. Of its own for each stream.
 
-    network: inputs "figures" (8, 26, R, C), "around" (16, R, C), "present" (8,), "inside" (1, R, C), states "hidden"
-    and "cell" (H, R, C); output "correction" (8, R, C). Raises ValueError for another.
+    network: inputs "figures" (9, 29, R, C), "around" (16, R, C), "present" (9,), "inside" (1, R, C), states "hidden"
+    and "cell" (H, R, C); output "correction" (9, R, C). Raises ValueError for another.
     """
 
     def __init__(self, network: Network) -> None:
@@ -99,24 +111,29 @@ class LearntChoice:
         references: Sequence[Picture],
         own: Layer | None,
         ahead: bool,
-    ) -> Array:
+    ) -> Chosen:
         """As `Choice.corrected`. A network that fails is not asked again."""
         if self._failed or len(candidates) < 2:
-            return expected.errors
+            return Chosen(expected.errors)
         told = choice_inputs(site, candidates, expected, rehearse(site, references), own, ahead)
         try:
             correction = self._run(site, told)
         except Exception as error:  # backends raise whatever they like, and the stream must go on
             log.warning("choosing goes on without its network: %s", error)
             self._failed = True
-            return expected.errors
+            return Chosen(expected.errors)
         rows, cols = expected.errors.shape[1:]
         size = correction.shape[2] * CELL // site.step, correction.shape[1] * CELL // site.step
-        errors = expected.errors.copy()
         way = cv2.INTER_AREA if site.step > CELL else cv2.INTER_LINEAR
-        for index, one in enumerate(correction):
-            errors[index] += cv2.resize(one, size, interpolation=way)[:rows, :cols]
-        return errors
+        spread = np.stack([cv2.resize(one, size, interpolation=way)[:rows, :cols] for one in correction])
+        errors = expected.errors.copy()
+        moving = spread if own is None else spread[:-1]
+        errors[: len(moving)] += moving
+        if own is None:
+            return Chosen(errors)
+        # Its weight is one among those of the others, which have changed too.
+        gone = total_log_weight(expected.errors) - total_log_weight(errors)
+        return Chosen(errors, gone - np.float32(SHARPNESS) * spread[-1])
 
     def _run(self, site: Site, told: ChoiceInputs) -> Array:
         """(n, rows, cols) corrections; the memory goes on."""

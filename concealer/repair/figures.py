@@ -11,17 +11,19 @@ import numpy as np
 from concealer.flow import Array
 from concealer.repair.blend import Expected, soft_weights
 from concealer.repair.candidates import Candidate
+from concealer.repair.own import own_error
 from concealer.repair.parallel import each
 from concealer.repair.regions import to_grid
 from concealer.repair.site import Layer, Site
 
 CELL = 8
 """Luma samples of a cell's side."""
-MOST = 8
-"""Candidates a network is told of; further ones keep the weight they have without it."""
+MOST = 9
+"""Candidates a network is told of, the decoder's own concealment among them."""
+OWN = "own"
 KINDS = (
     "copy", "extrap", "filled", "acc", "next", "acc_next", "told", "acc_told",
-    "copy_both", "inter_both", "acc_future", "acc_both",
+    "copy_both", "inter_both", "acc_future", "acc_both", "above", "below", OWN,
 )  # fmt: skip
 OWN_FIGURES = 14
 FIGURES = OWN_FIGURES + len(KINDS)
@@ -48,6 +50,8 @@ class ChoiceInputs:
     """(AROUND, rows, cols)."""
     motion: Array
     """(2, rows, cols): x, y in cells that content has moved by, for each step of order back in time."""
+    errors: Array
+    """(n, h, w) on the error grid: logarithms of the candidates' expected errors."""
 
 
 def choice_inputs(
@@ -58,27 +62,35 @@ def choice_inputs(
     own: Layer | None,
     ahead: bool,
 ) -> ChoiceInputs:
-    """rehearsed: errors by name, see `rehearse`. own: the decoder's own concealment, where there is any. ahead: an
-    outlook was given. Candidates beyond `MOST` are left out."""
-    candidates = candidates[:MOST]
-    errors = expected.errors[: len(candidates)]
-    weights = soft_weights(errors)
-    lumas = each(lambda c: to_grid(c.luma, site.step), candidates)
-    mean = np.einsum("nij,nij->ij", np.stack(lumas), weights)
-    own_luma = None if own is None else to_grid(own.luma[site.window.slices()], site.step)
+    """rehearsed: errors by name, see `rehearse`. own: the decoder's own concealment, where there is any: the last
+    of the candidates. ahead: an outlook was given. Candidates beyond `MOST` are left out."""
+    told = list(candidates[: MOST if own is None else MOST - 1])
+    errors, from_rim = expected.errors[: len(told)], expected.from_rim[: len(told)]
+    lumas = each(lambda c: to_grid(c.luma, site.step), told)
+    mean = np.einsum("nij,nij->ij", np.stack(lumas), soft_weights(errors))
     least = errors.min(axis=0)
+    gap = np.zeros_like(mean)
+    own_luma = None
+    if own is not None:
+        own_luma = to_grid(own.luma[site.window.slices()], site.step)
+        difference = cv2.blur(cv2.absdiff(own_luma, mean), (3, 3))
+        gap, error = _log(difference), own_error(errors, difference)[None]
+        told.append(own_candidate(site, own))
+        lumas.append(own_luma)
+        errors, from_rim = np.concatenate([errors, error]), np.concatenate([from_rim, error])
+    weights = soft_weights(errors)
     tried = {name: _log(one) for name, one in rehearsed.items()}
-    known = [tried[c.name] for c in candidates if c.name in tried]
+    known = [tried[c.name] for c in told if c.name in tried]
     best = np.min(known, axis=0) if known else None
 
     def of(index: int) -> Array:
-        one, error, luma = candidates[index], errors[index], lumas[index]
+        one, error, luma = told[index], errors[index], lumas[index]
         rehearsal = tried.get(one.name)
         maps = [
             error,
             error - least,
             weights[index],
-            expected.from_rim[index],
+            from_rim[index],
             None if one.doubt is None else _log(one.doubt),
             _gap(luma, mean),
             None if own_luma is None else _gap(luma, own_luma),
@@ -89,10 +101,14 @@ def choice_inputs(
         constants = [float(rehearsal is not None), float(np.log(one.reach)), *(one.name == kind for kind in KINDS)]
         return _figures(site, maps, one.flow, constants)
 
-    figures = np.stack(each(of, range(len(candidates))))
-    gap = np.zeros_like(mean) if own_luma is None else _gap(own_luma, mean)
-    around = _around(site, candidates, least, gap, own, ahead)
-    return ChoiceInputs(figures, around, _moved(site, candidates, errors))
+    figures = np.stack(each(of, range(len(told))))
+    around = _around(site, told, least, gap, own, ahead)
+    return ChoiceInputs(figures, around, _moved(site, told, errors), errors)
+
+
+def own_candidate(site: Site, own: Layer) -> Candidate:
+    """The decoder's own concealment as one of the candidates."""
+    return Candidate(OWN, np.ascontiguousarray(own.luma[site.window.slices()]), None)
 
 
 def _figures(site: Site, maps: Sequence[Array | None], flow: Array | None, constants: Sequence[float]) -> Array:

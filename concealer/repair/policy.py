@@ -18,12 +18,13 @@ from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.blend import Expected, expected_errors, expected_square, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
-from concealer.repair.choice import Choice
+from concealer.repair.choice import Choice, Chosen
 from concealer.repair.deadline import Budget, CostModel, Level, SideCost
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
+from concealer.repair.own import join_own
 from concealer.repair.regions import regions
 from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
@@ -47,11 +48,6 @@ GOOD_FIT = 4.0
 SAME_SCENE_MISFIT, OTHER_SCENE_MISFIT = 0.75, 0.6
 """Rim error of motion, in units of a spatial fill's, from which the references are held to show another scene.
 Within a scene it was at most 0.44 over 270 damaged pictures, at 22 scene cuts at least 0.99 (median 2.2)."""
-
-OWN_SHARE, OWN_AGREEMENT = 0.25, 3.0
-"""Most weight the decoder's own concealment gets beside motion, and the mean absolute difference (8-bit scale)
-at which it is halved: it errs in other ways, so it helps where both nearly agree, and only there."""
-
 
 REST_SHARE = 0.5
 """Part of a repair's time that comes after the candidates are judged."""
@@ -192,10 +188,10 @@ class Repairer:
         proposals = self.propose(site, references, light=level == "light", outlook=outlook)
         expected = expected_errors(site, proposals)
         own = self._own(site, outlook)
-        errors = expected.errors
+        chosen = Chosen(expected.errors)
         if level == "full":
-            errors = self._chosen(site, proposals, expected, references, own, until, outlook is not None)
-        weights = soft_weights(errors)
+            chosen = self._chosen(site, proposals, expected, references, own, until, outlook is not None)
+        weights = soft_weights(chosen.errors)
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
         notes["rim_error"] = float(expected.seen.min())
@@ -203,7 +199,7 @@ class Repairer:
             return self._paint_without_motion(site, references, until, notes)
         luma = close_seam(site, luma)
         if own is not None:
-            luma, chroma = join_own(site, luma, chroma, own)
+            luma, chroma = join_own(site, luma, chroma, own, chosen.own_odds)
         method = "motion"
         if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
@@ -219,20 +215,20 @@ class Repairer:
         own: Layer | None,
         until: float | None,
         ahead: bool,
-    ) -> Array:
+    ) -> Chosen:
         """Logarithms of the candidates' errors, corrected where a network for that is at hand and has the time."""
         area = site.region.area
         began = time.perf_counter()
         if self._method != "auto" or self.choice is None:
-            return expected.errors
+            return Chosen(expected.errors)
         rest = self._costs.expected("full", [area], False) * REST_SHARE
         if until is not None and not self._choosing.fits(area, (until - began) * 1e3 - rest):
-            return expected.errors
-        errors = self.choice.corrected(site, proposals, expected, references, own, ahead)
+            return Chosen(expected.errors)
+        chosen = self.choice.corrected(site, proposals, expected, references, own, ahead)
         spent = (time.perf_counter() - began) * 1e3
         self._choosing.learn(area, spent)
         self._aside_ms += spent
-        return errors
+        return chosen
 
     def _own(self, site: Site, outlook: Outlook | None) -> Layer | None:
         """The decoder's own concealment of the hole, where there is any that helps."""
@@ -320,18 +316,6 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
     candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook), oldest)
     doubt_what_next_refutes(site, candidates)
     return candidates
-
-
-def join_own(site: Site, luma: Array, chroma: Array | None, own: Layer) -> tuple[Array, Array | None]:
-    """Take in the decoder's own concealment, which the hole holds, where it agrees with the prediction."""
-    own_luma = np.ascontiguousarray(own.luma[site.window.slices()])
-    gap = cv2.blur(cv2.absdiff(luma, own_luma), (9, 9))
-    share = np.float32(OWN_SHARE) / (1.0 + (gap * np.float32(1.0 / OWN_AGREEMENT)) ** 2)
-    luma = luma + share * cv2.subtract(own_luma, luma)
-    if chroma is not None and own.chroma is not None:
-        small = cv2.resize(share, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)
-        chroma = chroma + small[..., None] * (own.chroma[site.chroma_window] - chroma)
-    return luma, chroma
 
 
 def _check(picture: Picture, damage: DamageMap) -> None:

@@ -45,6 +45,11 @@ def _onward(site: Site, near: Sequence[Picture]) -> dict[str, Array]:
             filled, acc = fill_flow(site, back, predicted)
             tried["filled"] = motion.sample(older, filled, site.scale)
             tried["acc"] = motion.sample(older, acc, site.scale)
+            excess = cv2.subtract(back, predicted)
+            for name, above in (("above", True), ("below", False)):
+                spread = site.spread_from(above, excess)
+                if spread is not None:
+                    tried[name] = motion.sample(older, cv2.add(predicted, spread), site.scale)
     elif site.flow_trusted:
         tried["filled"] = motion.sample(older, site.spread_flow(back), site.scale)
     return _errors(site, last, tried)

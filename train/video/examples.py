@@ -26,6 +26,7 @@ from concealer.repair import (
     Candidate,
     Choice,
     ChoiceInputs,
+    Chosen,
     Expected,
     Layer,
     Repairer,
@@ -33,6 +34,7 @@ from concealer.repair import (
     cells_of,
     choice_inputs,
     on_cells,
+    own_candidate,
     rehearse,
 )
 
@@ -87,14 +89,15 @@ class Recorder:
         references: Sequence[Picture],
         own: Layer | None,
         ahead: bool,
-    ) -> Array:
+    ) -> Chosen:
         clean = None if site.picture.pts is None else self._clean.get(site.picture.pts)
-        if clean is not None and clean.shape == site.picture.planes[0].shape and len(candidates) > 1:
+        if clean is not None and clean.shape == site.picture.planes[0].shape and 1 < len(candidates) < MOST:
             told = choice_inputs(site, candidates, expected, rehearse(site, references), own, ahead)
-            self.holes.append(_hole(site, candidates[:MOST], expected, told, clean, self._scene))
+            shown = [*candidates, own_candidate(site, own)] if own is not None else candidates
+            self.holes.append(_hole(site, shown, told, clean, self._scene))
         if self._within is not None:
             return self._within.corrected(site, candidates, expected, references, own, ahead)
-        return expected.errors
+        return Chosen(expected.errors)
 
     def forget(self) -> None:
         self._scene += 1
@@ -102,9 +105,7 @@ class Recorder:
             self._within.forget()
 
 
-def _hole(
-    site: Site, candidates: Sequence[Candidate], expected: Expected, told: ChoiceInputs, clean: Array, scene: int
-) -> Hole:
+def _hole(site: Site, candidates: Sequence[Candidate], told: ChoiceInputs, clean: Array, scene: int) -> Hole:
     rows, cols = cells_of(site)
     truth = clean[site.region.slices()][site.window.slices()].astype(np.float32)
     hole = site.window_hole.astype(np.float32)
@@ -116,7 +117,7 @@ def _hole(
             product = on_cells(cv2.multiply(one, errors[j]), 1, rows, cols) * np.float32(CELL * CELL)
             gram[i, j] = gram[j, i] = product / np.maximum(samples, 1.0)
     samples *= told.around[BELIEF]
-    coarse = np.stack([on_cells(one, site.step, rows, cols) for one in expected.errors[: len(candidates)]])
+    coarse = np.stack([on_cells(one, site.step, rows, cols) for one in told.errors])
     top = (site.region.top + site.window.top) // CELL
     left = (site.region.left + site.window.left) // CELL
     figures, around, motion = (one.astype(np.float16) for one in (told.figures, told.around, told.motion))
