@@ -10,11 +10,16 @@ from functools import lru_cache
 from concealer.repair import LearntChoice
 from engines import Engine, EngineError, Options, open_engine
 from engines.zoo import open_zoo
+from pipelines.errors import one_line
 
 log = logging.getLogger(__name__)
 
 TILES = (1, 4)
 """Tiles of 128 x 384 luma samples at once: a lost slice of a small picture, and of one of 720p."""
+
+
+class _NoNetworkError(EngineError):
+    """The zoo has none."""
 
 
 @lru_cache(maxsize=8)
@@ -23,7 +28,7 @@ def _open_shared(engine: str) -> Engine:
     zoo = open_zoo()
     entry = next((one for one in zoo.entries.values() if one.task == "choose"), None)
     if entry is None:
-        raise EngineError("the zoo has no network that chooses between candidates")
+        raise _NoNetworkError("the zoo has no network that chooses between candidates")
     # In single precision whatever the machine computes faster: results are the same from machine to machine.
     return open_engine(zoo.model(entry.name), engine, Options(buckets=TILES, precision="fp32"))
 
@@ -35,7 +40,8 @@ def choice_or_none(method: str, engine: str) -> LearntChoice | None:
     try:
         return LearntChoice(_open_shared(engine))
     except (EngineError, ValueError) as error:
-        log.warning("repair goes on without the network that chooses: %s", error)
+        level = logging.DEBUG if isinstance(error, _NoNetworkError) else logging.WARNING
+        log.log(level, "repair goes on without the network that chooses: %s", one_line(error))
         return None
 
 
