@@ -148,7 +148,7 @@ def draw(rng: random.Random, codec: Codec, real: bool) -> Take:
         rng.choice([0, 3]),
         rng.choice([19, 23, 23, 27, 31]),
         rng.choice(["veryfast", "medium", "medium"]),
-        rng.choice([0.03, 0.06]) if real else rng.choice([0.03, 0.06]),
+        rng.choice([0.03, 0.06, 0.12]) if real else rng.choice([0.03, 0.06]),
         rng.choice([0, 2]),
         rng.randrange(1 << 30),
         rng.random() < 0.25,

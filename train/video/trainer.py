@@ -28,6 +28,10 @@ _NOISE = 1.0
 """Mean squared error beside which less does not count."""
 _REGRESSION = 0.02
 """Weight of the logarithms of the candidates' own errors beside that of their mix."""
+_RESTRAINT = 0.01
+"""Weight of the mean squared correction: what the figures do not tell for sure is left as it is."""
+_NOISE_IN = 0.05
+"""Deviation of the noise on the figures in training."""
 _OF_STREAM = 0.6
 """Part of a hole's weight that is its share in its stream's error."""
 _MOST_STEPS = 8
@@ -195,7 +199,7 @@ class VideoTrainer(Trainer):
         self.kept = copy.deepcopy(self.prior).eval().requires_grad_(False)
         arguments = settings.prior.arguments
         self.parts = {"prior" + LIVE: Part(self.prior, arguments, False), "prior": Part(self.kept, arguments)}
-        self.optimizers = {"prior": torch.optim.AdamW(self.prior.parameters(), settings.rate, weight_decay=1e-3)}
+        self.optimizers = {"prior": torch.optim.AdamW(self.prior.parameters(), settings.rate, weight_decay=1e-2)}
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
@@ -230,12 +234,14 @@ class VideoTrainer(Trainer):
             scene = hole.scene
             hole = _mirror(hole, size) if mirrored else hole
             hole = _drop(hole, rng) if dropped else hole
+            hole = replace(hole, figures=hole.figures + _NOISE_IN * rng.standard_normal(hole.figures.shape, np.float32))
             samples = float(hole.samples.sum())
             errors = judged(self.prior, hole, memory)
             left = torch.log(mixed_error(errors, hole) / samples + _NOISE)
             plain = torch.log(mixed_error(torch.from_numpy(hole.errors), hole) / samples + _NOISE)
             weight = weights[index]
-            group.append(weight * (left - plain + _REGRESSION * _regression(errors, hole)))
+            kept = (errors - torch.from_numpy(hole.errors)).square().mean()
+            group.append(weight * (left - plain + _REGRESSION * _regression(errors, hole)) + _RESTRAINT * kept)
             total += group[-1].item()
             gain += float(plain - left.detach()) * 10 / np.log(10)
             if len(group) == self.settings.window or index == len(holes) - 1:
