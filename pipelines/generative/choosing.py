@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 from concealer.repair import LearntChoice
 from engines import Engine, EngineError, Options, open_engine
@@ -23,9 +24,9 @@ class _NoNetworkError(EngineError):
 
 
 @lru_cache(maxsize=8)
-def _open_shared(engine: str) -> Engine:
+def _open_shared(engine: str, folder: Path) -> Engine:
     """Compiled once for all streams of this process; errors are not remembered. Raises EngineError."""
-    zoo = open_zoo()
+    zoo = open_zoo(folder)
     entry = next((one for one in zoo.entries.values() if one.task == "choose"), None)
     if entry is None:
         raise _NoNetworkError("the zoo has no network that chooses between candidates")
@@ -38,8 +39,8 @@ def choice_or_none(method: str, engine: str) -> LearntChoice | None:
     if method != "auto":
         return None
     try:
-        return LearntChoice(_open_shared(engine))
-    except (EngineError, ValueError) as error:
+        return LearntChoice(_open_shared(engine, open_zoo().folder))
+    except Exception as error:  # a stream is repaired without it
         level = logging.DEBUG if isinstance(error, _NoNetworkError) else logging.WARNING
         log.log(level, "repair goes on without the network that chooses: %s", one_line(error))
         return None
