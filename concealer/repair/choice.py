@@ -1,7 +1,7 @@
 """Choosing between the candidates of a hole by a network that remembers: the grouped prior for natural video.
 
 The network is handed over, as that of `generative` is. It corrects what the received rim and the references let expect
-of each candidate, on a grid of 8x8 luma samples; where it corrects nothing, the mix is what it is without it.
+of each candidate, on a grid of cells; where it corrects nothing, the mix is what it is without it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from concealer.repair.blend import SHARPNESS, Expected
 from concealer.repair.candidates import Candidate
 from concealer.repair.figures import (
     AROUND,
-    CELL,
     FIGURES,
     FRESHNESS,
     MOST,
     ChoiceInputs,
+    cell_size,
     choice_inputs,
     freshness,
 )
@@ -123,8 +123,9 @@ class LearntChoice:
             self._failed = True
             return Chosen(expected.errors)
         rows, cols = expected.errors.shape[1:]
-        size = correction.shape[2] * CELL // site.step, correction.shape[1] * CELL // site.step
-        way = cv2.INTER_AREA if site.step > CELL else cv2.INTER_LINEAR
+        cell = cell_size(site.picture)
+        size = correction.shape[2] * cell // site.step, correction.shape[1] * cell // site.step
+        way = cv2.INTER_AREA if site.step > cell else cv2.INTER_LINEAR
         spread = np.stack([cv2.resize(one, size, interpolation=way)[:rows, :cols] for one in correction])
         errors = expected.errors.copy()
         moving = spread if own is None else spread[:-1]
@@ -138,8 +139,9 @@ class LearntChoice:
     def _run(self, site: Site, told: ChoiceInputs) -> Array:
         """(n, rows, cols) corrections; the memory goes on."""
         count, _, rows, cols = told.figures.shape
-        place = (site.region.top + site.window.top) // CELL, (site.region.left + site.window.left) // CELL
-        size = -(-site.picture.height // CELL), -(-site.picture.width // CELL)
+        cell = cell_size(site.picture)
+        place = (site.region.top + site.window.top) // cell, (site.region.left + site.window.left) // cell
+        size = -(-site.picture.height // cell), -(-site.picture.width // cell)
         order = site.now.order
         state, fresh = self._memory.at(place, told.motion, order, size)
         told.around[FRESHNESS] = fresh

@@ -1,4 +1,5 @@
-"""What a network is told that chooses between the candidates of a hole, on a grid of 8x8 luma samples."""
+"""What a network is told that chooses between the candidates of a hole, on a grid of cells of 8x8 luma samples, or of
+16x16 in large pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from concealer.damage import BLOCK
 from concealer.flow import Array
+from concealer.picture import Picture
 from concealer.repair.blend import Expected, soft_weights
 from concealer.repair.candidates import Candidate
 from concealer.repair.own import own_error
@@ -16,8 +19,9 @@ from concealer.repair.parallel import each
 from concealer.repair.regions import to_grid
 from concealer.repair.site import Layer, Site
 
-CELL = 8
-"""Luma samples of a cell's side."""
+CELL, LARGE = 8, 500_000
+"""Luma samples of a cell's side, and those of a picture from which on cells are twice as wide: what they show is as
+large as in the pictures that were trained on."""
 MOST = 9
 """Candidates a network is told of, the decoder's own concealment among them."""
 OWN = "own"
@@ -117,9 +121,10 @@ def _figures(site: Site, maps: Sequence[Array | None], flow: Array | None, const
     out = np.zeros((FIGURES, rows, cols), np.float32)
     for index, values in enumerate(maps):
         if values is not None:
-            out[index] = on_cells(values, site.step, rows, cols)
+            out[index] = on_cells(values, site.step, site)
     if flow is not None:
-        vectors = [on_cells(flow[..., axis], site.step, rows, cols) for axis in (0, 1)]
+        shrink = np.float32(CELL / cell_size(site.picture))
+        vectors = [on_cells(flow[..., axis], site.step, site) * shrink for axis in (0, 1)]
         changes = [cv2.absdiff(one, cv2.blur(one, (3, 3))) for one in vectors]
         out[len(maps)] = np.log1p(np.hypot(*vectors))
         out[len(maps) + 1] = np.log1p(changes[0] + changes[1])
@@ -135,7 +140,7 @@ def _around(
     if distance is None:
         distance = np.full(trust.shape, 64.0 / site.step, np.float32)
     hole = to_grid(site.window_hole, site.step)
-    maps = np.stack([trust, hole, np.log1p(distance * np.float32(site.step / CELL)), least, gap])
+    maps = np.stack([trust, hole, np.log1p(distance * np.float32(site.step / cell_size(site.picture))), least, gap])
     cells = _to_cells(maps[None], site)[0]
     names = {c.name for c in candidates}
     two_sided = bool(names & {"copy_both", "inter_both"})
@@ -147,7 +152,7 @@ def _around(
         own is not None,
         site.picture.concealed,
         ahead,
-        np.log2(site.step) / 4.0,
+        np.log2(site.step * CELL / cell_size(site.picture)) / 4.0,
         len(candidates) / MOST,
         site.belief is not None,
         0.0,
@@ -163,8 +168,8 @@ def _belief(site: Site, shape: tuple[int, ...]) -> Array:
     """How sure it is that a cell is wrong."""
     if site.belief is None:
         return np.ones(shape, np.float32)
-    top, left = site.window.top // (2 * CELL), site.window.left // (2 * CELL)
-    near = site.belief[top:, left:].repeat(2, 0).repeat(2, 1)[: shape[0], : shape[1]]
+    top, left, each_way = site.window.top // BLOCK, site.window.left // BLOCK, BLOCK // cell_size(site.picture)
+    near = site.belief[top:, left:].repeat(each_way, 0).repeat(each_way, 1)[: shape[0], : shape[1]]
     return np.asarray(near, np.float32)
 
 
@@ -179,7 +184,7 @@ def _moved(site: Site, candidates: Sequence[Candidate], errors: Array) -> Array:
     steps = site.now.order - best.source_order
     assert best.flow is not None
     flow = _to_cells(np.ascontiguousarray(best.flow.transpose(2, 0, 1))[None], site)[0]
-    return np.asarray(flow * np.float32(1.0 / (CELL * steps)), np.float32)
+    return np.asarray(flow * np.float32(1.0 / (cell_size(site.picture) * steps)), np.float32)
 
 
 def freshness(order: int, seen: Array) -> Array:
@@ -188,10 +193,16 @@ def freshness(order: int, seen: Array) -> Array:
     return np.asarray(np.nan_to_num(np.exp(age * np.float32(-1.0 / _AGE)), nan=0.0), np.float32)
 
 
+def cell_size(picture: Picture) -> int:
+    """Luma samples of a cell's side."""
+    return CELL if picture.width * picture.height < LARGE else 2 * CELL
+
+
 def cells_of(site: Site) -> tuple[int, int]:
     """Rows and columns of the window in cells."""
     rows, cols = site.window_hole.shape
-    return -(-rows // CELL), -(-cols // CELL)
+    cell = cell_size(site.picture)
+    return -(-rows // cell), -(-cols // cell)
 
 
 def _gap(one: Array, other: Array) -> Array:
@@ -207,12 +218,14 @@ def _to_cells(maps: Array, site: Site) -> Array:
     rows, cols = cells_of(site)
     out = np.empty((*maps.shape[:2], rows, cols), np.float32)
     for index in np.ndindex(*maps.shape[:2]):
-        out[index] = on_cells(maps[index], site.step, rows, cols)
+        out[index] = on_cells(maps[index], site.step, site)
     return out
 
 
-def on_cells(values: Array, step: int, rows: int, cols: int) -> Array:
-    """A map on cells of `step` samples, brought to (rows, cols) cells of `CELL`."""
-    if step <= CELL:
-        return to_grid(values, CELL // step)[:rows, :cols]
-    return np.ascontiguousarray(values.repeat(step // CELL, 0).repeat(step // CELL, 1)[:rows, :cols], np.float32)
+def on_cells(values: Array, step: int, site: Site) -> Array:
+    """A map of the window on cells of `step` samples, brought to (rows, cols) cells."""
+    rows, cols = cells_of(site)
+    cell = cell_size(site.picture)
+    if step <= cell:
+        return to_grid(values, cell // step)[:rows, :cols]
+    return np.ascontiguousarray(values.repeat(step // cell, 0).repeat(step // cell, 1)[:rows, :cols], np.float32)

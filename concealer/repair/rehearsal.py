@@ -17,6 +17,9 @@ from concealer.repair.candidates import disagreement, fill_flow, time_ratio
 from concealer.repair.parallel import both
 from concealer.repair.site import Site
 
+_LARGE = 10_000
+"""Samples of the flow grid from which on flow is searched at half its resolution."""
+
 
 def rehearse(site: Site, references: Sequence[Picture]) -> dict[str, Array]:
     """Mean absolute luma error (h, w) by candidate name, on the error grid of the window; empty where there are not
@@ -34,8 +37,8 @@ def _onward(site: Site, near: Sequence[Picture]) -> dict[str, Array]:
     last, older = (site.gray(one) for one in near[:2])
     tried: dict[str, Array] = {"copy": older}
     back, before = both(
-        lambda: motion.dense_flow(last, older, site.scale),
-        lambda: motion.dense_flow(older, site.gray(near[2]), site.scale) if len(near) > 2 else None,
+        lambda: _flow(last, older, site.scale),
+        lambda: _flow(older, site.gray(near[2]), site.scale) if len(near) > 2 else None,
     )
     if before is not None:
         ratio = time_ratio(near[0].order - near[1].order, near[1].order - near[2].order)
@@ -60,8 +63,8 @@ def _between(site: Site, nearest: Picture, earlier: Picture, later: Picture) -> 
     truth, past, future = (site.gray(one) for one in (nearest, earlier, later))
     share = time_ratio(nearest.order - earlier.order, later.order - earlier.order)
     across, seen = both(
-        lambda: motion.dense_flow(past, future, site.scale),
-        lambda: (motion.dense_flow(truth, past, site.scale), motion.dense_flow(truth, future, site.scale)),
+        lambda: _flow(past, future, site.scale),
+        lambda: (_flow(truth, past, site.scale), _flow(truth, future, site.scale)),
     )
     to_past, to_future = motion.interpolate(across, share, site.scale)
     tried = {"copy": past, "copy_both": cv2.addWeighted(past, 1.0 - share, future, share, 0.0)}
@@ -71,6 +74,16 @@ def _between(site: Site, nearest: Picture, earlier: Picture, later: Picture) -> 
         tried["acc_future"] = motion.sample(future, fill_flow(site, seen[1], to_future)[1], site.scale)
         tried["acc_both"] = _mean(tried["acc"], tried["acc_future"])
     return _errors(site, truth, tried)
+
+
+def _flow(first: Array, second: Array, scale: int) -> Array:
+    """`dense_flow`, in large regions of reduced pictures: the search is most of a rehearsal's time."""
+    rows, cols = first.shape
+    if rows * cols < _LARGE:
+        return motion.dense_flow(first, second, scale)
+    size = -(-cols // 2), -(-rows // 2)
+    small, other = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (first, second))
+    return cv2.resize(motion.dense_flow(small, other, 2 * scale), (cols, rows), interpolation=cv2.INTER_LINEAR)
 
 
 def _mean(first: Array, second: Array) -> Array:

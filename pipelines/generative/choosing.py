@@ -15,7 +15,7 @@ from pipelines.errors import one_line
 
 log = logging.getLogger(__name__)
 
-TILES = (1, 4)
+TILES = (1, 2, 4)
 """Tiles of 128 x 384 luma samples at once: a lost slice of a small picture, and of one of 720p."""
 
 

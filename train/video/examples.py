@@ -21,7 +21,6 @@ from concealer.loss import Channel, RtpLoss, SliceLoss, transmit
 from concealer.picture import Picture
 from concealer.repair import (
     BELIEF,
-    CELL,
     MOST,
     Candidate,
     Choice,
@@ -31,6 +30,7 @@ from concealer.repair import (
     Layer,
     Repairer,
     Site,
+    cell_size,
     cells_of,
     choice_inputs,
     on_cells,
@@ -45,7 +45,7 @@ _SUFFIXES = (".mp4", ".mkv", ".mpg", ".webm", ".264", ".h265")
 
 @dataclass(frozen=True)
 class Hole:
-    """One hole of one damaged picture, on cells of 8x8 luma samples."""
+    """One hole of one damaged picture, on cells."""
 
     place: tuple[int, int]
     """Row and column of its first cell in the picture."""
@@ -77,6 +77,8 @@ class Recorder:
     def __init__(self, clean: Mapping[int, npt.NDArray[np.uint8]], within: Choice | None = None) -> None:
         """clean: luma of the undamaged pictures by pts."""
         self.holes: list[Hole] = []
+        self.size = 0, 0
+        """(rows, cols) of the picture in cells."""
         self._clean = clean
         self._within = within
         self._scene = 0
@@ -93,6 +95,8 @@ class Recorder:
         clean = None if site.picture.pts is None else self._clean.get(site.picture.pts)
         if clean is not None and clean.shape == site.picture.planes[0].shape and 1 < len(candidates) < MOST:
             told = choice_inputs(site, candidates, expected, rehearse(site, references), own, ahead)
+            cell = cell_size(site.picture)
+            self.size = -(-site.picture.height // cell), -(-site.picture.width // cell)
             shown = [*candidates, own_candidate(site, own)] if own is not None else candidates
             self.holes.append(_hole(site, shown, told, clean, self._scene))
         if self._within is not None:
@@ -110,16 +114,18 @@ def _hole(site: Site, candidates: Sequence[Candidate], told: ChoiceInputs, clean
     truth = clean[site.region.slices()][site.window.slices()].astype(np.float32)
     hole = site.window_hole.astype(np.float32)
     errors = [(c.luma - truth) * hole for c in candidates]
-    samples = on_cells(hole, 1, rows, cols) * np.float32(CELL * CELL)
+    cell = cell_size(site.picture)
+    whole = np.float32(cell * cell)
+    samples = on_cells(hole, 1, site) * whole
     gram = np.empty((len(candidates), len(candidates), rows, cols), np.float32)
     for i, one in enumerate(errors):
         for j in range(i, len(errors)):
-            product = on_cells(cv2.multiply(one, errors[j]), 1, rows, cols) * np.float32(CELL * CELL)
+            product = on_cells(cv2.multiply(one, errors[j]), 1, site) * whole
             gram[i, j] = gram[j, i] = product / np.maximum(samples, 1.0)
     samples *= told.around[BELIEF]
-    coarse = np.stack([on_cells(one, site.step, rows, cols) for one in told.errors])
-    top = (site.region.top + site.window.top) // CELL
-    left = (site.region.left + site.window.left) // CELL
+    coarse = np.stack([on_cells(one, site.step, site) for one in told.errors])
+    top = (site.region.top + site.window.top) // cell
+    left = (site.region.left + site.window.left) // cell
     figures, around, motion = (one.astype(np.float16) for one in (told.figures, told.around, told.motion))
     return Hole((top, left), site.now.order, scene, figures, around, motion, gram, coarse, samples)
 
@@ -177,8 +183,7 @@ def holes_of(
             decoder.decode(part.payload, pts=part.pts, gaps=part.gaps if known else ())
     decoder.flush()
     decoder.close()
-    height, width = next(iter(clean.values())).shape
-    return recorder.holes, (-(-height // CELL), -(-width // CELL))
+    return recorder.holes, recorder.size
 
 
 def _frames(path: Path, seed: int, size: tuple[int, int] | None) -> list[av.VideoFrame]:
