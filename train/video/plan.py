@@ -31,7 +31,7 @@ class VideoChoice:
 
     def trainer(self, context: Context) -> VideoTrainer:
         """Ready for its first step. Raises ValueError if what it needs is not there."""
-        spec = context.spec("VideoPrior", width=24, hidden=24)
+        spec = context.spec("VideoPrior", width=16, hidden=16)
         streams = context.count(4, smoke=2)
         settings = VideoSettings(spec, self.window, LENGTH, streams, 2e-3, self.memory, self.steps)
         if context.smoke:
