@@ -17,7 +17,7 @@ from concealer.repair import AROUND, FIGURES, FRESHNESS, MOST, LearntChoice, Rep
 from concealer.repair.choice import REACH
 from concealer.repair.deadline import SideCost
 from concealer.repair.tiles import tiles
-from tests.repair.test_repairer import assert_received_unchanged, blocks, damaged, hole_psnr, picture
+from tests.repair.test_repairer import FORMATS, assert_received_unchanged, blocks, damaged, hole_psnr, picture
 
 Array = Any
 HIDDEN = 3
@@ -106,6 +106,51 @@ def test_it_can_choose_any_candidate() -> None:
     _, still, _, outcome = repaired(Repairer(choice=LearntChoice(worst)))
     assert outcome.detail["weight_copy"] > 0.95
     assert hole_psnr(still, clean, damage) < hole_psnr(plain, clean, damage) - 3
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("own", [False, True])
+def test_any_format_and_size(form: str, own: bool) -> None:
+    options = FORMATS[form]
+    clean = picture(3, (12.0, 6.0), **options)  # type: ignore[arg-type]
+    references = [picture(t, (4.0 * t, 2.0 * t), **options) for t in (0, 1, 2)]  # type: ignore[arg-type]
+    row = -(-clean.height // 16) // 2
+    fixed, damage = damaged(clean, blocks(clean, slice(row, row + 1)))
+    fixed.concealed = own
+    network = Leaning()
+    assert Repairer(choice=LearntChoice(network))(fixed, damage, references).method == "motion"
+    assert_received_unchanged(fixed, clean, damage)
+    for batch in network.seen:
+        assert all(np.isfinite(values).all() for values in batch.values())
+        assert batch["present"].sum(axis=1).max() >= (3 if own else 2)
+
+
+def test_between_pictures_on_both_sides() -> None:
+    clean = picture(2, (8.0, 4.0), kind="B")
+    references = [picture(t, (4.0 * t, 2.0 * t)) for t in (0, 1, 4)]
+    _, damage = damaged(clean, blocks(clean, ROWS))
+    fixed, _ = damaged(clean, blocks(clean, ROWS))
+    plain, _ = damaged(clean, blocks(clean, ROWS))
+    network = Leaning()
+    Repairer(choice=LearntChoice(network))(fixed, damage, references)
+    Repairer()(plain, damage, references)
+    assert network.seen and same(fixed, plain)
+
+
+def test_the_decoders_own_concealment_can_be_chosen() -> None:
+    clean = picture(3, (9.0, 0.0))
+    references = [picture(t, (3.0 * t, 0.0)) for t in (0, 1, 2)]
+    results = []
+    for lean in (0.0, -9.0):
+        fixed, damage = damaged(clean, blocks(clean, ROWS))
+        held = fixed.planes[0].copy()
+        fixed.concealed = True
+        count = 7  # copy, extrap, filled, acc, above, below, own
+        network = Leaning((0.0,) * (count - 1) + (lean,) + (0.0,) * (MOST - count))
+        Repairer(choice=LearntChoice(network))(fixed, damage, references)
+        assert network.seen[0]["present"][0].sum() == count
+        results.append(np.abs(fixed.planes[0].astype(int) - held)[damage.hole_pixels()].mean())
+    assert results[1] < 2.0 < results[0]
 
 
 def test_only_auto_asks_it() -> None:
