@@ -123,11 +123,13 @@ def from_past(
     light: bool,
     ahead: Sequence[tuple[str, Array]] = (),
     oldest: Layer | None = None,
+    sides: bool = False,
 ) -> list[Candidate]:
     """Candidates from the last one or two pictures before the damaged one.
 
     ahead: names and flows to `last`, of the whole region, that later pictures suggest. oldest: the picture before
-    `older`; where nothing was received, it tells how well motion carried on would have foretold `last`.
+    `older`; where nothing was received, it tells how well motion carried on would have foretold `last`. sides: the
+    motion of each side of the hole as well.
     """
     # Nothing received to see motion on (whole picture lost), or no time to look.
     look = site.flow_trusted and not (light and older is not None)
@@ -142,7 +144,7 @@ def from_past(
     if seen is not None and predicted is not None:
         filled, acc = fill_flow(site, seen, predicted)
         wanted += [("filled", filled[cut]), ("acc", acc[cut])]
-        if not ahead:
+        if sides and not ahead:
             wanted += _from_one_side(site, seen, predicted)
     elif seen is not None:
         wanted.append(("filled", site.spread_flow(seen)[cut]))

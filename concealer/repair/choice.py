@@ -55,6 +55,10 @@ class Chosen:
 class Choice(Protocol):
     """Corrects what candidates are expected to err by."""
 
+    @property
+    def works(self) -> bool:
+        """Whether it is worth asking."""
+
     def corrected(
         self,
         site: Site,
@@ -99,6 +103,11 @@ class LearntChoice:
         self._memory = _Memory(hidden)
         self._failed = False
 
+    @property
+    def works(self) -> bool:
+        """False once the network has failed."""
+        return not self._failed
+
     def forget(self) -> None:
         """Another scene begins: nothing that was seen before helps any more."""
         self._memory.forget()
@@ -113,7 +122,7 @@ class LearntChoice:
         ahead: bool,
     ) -> Chosen:
         """As `Choice.corrected`. A network that fails is not asked again."""
-        if self._failed or len(candidates) < 2:
+        if len(candidates) < 2:
             return Chosen(expected.errors)
         told = choice_inputs(site, candidates, expected, rehearse(site, references), own, ahead)
         try:

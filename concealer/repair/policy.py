@@ -49,9 +49,6 @@ SAME_SCENE_MISFIT, OTHER_SCENE_MISFIT = 0.75, 0.6
 """Rim error of motion, in units of a spatial fill's, from which the references are held to show another scene.
 Within a scene it was at most 0.44 over 270 damaged pictures, at 22 scene cuts at least 0.99 (median 2.2)."""
 
-REST_SHARE = 0.5
-"""Part of a repair's time that comes after the candidates are judged."""
-
 
 class Repairer:
     """Paints the lost and broken blocks of one picture after the other, in place.
@@ -185,12 +182,13 @@ class Repairer:
             return "copy", {}
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
-        proposals = self.propose(site, references, light=level == "light", outlook=outlook)
+        asks = level == "full" and self._has_time_to_choose(site, until)
+        proposals = self.propose(site, references, light=level == "light", outlook=outlook, sides=asks)
         expected = expected_errors(site, proposals)
         own = self._own(site, outlook)
         chosen = Chosen(expected.errors)
-        if level == "full":
-            chosen = self._chosen(site, proposals, expected, references, own, until, outlook is not None)
+        if asks:
+            chosen = self._chosen(site, proposals, expected, references, own, outlook is not None)
         weights = soft_weights(chosen.errors)
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
@@ -206,6 +204,14 @@ class Repairer:
         site.write(luma, chroma, expected_square(expected.errors, weights))
         return method, notes
 
+    def _has_time_to_choose(self, site: Site, until: float | None) -> bool:
+        """Whether there is a network that chooses between candidates, and the time to ask it."""
+        if self._method != "auto" or self.choice is None or not self.choice.works:
+            return False
+        area = site.region.area
+        ahead = self._costs.expected("full", [area], False)
+        return until is None or self._choosing.fits(area, (until - time.perf_counter()) * 1e3 - ahead)
+
     def _chosen(
         self,
         site: Site,
@@ -213,20 +219,14 @@ class Repairer:
         expected: Expected,
         references: list[Picture],
         own: Layer | None,
-        until: float | None,
         ahead: bool,
     ) -> Chosen:
-        """Logarithms of the candidates' errors, corrected where a network for that is at hand and has the time."""
-        area = site.region.area
+        """What the network holds of the candidates; its time counts apart."""
+        assert self.choice is not None
         began = time.perf_counter()
-        if self._method != "auto" or self.choice is None:
-            return Chosen(expected.errors)
-        rest = self._costs.expected("full", [area], False) * REST_SHARE
-        if until is not None and not self._choosing.fits(area, (until - began) * 1e3 - rest):
-            return Chosen(expected.errors)
         chosen = self.choice.corrected(site, proposals, expected, references, own, ahead)
         spent = (time.perf_counter() - began) * 1e3
-        self._choosing.learn(area, spent)
+        self._choosing.learn(site.region.area, spent)
         self._aside_ms += spent
         return chosen
 
@@ -241,10 +241,16 @@ class Repairer:
         return None
 
     def propose(
-        self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
+        self,
+        site: Site,
+        references: list[Picture],
+        *,
+        light: bool,
+        outlook: Outlook | None = None,
+        sides: bool = False,
     ) -> list[Candidate]:
         """Temporal candidates for one region; a place to look at them or to add others."""
-        return propose(site, references, light=light, outlook=outlook)
+        return propose(site, references, light=light, outlook=outlook, sides=sides)
 
     def _paint_without_motion(
         self, site: Site, references: list[Picture], until: float | None, notes: dict[str, float]
@@ -302,8 +308,11 @@ def nearest(site: Site, references: list[Picture]) -> list[Picture]:
     return [min(side, key=lambda r: abs(r.order - site.now.order)) for side in sides if side]
 
 
-def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None) -> list[Candidate]:
-    """Temporal candidates from the nearest references, on both sides in time if there are any."""
+def propose(
+    site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None, sides: bool = False
+) -> list[Candidate]:
+    """Temporal candidates from the nearest references, on both sides in time if there are any. sides: those that only
+    who chooses by more than the rim can tell apart, too."""
     past = sorted((r for r in references if r.order < site.now.order), key=lambda r: -r.order)
     future = sorted((r for r in references if r.order > site.now.order), key=lambda r: r.order)
     if past and future:
@@ -312,7 +321,7 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
     last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
     oldest = site.layer(near[2]) if len(near) > 2 and not site.flow_trusted and not light else None
     if outlook is None or light or future:
-        return from_past(site, last, older, light, oldest=oldest)
+        return from_past(site, last, older, light, oldest=oldest, sides=sides)
     candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook), oldest)
     doubt_what_next_refutes(site, candidates)
     return candidates

