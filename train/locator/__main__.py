@@ -161,16 +161,16 @@ def habits_of(looked: Sequence[tuple[Example, Values]], codec: Codec) -> Habits:
 def begun(signs: Values, known: Values, side: int, habits: Habits | None) -> Values:
     """Probability, block by block, that a one-slice picture is wrong there; `side`: blocks of a unit's side."""
     rows, cols = (-(-n // side) for n in signs.shape)
-    whole = np.zeros((2, rows * side, cols * side), np.float32)
-    whole[0, : signs.shape[0], : signs.shape[1]], whole[1, : signs.shape[0], : signs.shape[1]] = signs, known
-    units = whole.reshape(2, rows, side, cols, side).sum((2, 4)).reshape(2, -1)
+    whole = np.zeros((3, rows * side, cols * side), np.float32)
+    whole[:, : signs.shape[0], : signs.shape[1]] = signs, known, np.ones_like(signs)
+    units = whole.reshape(3, rows, side, cols, side).sum((2, 4)).reshape(3, -1)
     noticed = bool(units[1].any())
     end = int(np.argmax(units[1] > 0)) if noticed else rows * cols
     chance = np.ones(rows * cols, np.float32)
     if habits is None:
         chance[:end] = 0.0 if noticed else 1.0
     else:
-        chance[:end] = begun_by(units[0, :end] / side**2, side * side, rows * cols, habits, noticed=noticed)
+        chance[:end] = begun_by((units[0] / units[2])[:end], side * side, rows * cols, habits, noticed=noticed)
     spread = chance.reshape(rows, cols).repeat(side, 0).repeat(side, 1)
     return spread[: signs.shape[0], : signs.shape[1]]
 

@@ -42,7 +42,7 @@ class Suspicion:
         for first, end, noticed in slices:
             belief = np.zeros(au.rows * au.cols, np.float32)
             each = max(1, au.unit // BLOCK) ** 2
-            means = _sums(signs, au)[first:end] / np.float32(each)
+            means = (_sums(signs, au) / _sums(np.ones_like(signs), au))[first:end]
             belief[first:end] = begun_by(means, each, len(belief), self._locator.habits, noticed=noticed)
             by_block = _spread(belief, au, damage)
             doubtful = range_blocks(first, end, au, damage) & (by_block > _LEAST)
