@@ -6,6 +6,7 @@ in zig-zag order (Figure 8-8).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,41 +112,50 @@ class Quantiser:
             self._qps += [chroma_qp(pps, qp, which, sps.bit_depth_chroma) for which in (0, 1)]
         self._scales = [_level_scale(plane_qp, lists[i]) for i, plane_qp in enumerate(self._qps)]
 
-    def inter(self, planes: Sequence[Array]) -> Residual:
-        """Levels of residual samples: luma (n, 16, 16) and, unless monochrome, Cb and Cr (n, 8, 8)."""
-        blocks = _transformed(planes[0])
+    def inter(self, planes: Sequence[Floats]) -> Residual:
+        """Levels of the `transformed` residual: of luma (n, 16, 16) and, unless monochrome, Cb and Cr (n, 8, 8)."""
+        blocks = planes[0]
         luma = np.ascontiguousarray(self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG])
         _drop_lone(luma.reshape(-1, 4, 64))
-        return Residual(luma, *self.chroma(planes[1:]))
+        return Residual(luma, *self._chroma(planes[1:]))
 
-    def chroma(self, planes: Sequence[Array]) -> tuple[Ints, Ints]:
-        """(DC, AC) levels of residual samples of Cb and Cr, (n, 8, 8) each; empty without planes."""
+    def excess(self, planes: Sequence[Floats], most: int) -> int:
+        """By how much QP is too low for about `most` levels that are not 0; 0: it is not. planes: as for `inter`."""
+        sizes = [np.abs(blocks * (_GAIN / self._step(which))) for which, blocks in enumerate(planes)]
+        least = 1 - self._rounding
+        counted = np.concatenate([size[size >= least] for size in sizes])
+        if counted.size <= most:
+            return 0
+        last = counted.size - most - 1
+        return max(0, math.ceil(6 * math.log2(float(np.partition(counted, last)[last]) / least)))
+
+    def _chroma(self, planes: Sequence[Floats]) -> tuple[Ints, Ints]:
+        """(DC, AC) levels of Cb and Cr; empty without planes."""
         if not planes:
             return np.zeros((0, 0, 4), np.int32), np.zeros((0, 0, 4, 15), np.int32)
         dcs, acs = [], []
-        for which, plane in enumerate(planes, 1):
-            blocks = _transformed(plane)
+        for which, blocks in enumerate(planes, 1):
             corner = blocks[:, :, 0, 0]
             a, b, c, d = (corner[:, i] for i in range(4))
             sums = np.stack([a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d], axis=1)
             # (8-330): the inverse scales by half a step, and its 2x2 transform is its own but for a factor of 4.
             dcs.append(self._rounded(sums * (2 / self._step(which)[0, 0])))
-            levels = self._levels(blocks, which).reshape(len(plane), 4, 16)[:, :, ZIGZAG]
+            levels = self._levels(blocks, which).reshape(len(blocks), 4, 16)[:, :, ZIGZAG]
             rest = np.ascontiguousarray(levels[:, :, 1:])
-            _drop_lone(rest.reshape(len(plane), 1, 60))
+            _drop_lone(rest.reshape(len(blocks), 1, 60))
             acs.append(rest)
         return np.stack(dcs, axis=1), np.stack(acs, axis=1)
 
     def intra(self, luma: Array, chroma: Sequence[Array]) -> Residual:
         """Levels of Intra_16x16 macroblocks."""
-        blocks = _transformed(luma)
+        blocks = transformed(luma)
         corner = blocks[:, :, 0, 0].reshape(-1, 4, 4)
         sums = _HADAMARD @ corner @ _HADAMARD
         # (8-322): the inverse scales by a quarter of a step, and its transform is its own but for a factor of 16.
         dc = self._rounded(sums / self._step(0)[0, 0]).reshape(-1, 16)[:, ZIGZAG]
         levels = self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG]
         levels[:, :, 0] = 0
-        return Residual(levels, *self.chroma(chroma), dc)
+        return Residual(levels, *self._chroma([transformed(plane) for plane in chroma]), dc)
 
     def intra_samples(self, residual: Residual) -> list[Ints]:
         """What a decoder adds to the prediction of Intra_16x16 macroblocks (8.5.2, 8.5.4): (n, 16, 16), (n, 8, 8)."""
@@ -198,7 +208,7 @@ def _level_scale(qp: int, weights_zigzag: Sequence[int]) -> Floats:
     return scale * weight.reshape(4, 4)
 
 
-def _transformed(samples: Array) -> Floats:
+def transformed(samples: Array) -> Floats:
     """Forward core transform of all 4x4 blocks of (n, rows, cols) samples: (n, blocks in raster order, 4, 4)."""
     count, rows, cols = samples.shape
     wide = samples.reshape(count, rows // 4, 4, cols).astype(np.int32)
