@@ -120,7 +120,7 @@ class H264Carrier:
             size += len(made.nal.data)
         if isinstance(sps, h264.Sps):
             self._budget.spend(sps, size)
-        self._mirror.pass_by(replace(unit, nals=unit.filled(written)))
+        self._mirror.pass_by(replace(unit, nals=[*unit.filled(written)]))
         return written
 
     def catch_up(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,20 @@ from concealer.splice.motion import best_prediction
 from concealer.splice.open_unit import OpenUnit, Run
 from concealer.splice.unit import Written
 from concealer.standins import UnsupportedStandInError
-from concealer.standins.hevc import coded_header, coded_standin, coding_order, inter_standin, intra_coded_standin
+from concealer.standins.hevc import (
+    CodedResidual,
+    coded_header,
+    coded_standin,
+    coding_order,
+    inter_standin,
+    intra_coded_standin,
+)
 
-_QP, _LEAST_QP, _QUICK_QP, _HURRIED_QP = 20, 10, 28, 40
+_QP, _LEAST_QP, _HURRIED_QP, _MOST_QP = 20, 10, 40, 45
 """As for H.264."""
+_MOST_LEVELS = 4000
+"""As for H.264; they are somewhat more dear."""
+_NO_LIMIT = 1 << 40
 _BLOCK = 16
 
 Motion = tuple[npt.NDArray[np.int16], tuple[int | None, int | None]]
@@ -30,12 +41,13 @@ class HevcCarrier:
     """Writes the runs of every access unit that leaves, and follows what leaves, because references count.
 
     The mirror decodes the stand-ins without residual first, which shows what the residual is to be added to; then it
-    is given the samples that the stand-ins with residual lead to, but for the error of quantisation.
+    is given the samples that the stand-ins with residual lead to: but for deblocking and, at an ordinary QP, for the
+    small error of quantisation.
     """
 
     def __init__(self, parameter_sets: Sequence[NalUnit], quick: bool = False) -> None:
         """`parameter_sets`: those of the container's header. `quick`: as `Splicer`'s."""
-        self._least_qp = _QUICK_QP if quick else _LEAST_QP
+        self._most = _MOST_LEVELS if quick else _NO_LIMIT
         self._mirror = Mirror("hevc", parameter_sets)
 
     def carry(self, unit: OpenUnit) -> list[Written]:
@@ -44,14 +56,15 @@ class HevcCarrier:
         if not unit.runs:
             self._mirror.pass_by(unit)
             return []
+        blocks = sum(run.end - run.first for run in unit.runs)
         if any(_is_intra(run) for run in unit.runs):
-            intra = [_intra(run, unit, _HURRIED_QP if run.repeat else self._least_qp) for run in unit.runs]
-            self._mirror.follow(unit.filled(intra), unit.order, unit.is_reference, unit.restart)
+            intra = [_intra(run, unit, self._most * (run.end - run.first) // blocks) for run in unit.runs]
+            self._mirror.pass_by(replace(unit, nals=[*unit.filled(intra)]))
             return intra
-        headers = [_header(run, self._least_qp) for run in unit.runs]
+        headers = [_header(run) for run in unit.runs]
         if any(run.repeat for run in unit.runs):
             repeated = [_repeated(header, run) for header, run in zip(headers, unit.runs, strict=True)]
-            self._mirror.follow(unit.filled(repeated), unit.order, unit.is_reference, unit.restart)
+            self._mirror.pass_by(replace(unit, nals=[*unit.filled(repeated)]))
             return repeated
         motions = [self._motion(header, run, unit) for header, run in zip(headers, unit.runs, strict=True)]
         plain = [
@@ -63,11 +76,16 @@ class HevcCarrier:
             raise UnsupportedStandInError("a picture whose stand-ins can't be decoded")
         written = []
         for header, run, (field, references) in zip(headers, unit.runs, motions, strict=True):
-            residual = _residual(header, run, unit, planes)
-            nal = coded_standin(header, run.first, run.end, field, residual, references)
+            residual = CodedResidual(header, run.first, run.end, _residual(header, run, unit, planes))
+            most = self._most * (run.end - run.first) // blocks
+            coarser = _coarser(header, residual.excess(header, most))
+            levels = residual.levels(coarser)
+            nal = coded_standin(coarser, run.first, run.end, field, residual, levels, references)
             written.append(Written(nal, run.first, run.end, "inter"))
-        for run in unit.runs:
-            _paint(run, unit, planes)
+            if coarser is not header:
+                residual.add(levels, coarser, _rows_of(planes, header, run))
+            else:
+                _paint(run, unit, planes)
         return written
 
     def catch_up(self) -> None:
@@ -108,24 +126,38 @@ def _repeated(header: hevc.SliceHeader, run: Run) -> Written:
     return Written(nal, run.first, run.end, "skip")
 
 
-def _intra(run: Run, unit: OpenUnit, least_qp: int) -> Written:
-    """An intra slice, where there is nothing to predict from."""
-    header = _header(run, least_qp)
+def _intra(run: Run, unit: OpenUnit, most: int) -> Written:
+    """An intra slice, where there is nothing to predict from, with about `most` levels at most."""
+    header = _header(run)
     top, bottom = _rows(header, run)
     planes = []
     for index, plane in enumerate(unit.planes):
         shift = int(index > 0 and plane.shape[0] < unit.planes[0].shape[0])
         planes.append(plane[top - unit.top >> shift : bottom - unit.top >> shift].astype(np.int64))
+    # What is predicted from above leaves about as much as one row of samples differs from the next by.
+    steps = CodedResidual(header, run.first, run.end, [np.diff(plane, axis=0, prepend=plane[:1]) for plane in planes])
+    header = _coarser(header, steps.excess(header, most), _HURRIED_QP if run.repeat else 0)
     return Written(intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
 
 
-def _header(run: Run, least_qp: int) -> hevc.SliceHeader:
+def _header(run: Run) -> hevc.SliceHeader:
     header = run.header
     assert isinstance(header, hevc.SliceHeader)
-    qp = max(least_qp, min(_QP, header.pps.init_qp + header.slice_qp_delta))
+    qp = max(_LEAST_QP, min(_QP, header.pps.init_qp + header.slice_qp_delta))
     made = copy.copy(coded_header(header, qp))
     # What the inter writer turns off anyway, so that both writings of the slice have the same filters.
     made.sao_luma = made.sao_chroma = False
+    return made
+
+
+def _coarser(header: hevc.SliceHeader, excess: int, least: int = 0) -> hevc.SliceHeader:
+    """A header with a QP that is higher by `excess`, and `least` or more; the same one where that changes nothing."""
+    now = header.pps.init_qp + header.slice_qp_delta
+    qp = max(now, min(_MOST_QP, max(now + excess, least)))
+    if qp == now:
+        return header
+    made = copy.copy(header)
+    made.slice_qp_delta += qp - now
     return made
 
 
@@ -148,6 +180,13 @@ def _residual(header: hevc.SliceHeader, run: Run, unit: OpenUnit, planes: Sequen
         difference[~inside[::step, ::step][: difference.shape[0], : difference.shape[1]]] = 0
         parts.append(difference)
     return parts
+
+
+def _rows_of(planes: Sequence[Plane], header: hevc.SliceHeader, run: Run) -> list[Plane]:
+    """The rows of a picture that the run touches."""
+    top, bottom = _rows(header, run)
+    shifts = [int(plane.shape[0] < planes[0].shape[0]) for plane in planes]
+    return [plane[top >> shift : bottom >> shift] for plane, shift in zip(planes, shifts, strict=True)]
 
 
 def _inside(header: hevc.SliceHeader, run: Run) -> npt.NDArray[np.bool_]:
