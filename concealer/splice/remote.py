@@ -39,6 +39,10 @@ class LocalCarrier:
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> None:
         self._carrier = open_carrier(codec, parameter_sets, seconds, quick)
 
+    def begin(self, waited: float) -> None:
+        """See `Carrier`."""
+        self._carrier.begin(waited)
+
     def give(self, unit: OpenUnit) -> list[list[Written]]:
         """Take a unit; returns the answers that have come, in the order of the units."""
         return [self._carrier.carry(unit)]
@@ -59,7 +63,7 @@ class LocalCarrier:
 class RemoteCarrier:
     """The same in a child process."""
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> None:
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
         """Raises OSError if there can be no child process."""
         command = _command()
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -77,7 +81,10 @@ class RemoteCarrier:
         # A pipe holds less than one unit's samples: whoever writes waits until the child has done the unit before.
         self._writer = threading.Thread(target=self._speak, name="units to splice", daemon=True)
         self._writer.start()
-        self._messages.put(_packed((codec, list(parameter_sets), seconds, quick)))
+        self._messages.put(_packed((codec, list(parameter_sets), seconds)))
+
+    def begin(self, waited: float) -> None:
+        """Nobody waits for the child in the first place."""
 
     def give(self, unit: OpenUnit) -> list[list[Written]]:
         """As `LocalCarrier`, but answers come later. Raises what the carrier raises."""
@@ -134,10 +141,10 @@ class RemoteCarrier:
 def open_carrier_for(
     codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, own_process: bool, quick: bool
 ) -> LocalCarrier | RemoteCarrier:
-    """A carrier in a process of its own if that is wanted and can be had."""
+    """A carrier in a process of its own if that is wanted and can be had; see `Splicer` for the rest."""
     if own_process:
         try:
-            return RemoteCarrier(codec, parameter_sets, seconds, quick)
+            return RemoteCarrier(codec, parameter_sets, seconds)
         except OSError as error:
             log.warning("no process for writing slices (%s): it is done in this one", error)
     return LocalCarrier(codec, parameter_sets, seconds, quick)

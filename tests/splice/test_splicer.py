@@ -32,7 +32,7 @@ def spliced(
 ) -> tuple[list[SplicedUnit], Repaired]:
     """Units of the spliced stream, and the pictures that repair made."""
     splicer = Splicer(codec, own_process=own_process)
-    splicer.hurry = hurry
+    splicer.begin(hurry=hurry)
     units: list[SplicedUnit] = []
     repaired: Repaired = {}
 

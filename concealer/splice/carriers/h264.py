@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from concealer.bitstream import NalUnit, h264
 from concealer.flow import Array
 from concealer.picture import Plane
+from concealer.splice.effort import Cost, Effort
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
 from concealer.splice.open_unit import OpenUnit, Run
@@ -35,9 +37,7 @@ log = logging.getLogger(__name__)
 
 _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
-_MOST_LEVELS = 5000
-"""Levels of an access unit that are not 0, about, where time is short: most of it goes into coding them, two
-microseconds each. Where there are more the samples are busy ones, whose finest detail the repair has made up."""
+_COST = Cost(slice=3.0, block=0.012, level=0.0024)
 _HURRIED_QP = 40
 """Of intra slices that are wanted at once."""
 _LESS = 2
@@ -100,7 +100,7 @@ class H264Carrier:
         """`parameter_sets`: those of the container's header; `seconds`: from one picture to the next; `quick`: as
         `Splicer`'s.
         """
-        self._most = _MOST_LEVELS if quick else _NO_LIMIT
+        self._effort = Effort(_COST) if quick else None
         self._mirror = Mirror("h264", parameter_sets)
         self._budget = BitBudget(seconds)
 
@@ -109,12 +109,16 @@ class H264Carrier:
         self._mirror.announce(unit.parameter_sets)
         sps = unit.sps
         size = sum(len(nal.data) for nal in unit.nals if nal is not None)
-        whole = to_do = sum(run.end - run.first for run in unit.runs)
+        to_do = sum(run.end - run.first for run in unit.runs)
         written: list[Written] = []
         for run in unit.runs:
             allowed = self._budget.left(sps, size) if isinstance(sps, h264.Sps) else _NO_LIMIT
             count = run.end - run.first
-            made = self._write(run, unit, allowed * count // to_do, self._most * count // whole)
+            most = self._effort.most(count, to_do) if self._effort is not None else _NO_LIMIT
+            began = time.perf_counter()
+            made = self._write(run, unit, allowed * count // to_do, most)
+            if self._effort is not None and made.form in ("inter", "intra"):
+                self._effort.took(count, len(made.nal.data), time.perf_counter() - began)
             written.append(made)
             to_do -= run.end - run.first
             size += len(made.nal.data)
@@ -122,6 +126,11 @@ class H264Carrier:
             self._budget.spend(sps, size)
         self._mirror.pass_by(replace(unit, nals=[*unit.filled(written)]))
         return written
+
+    def begin(self, waited: float) -> None:
+        """See `Carrier`."""
+        if self._effort is not None:
+            self._effort.begin(waited)
 
     def catch_up(self) -> None:
         """Have the mirror decode what has left."""

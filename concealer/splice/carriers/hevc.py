@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from concealer.bitstream import NalUnit, hevc
 from concealer.flow import Array
 from concealer.picture import Plane
+from concealer.splice.effort import Cost, Effort
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
 from concealer.splice.open_unit import OpenUnit, Run
@@ -28,8 +30,7 @@ from concealer.standins.hevc import (
 
 _QP, _LEAST_QP, _HURRIED_QP, _MOST_QP = 20, 10, 40, 45
 """As for H.264."""
-_MOST_LEVELS = 4000
-"""As for H.264; they are somewhat more dear."""
+_COST = Cost(slice=3.0, block=0.018, level=0.003)
 _NO_LIMIT = 1 << 40
 _BLOCK = 16
 
@@ -47,7 +48,7 @@ class HevcCarrier:
 
     def __init__(self, parameter_sets: Sequence[NalUnit], quick: bool = False) -> None:
         """`parameter_sets`: those of the container's header. `quick`: as `Splicer`'s."""
-        self._most = _MOST_LEVELS if quick else _NO_LIMIT
+        self._effort = Effort(_COST) if quick else None
         self._mirror = Mirror("hevc", parameter_sets)
 
     def carry(self, unit: OpenUnit) -> list[Written]:
@@ -56,9 +57,24 @@ class HevcCarrier:
         if not unit.runs:
             self._mirror.pass_by(unit)
             return []
+        if self._effort is None:
+            return self._write(unit, _NO_LIMIT)
+        began, blocks = time.perf_counter(), sum(_blocks(run) for run in unit.runs)
+        written = self._write(unit, self._effort.most(blocks, blocks))
+        if written[0].form in ("inter", "intra"):
+            self._effort.took(blocks, sum(len(one.nal.data) for one in written), time.perf_counter() - began)
+        return written
+
+    def begin(self, waited: float) -> None:
+        """See `Carrier`."""
+        if self._effort is not None:
+            self._effort.begin(waited)
+
+    def _write(self, unit: OpenUnit, most: int) -> list[Written]:
+        """The runs, with about `most` levels at most."""
         blocks = sum(run.end - run.first for run in unit.runs)
         if any(_is_intra(run) for run in unit.runs):
-            intra = [_intra(run, unit, self._most * (run.end - run.first) // blocks) for run in unit.runs]
+            intra = [_intra(run, unit, most * (run.end - run.first) // blocks) for run in unit.runs]
             self._mirror.pass_by(replace(unit, nals=[*unit.filled(intra)]))
             return intra
         headers = [_header(run) for run in unit.runs]
@@ -77,8 +93,8 @@ class HevcCarrier:
         written = []
         for header, run, (field, references) in zip(headers, unit.runs, motions, strict=True):
             residual = CodedResidual(header, run.first, run.end, _residual(header, run, unit, planes))
-            most = self._most * (run.end - run.first) // blocks
-            coarser = _coarser(header, residual.excess(header, most))
+            share = most * (run.end - run.first) // blocks
+            coarser = _coarser(header, residual.excess(header, share))
             levels = residual.levels(coarser)
             nal = coded_standin(coarser, run.first, run.end, field, residual, levels, references)
             written.append(Written(nal, run.first, run.end, "inter"))
@@ -112,6 +128,12 @@ class HevcCarrier:
             cells = vectors[: len(orders)].repeat(2, axis=1).repeat(2, axis=2)
             field[:, top >> 3 : (top >> 3) + cells.shape[1], : cells.shape[2]] = cells[:, :, : field.shape[2]]
         return field, (0, 0 if len(orders) == 2 else None)
+
+
+def _blocks(run: Run) -> int:
+    """Of 16x16 samples."""
+    assert isinstance(run.header, hevc.SliceHeader)
+    return (run.end - run.first << 2 * run.header.sps.log2_ctb) >> 8
 
 
 def _is_intra(run: Run) -> bool:
