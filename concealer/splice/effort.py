@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 MOST_LEVELS = 8000
 """Of an access unit, about, however much time there is: more is the finest detail of busy samples, which the repair
 has made up."""
-_FEWEST_LEVELS = 800
-"""Of an access unit: the few that show most."""
+_FEWEST_LEVELS = {"inter": 800, "intra": 5000}
+"""Of an access unit, however little time there is: the few that show most. What an intra picture shows, all pictures
+show up to the next one: there is time for it, which later ones make good."""
 _TARGET_MS = 46.0
 """From the arrival of an access unit to its leaving."""
 _MEMORY, _SWING = 0.8, 2.0
@@ -40,11 +42,11 @@ class Effort:
         """An access unit comes in that has waited for so many seconds."""
         self._leaves = time.perf_counter() - waited + _TARGET_MS / 1e3
 
-    def most(self, blocks: int, all_blocks: int) -> int:
+    def most(self, form: Literal["inter", "intra"], blocks: int, all_blocks: int) -> int:
         """How many levels a slice may have; `all_blocks`: those of all that are still to be written."""
         left = (self._leaves - time.perf_counter()) * 1e3 * blocks / all_blocks
         spare = left / self._pace - self._cost.slice - self._cost.block * blocks
-        levels = max(int(spare / self._cost.level), _FEWEST_LEVELS * blocks // all_blocks)
+        levels = max(int(spare / self._cost.level), _FEWEST_LEVELS[form] * blocks // all_blocks)
         return min(MOST_LEVELS * blocks // all_blocks, levels)
 
     def took(self, blocks: int, size: int, seconds: float) -> None:

@@ -114,7 +114,11 @@ class H264Carrier:
         for run in unit.runs:
             allowed = self._budget.left(sps, size) if isinstance(sps, h264.Sps) else _NO_LIMIT
             count = run.end - run.first
-            most = self._effort.most(count, to_do) if self._effort is not None else _NO_LIMIT
+            most = (
+                self._effort.most("intra" if run.kind == "I" else "inter", count, to_do)
+                if self._effort is not None
+                else _NO_LIMIT
+            )
             began = time.perf_counter()
             made = self._write(run, unit, allowed * count // to_do, most)
             if self._effort is not None and made.form in ("inter", "intra"):

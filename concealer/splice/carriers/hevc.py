@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,8 @@ class HevcCarrier:
         if self._effort is None:
             return self._write(unit, _NO_LIMIT)
         began, blocks = time.perf_counter(), sum(_blocks(run) for run in unit.runs)
-        written = self._write(unit, self._effort.most(blocks, blocks))
+        form: Literal["inter", "intra"] = "intra" if any(_is_intra(run) for run in unit.runs) else "inter"
+        written = self._write(unit, self._effort.most(form, blocks, blocks))
         if written[0].form in ("inter", "intra"):
             self._effort.took(blocks, sum(len(one.nal.data) for one in written), time.perf_counter() - began)
         return written
