@@ -111,6 +111,14 @@ class Repairer:
         self._budget.measured(samples, (time.perf_counter() - began) * 1e3)
         return vectors
 
+    def measure_anyway(
+        self, picture: Picture, hole: Blocks, reference: Picture, received: Vectors, known: Blocks
+    ) -> Vectors | None:
+        """As `measure`, whatever time it takes: for slices that need motion to be written with."""
+        if self.method not in MOTION_METHODS:
+            return None
+        return measured_motion(picture, hole, reference, received, known)
+
     def __call__(
         self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
     ) -> RepairOutcome:

@@ -125,6 +125,7 @@ class Splicer:
         unit.nals = merge(au, plan)
         rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
         unit.top, unit.planes = _copied(picture, min(rows) * au.unit, (max(rows) + 1) * au.unit)
+        unit.motion = picture.motion
         return self._leave(_spliced(picture, removed=[s.nal for s in plan.removed]), unit)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
@@ -151,6 +152,7 @@ class Splicer:
         unit.runs = [Run(header, first, end, kind, repeat) for first, end in whole.ranges]
         if not repeat:
             unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])
+            unit.motion = picture.motion
         return self._leave(replace(_spliced(picture, removed), au=au), unit)
 
     def _leave(self, spliced: SplicedUnit, unit: OpenUnit) -> list[SplicedUnit]:

@@ -33,6 +33,8 @@ _QP, _LEAST_QP, _HURRIED_QP, _MOST_QP = 20, 10, 40, 45
 """As for H.264."""
 _COST = Cost(slice=3.0, block=0.018, level=0.003)
 _NO_LIMIT = 1 << 40
+_ENOUGH = 0.9
+"""Part of the blocks whose motion is known; where it is that of fewer it is searched for."""
 _BLOCK = 16
 
 Motion = tuple[npt.NDArray[np.int16], tuple[int | None, int | None]]
@@ -119,16 +121,27 @@ class HevcCarrier:
         sps = header.sps
         wanted = unit.planes[0]
         orders = [hevc.first_reference(header, which) for which in range(2 if header.slice_type == hevc.B else 1)]
-        seen = [None if delta is None else self._mirror.at(unit.order + delta) for delta in orders]
         field = np.zeros((len(orders), sps.height >> 3, sps.width >> 3, 2), np.int16)
-        known = [planes[0] for planes in seen if planes is not None and planes[0].shape[1] == wanted.shape[1]]
         top, bottom = _rows(header, run)
-        end = min(bottom, sps.height) // _BLOCK
-        if len(known) == len(orders) and end > top // _BLOCK:
-            parts = [plane[unit.top : unit.top + wanted.shape[0]] for plane in known]
-            _, vectors = best_prediction(wanted, parts, (top - unit.top) // _BLOCK, end - unit.top // _BLOCK)
-            cells = vectors[: len(orders)].repeat(2, axis=1).repeat(2, axis=2)
-            field[:, top >> 3 : (top >> 3) + cells.shape[1], : cells.shape[2]] = cells[:, :, : field.shape[2]]
+        first, end = top // _BLOCK, min(bottom, sps.height) // _BLOCK
+        if end <= first:
+            return field, (0, 0 if len(orders) == 2 else None)
+        shape = (len(orders), end - first, wanted.shape[1] // _BLOCK)
+        vectors, known = np.zeros((*shape, 2), np.int16), np.zeros(shape, np.bool_)
+        for which, (told, where) in enumerate(unit.motion[: len(orders)]):
+            rows, cols = told[first:end].shape[:2]
+            cols = min(cols, shape[2])
+            known[which, :rows, :cols] = where[first:end, :cols]
+            vectors[which, :rows, :cols] = np.where(where[first:end, :cols, None], told[first:end, :cols], 0)
+        if known.mean() < _ENOUGH:
+            seen = [None if delta is None else self._mirror.at(unit.order + delta) for delta in orders]
+            pictures = [planes[0] for planes in seen if planes is not None and planes[0].shape[1] == wanted.shape[1]]
+            if len(pictures) == len(orders):
+                parts = [plane[unit.top : unit.top + wanted.shape[0]] for plane in pictures]
+                _, found = best_prediction(wanted, parts, first - unit.top // _BLOCK, end - unit.top // _BLOCK)
+                vectors = np.where(known[..., None], vectors, found[: len(orders)])
+        cells = vectors.repeat(2, axis=1).repeat(2, axis=2)
+        field[:, top >> 3 : (top >> 3) + cells.shape[1], : cells.shape[2]] = cells[:, :, : field.shape[2]]
         return field, (0, 0 if len(orders) == 2 else None)
 
 
