@@ -62,7 +62,9 @@ class Track:
         """The container hides pictures of this stream from the viewer that decoders would show."""
         self.payloads = 0
         self.tags, self.times = array("q"), array("q")
-        """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks."""
+        """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks. Of live
+        inputs, which may run for ever, they are not kept."""
+        self._with_picture = 0
         self._codec, self._source = source.codec(index), source
         self._rootless = 0
         self._open = partial(
@@ -170,7 +172,7 @@ class Track:
         HEVC RASL pictures behind a first CRA picture, which our decoder leaves out as well, and others before the first
         that lacks nothing.
         """
-        skipped = self.payloads - len(self.tags) - self.totals.hidden if self._codec == "hevc" else 0
+        skipped = self.payloads - self._with_picture - self.totals.hidden if self._codec == "hevc" else 0
         return skipped + self._rootless
 
     def _out(self, pictures: Iterable[DecodedPicture]) -> Iterator[ShownPicture]:
@@ -181,8 +183,10 @@ class Track:
     def _noted(self, shown: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         for one in shown:
             if one.pts is not None and one.picture.tag is not None:
-                self.tags.append(one.picture.tag)
-                self.times.append(one.pts)
+                self._with_picture += 1
+                if not self._source.live:
+                    self.tags.append(one.picture.tag)
+                    self.times.append(one.pts)
             yield one
 
     def _count(self, picture: DecodedPicture) -> None:

@@ -98,8 +98,7 @@ class ConcealingDecoder:
     fill: most lost pictures in a row that nobody refers to and that are made up all the same, where times tell of them.
         Whoever shows the pictures can do that too, and with what follows (`Between`).
 
-    Raises ValueError for a look-ahead outside 0..`MOST_AHEAD` and for one repair in both places. Never raises on bad
-    data.
+    Raises ValueError for a look-ahead outside 0..`MOST_AHEAD` and for one repair in both places, never on bad data.
     """
 
     def __init__(
@@ -380,9 +379,8 @@ class ConcealingDecoder:
     ) -> None:
         if self._observe is not None:
             planes, damage = ((), None) if buffer is None else (buffer.planes, record.damage)
-            told = Settled(record.index, record.order, record.pts, au, missing, damage, planes, record.motion)
-            record.motion = ()
-            self._observe(told)
+            motion, record.motion = record.motion, ()
+            self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes, motion))
 
     def _record(
         self, order: int, pts: int | None, duration: int | None, kind: str, au: AccessUnit | None = None

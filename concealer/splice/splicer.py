@@ -150,7 +150,7 @@ class Splicer:
         kind = "I" if header.is_idr else "P"
         repeat |= self._hurry
         unit.runs = [Run(header, first, end, kind, repeat) for first, end in whole.ranges]
-        if not repeat:
+        if not repeat or kind == "I":  # which has nothing to repeat
             unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])
             unit.motion = picture.motion
         return self._leave(replace(_spliced(picture, removed), au=au), unit)
