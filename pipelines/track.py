@@ -60,11 +60,9 @@ class Track:
         """A damaged picture came, one out of its place, or a packet that the container marks as corrupt."""
         self.any_hidden = False
         """The container hides pictures of this stream from the viewer that decoders would show."""
-        self.payloads = 0
+        self.payloads = self._with_picture = 0
         self.tags, self.times = array("q"), array("q")
-        """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks. Of live
-        inputs, which may run for ever, they are not kept."""
-        self._with_picture = 0
+        """Of files: numbers of the payloads, from 0, in the order in which their pictures are shown; when, in ticks."""
         self._codec, self._source = source.codec(index), source
         self._rootless = 0
         self._open = partial(
