@@ -147,6 +147,22 @@ def test_slices_cut_and_garbled_are_replaced() -> None:
     assert_shows(units, repaired)
 
 
+@pytest.mark.parametrize("codec", get_args(Codec))
+@pytest.mark.parametrize("kept", [4, 5, 7, 10])
+def test_the_slice_before_a_stump_stays(codec: Codec, kept: int) -> None:
+    """Of a slice too little came to read its header: that says nothing of the slice before it."""
+    aus = parse(encode_bytes(clip(8, 176, 288, seed=3), codec, slices=3, crf=12), codec)
+    payloads, gaps = [payload_of(au) for au in aus], {}
+    count = len(aus[5].slices)
+    stump = aus[5].slices[count - 1].nal.data
+    payloads[5] = payloads[5][: -len(stump) + kept]
+    gaps[5] = (len(payloads[5]),)
+    units, repaired = spliced(payloads, codec, gaps=gaps)
+    assert len(units) == len(aus) and [len(unit.removed) for unit in units] == [0] * 5 + [1] + [0] * 2
+    assert units[5].removed[0].data[:kept] == stump[:kept]
+    assert_shows(units, repaired, codec)
+
+
 @pytest.mark.parametrize("bframes", [0, 2])
 def test_lost_reference_picture_gets_an_access_unit_of_its_own(bframes: int) -> None:
     stream = encode_bytes(clip(16, 176, 144, seed=3), "h264", slices=4, bframes=bframes, extra={"b-pyramid": "none"})
