@@ -99,6 +99,8 @@ class Reception:
     memory: list[float] = field(default_factory=list)
     """Resident MB, per second."""
     stats: dict[str, Any] = field(default_factory=dict)
+    missed: int = 0
+    """Packets that the jitter buffer did not have in time, whether they were lost on the wire or came late."""
 
 
 def receive(stream: Stream, sendings: Sequence[Sending], options: str, send: Send = send_udp) -> Reception:
@@ -152,6 +154,8 @@ def receive(stream: Stream, sendings: Sequence[Sending], options: str, send: Sen
     structure = decoder.get_property("stats")
     names = [structure.nth_field_name(index) for index in range(structure.n_fields())]
     reception.stats = {name: structure.get_value(name) for name in names}
+    jitter = pipeline.get_by_name("bin").get_by_name("jitterbuffer").get_property("stats")
+    reception.missed = int(jitter.get_value("num-lost"))
     pipeline.set_state(Gst.State.NULL)
     sender.join()
     return reception
@@ -254,6 +258,7 @@ def one_slice(stream: Stream, seconds: int, loss: float, seed: int, method: str)
         "once_in_order": reception.positions == list(range(len(sendings))),
         "access_units_hit": sum(s.lost > 0 for s in sendings),
         "packets_lost": sum(s.lost for s in sendings),
+        "packets_missed": reception.missed,
         "packets_lost_seen": reception.stats["packets-lost"],
         "keyframe_requests": reception.stats["keyframe-requests"],
         "psnr": 10 * float(np.log10(255.0**2 / error)),

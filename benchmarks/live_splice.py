@@ -258,7 +258,6 @@ def measure(stream: Stream, seconds: int, seed: int) -> Row:
         "psnr_concealdec": concealed,
         "pictures_concealdec": shown,
         "psnr_spliced": stock,
-        "psnr_difference": stock - concealed,
         "pictures_spliced": pictures,
         "pictures_damaged": damaged_pictures,
         "delay_p50_ms": float(np.percentile(delays, 50)),

@@ -16,9 +16,10 @@ pictures. The old size, or the old sender, ends with all its pictures shown."""
 ONE_SLICE_HEAD = """\
 One slice a picture and an IDR picture every two seconds, as cameras send it, in RTP packets over a loopback with \
 jitter (4 ms in the mean, 30 ms at most), packets overtaken by later ones, 1 % of them twice, and losses of single \
-packets. PSNR-Y of the mean of squared errors, by `concealbin` and by stock decoders behind the same losses, whose last \
-picture stands where they put out none. Delay: from an access unit's arrival at the decoder to its picture. `motion`: \
-the same with the method given instead of chosen."""
+packets. PSNR-Y of the mean of squared errors, by `concealbin` and by stock decoders behind the same losses, whose \
+last picture stands where they put out none. *Missed*: packets that the jitter buffer did not have in time, lost or \
+late, and how many the decoder's statistics tell of. Delay: from an access unit's arrival at the decoder to its picture. \
+`motion`: the same with the method given instead of chosen."""
 
 SPLICE_HEAD = """\
 `conceal --splice udp://… udp://…` in real time: MPEG-TS in datagrams of seven packets, 3 % of them lost, the first \
@@ -72,7 +73,7 @@ def live_splice_table(rows: Sequence[Row]) -> str:
                 *(str(row[name]) for name in names),
                 number(row["psnr_concealdec"]),
                 number(row["psnr_spliced"]),
-                f"{row['psnr_difference']:+.2f}",
+                f"{row['psnr_spliced'] - row['psnr_concealdec']:+.2f}",
                 delay,
                 number(row["load_before"], 1),
             ]
@@ -83,7 +84,8 @@ def live_splice_table(rows: Sequence[Row]) -> str:
 def one_slice_table(rows: Sequence[Row]) -> str:
     """One line a run; the stock decoders' figures are those of the run with method auto."""
     stock = sorted({name for row in rows for name in row if name.startswith("psnr_")})
-    head = ["stream", "loss", "seed", "method", "access units", "hit", "pictures out", "once, in order", "PSNR-Y"]
+    head = ["stream", "loss", "seed", "method", "access units", "hit"]
+    head += ["packets lost", "missed / told", "pictures out", "once, in order", "PSNR-Y"]
     lines = []
     for row in sorted(rows, key=lambda row: (row["height"], row["codec"], row["seed"], row["loss"])):
         delay = " / ".join(number(row[f"delay_{name}_ms"], 1) for name in ("p50", "p95", "p99"))
@@ -91,7 +93,9 @@ def one_slice_table(rows: Sequence[Row]) -> str:
             [
                 f"{CODEC_NAMES[row['codec']]}, {row['height']}p",
                 f"{row['loss']:.0%}",
-                *(str(row[name]) for name in ("seed", "method", "access_units", "access_units_hit", "pictures_out")),
+                *(str(row[name]) for name in ("seed", "method", "access_units", "access_units_hit", "packets_lost")),
+                f"{row['packets_missed']} / {row['packets_lost_seen']}",
+                str(row["pictures_out"]),
                 "yes" if row["once_in_order"] else "**no**",
                 number(row["psnr"]),
                 *(number(row[name]) if name in row else "" for name in stock),
