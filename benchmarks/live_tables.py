@@ -18,8 +18,8 @@ One slice a picture and an IDR picture every two seconds, as cameras send it, in
 jitter (4 ms in the mean, 30 ms at most), packets overtaken by later ones, 1 % of them twice, and losses of single \
 packets. PSNR-Y of the mean of squared errors, by `concealbin` and by stock decoders behind the same losses, whose \
 last picture stands where they put out none. *Missed*: packets that the jitter buffer did not have in time, lost or \
-late, and how many the decoder's statistics tell of. Delay: from an access unit's arrival at the decoder to its picture. \
-`motion`: the same with the method given instead of chosen."""
+late, and how many the decoder's statistics tell of. Delay: from an access unit's arrival at the decoder to its \
+picture. `motion`: the same with the method given instead of chosen."""
 
 SPLICE_HEAD = """\
 `conceal --splice udp://… udp://…` in real time: MPEG-TS in datagrams of seven packets, 3 % of them lost, the first \
