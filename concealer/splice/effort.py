@@ -12,6 +12,8 @@ has made up."""
 _FEWEST_LEVELS = {"inter": 800, "intra": 5000}
 """Of an access unit, however little time there is: the few that show most. What an intra picture shows, all pictures
 show up to the next one: there is time for it, which later ones make good."""
+_FEWEST_OF_BLOCK = 0.5
+"""The same of a 16x16 block."""
 _TARGET_MS = 46.0
 """From the arrival of an access unit to its leaving."""
 _MEMORY, _SWING = 0.8, 2.0
@@ -20,7 +22,7 @@ _MEMORY, _SWING = 0.8, 2.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What writing a slice takes, in milliseconds on two cores that nobody else uses."""
+    """What writing a slice is taken to cost, in milliseconds, before any was timed."""
 
     slice: float
     block: float
@@ -46,7 +48,8 @@ class Effort:
         """How many levels a slice may have; `all_blocks`: those of all that are still to be written."""
         left = (self._leaves - time.perf_counter()) * 1e3 * blocks / all_blocks
         spare = left / self._pace - self._cost.slice - self._cost.block * blocks
-        levels = max(int(spare / self._cost.level), _FEWEST_LEVELS[form] * blocks // all_blocks)
+        fewest = max(_FEWEST_LEVELS[form] * blocks // all_blocks, int(_FEWEST_OF_BLOCK * blocks))
+        levels = max(int(spare / self._cost.level), fewest)
         return min(MOST_LEVELS * blocks // all_blocks, levels)
 
     def took(self, blocks: int, size: int, seconds: float) -> None:
