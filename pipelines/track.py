@@ -21,6 +21,8 @@ from pipelines.report import Totals, is_damaged
 from pipelines.statistics import Statistics
 
 _REMEMBERED = 64
+_LEAST_MS = 8.0
+"""Deadline of access units that have waited for those before them."""
 _HURRIED_MS = 1.0
 """For an access unit behind which others wait: the cheapest repair."""
 _TOLD = GapPolicy(fill_seconds=0)
@@ -122,7 +124,7 @@ class Track:
             if len(self._arrivals) > _REMEMBERED:  # one that gave no picture, or one with another time
                 del self._arrivals[next(iter(self._arrivals))]
         if self._repairer is not None:
-            self._repairer.begin(_HURRIED_MS if payload.late else self._deadline_ms)
+            self._repairer.begin(self._time_left(payload))
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,
@@ -137,6 +139,12 @@ class Track:
             self._statistics.access_unit((time.perf_counter() - started) * 1e3, self._deadline_ms)
             self._statistics.packets_lost += len(payload.gaps)
         yield from self._out(pictures)
+
+    def _time_left(self, payload: VideoPayload) -> float | None:
+        """Milliseconds for decoding and repair, from now on."""
+        if payload.late or self._deadline_ms is None:
+            return _HURRIED_MS if payload.late else None
+        return max(self._deadline_ms - payload.waited * 1e3, _LEAST_MS)
 
     def silent(self) -> Iterator[ShownPicture]:
         """Nothing came just now: pictures that are to be shown all the same."""

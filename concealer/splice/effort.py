@@ -9,7 +9,7 @@ from typing import Literal
 MOST_LEVELS = 8000
 """Of an access unit, about, however much time there is: more is the finest detail of busy samples, which the repair
 has made up."""
-_FEWEST_LEVELS = {"inter": 800, "intra": 5000}
+_FEWEST_LEVELS = {"inter": 800, "intra": 2000}
 """Of an access unit, however little time there is: the few that show most. What an intra picture shows, all pictures
 show up to the next one: there is time for it, which later ones make good."""
 _FEWEST_OF_BLOCK = 0.5

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -34,10 +35,15 @@ _MOST_WAITING = 24
 
 
 class LocalCarrier:
-    """A carrier behind the interface of `RemoteCarrier`: answers are there at once."""
+    """A carrier behind the interface of `RemoteCarrier`: answers are there at once.
+
+    Between two units it catches up in a thread of its own, while the next one is decoded and repaired.
+    """
 
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> None:
         self._carrier = open_carrier(codec, parameter_sets, seconds, quick)
+        self._thread = ThreadPoolExecutor(1, "spliced pictures")
+        self._catching_up: Future[None] | None = None
 
     def begin(self, waited: float) -> None:
         """See `Carrier`."""
@@ -45,6 +51,7 @@ class LocalCarrier:
 
     def give(self, unit: OpenUnit) -> list[list[Written]]:
         """Take a unit; returns the answers that have come, in the order of the units."""
+        self._wait()
         return [self._carrier.carry(unit)]
 
     def rest(self) -> list[list[Written]]:
@@ -53,11 +60,18 @@ class LocalCarrier:
 
     def catch_up(self) -> None:
         """See `Carrier`."""
-        self._carrier.catch_up()
+        self._wait()
+        self._catching_up = self._thread.submit(self._carrier.catch_up)
 
     def close(self) -> None:
         """Free the decoder."""
+        self._thread.shutdown()
         self._carrier.close()
+
+    def _wait(self) -> None:
+        ours, self._catching_up = self._catching_up, None
+        if ours is not None:
+            ours.result()
 
 
 class RemoteCarrier:

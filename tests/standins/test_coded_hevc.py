@@ -115,7 +115,8 @@ def test_intra_slice_in_an_irap_picture(name: str, number: int) -> None:
 @pytest.mark.parametrize("size", [(176, 288), (184, 296), (184, 288)])
 @pytest.mark.parametrize("ctu", [16, 32, 64])
 @pytest.mark.parametrize("border", [1, 4, 7])
-def test_intra_slices_that_begin_within_a_row(size: tuple[int, int], ctu: int, border: int) -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_intra_slices_that_begin_within_a_row(size: tuple[int, int], ctu: int, border: int, quick: bool) -> None:
     extra: dict[str, str | int] = {"ctu": ctu, "wpp": 0, "no-deblock": 1}
     stream = encode_bytes(clip(1, *size, seed=2), "hevc", crf=22, extra=extra)
     (au,), (planes,) = parse(stream, "hevc"), decode(stream, "hevc")[0]
@@ -130,8 +131,8 @@ def test_intra_slices_that_begin_within_a_row(size: tuple[int, int], ctu: int, b
             plane[top >> shift : min(bottom, sps.height) >> shift].astype(np.int64)
             for plane, shift in zip(planes, (0, 1, 1), strict=True)
         ]
-        made.append(intra_coded_standin(header, first, end, wanted))
-        shown.append((first, end, top, IntraRows(header, first, end, wanted).shown))
+        made.append(intra_coded_standin(header, first, end, wanted, quick))
+        shown.append((first, end, top, IntraRows(header, first, end, wanted, quick).shown))
     nals = [nal for nal in au.nals if nal is not au.slices[0].nal]
     got, complaints, _ = decode(join_annexb([*nals, *made]), "hevc")
     assert not complaints

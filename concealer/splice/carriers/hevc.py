@@ -33,7 +33,7 @@ _QP, _LEAST_QP, _HURRIED_QP, _MOST_QP = 20, 10, 40, 45
 """As for H.264."""
 _COST = Cost(slice=3.0, block=0.018, level=0.003)
 _NO_LIMIT = 1 << 40
-_ENOUGH = 0.9
+_ENOUGH = 0.75
 """Part of the blocks whose motion is known; where it is that of fewer it is searched for."""
 _BLOCK = 16
 
@@ -78,7 +78,8 @@ class HevcCarrier:
         """The runs, with about `most` levels at most."""
         blocks = sum(run.end - run.first for run in unit.runs)
         if any(_is_intra(run) for run in unit.runs):
-            intra = [_intra(run, unit, most * (run.end - run.first) // blocks) for run in unit.runs]
+            quick = self._effort is not None
+            intra = [_intra(run, unit, most * (run.end - run.first) // blocks, quick) for run in unit.runs]
             self._mirror.pass_by(replace(unit, nals=[*unit.filled(intra)]))
             return intra
         headers = [_header(run) for run in unit.runs]
@@ -163,7 +164,7 @@ def _repeated(header: hevc.SliceHeader, run: Run) -> Written:
     return Written(nal, run.first, run.end, "skip")
 
 
-def _intra(run: Run, unit: OpenUnit, most: int) -> Written:
+def _intra(run: Run, unit: OpenUnit, most: int, quick: bool) -> Written:
     """An intra slice, where there is nothing to predict from, with about `most` levels at most."""
     header = _header(run)
     top, bottom = _rows(header, run)
@@ -174,7 +175,7 @@ def _intra(run: Run, unit: OpenUnit, most: int) -> Written:
     # What is predicted from above leaves about as much as one row of samples differs from the next by.
     steps = CodedResidual(header, run.first, run.end, [np.diff(plane, axis=0, prepend=plane[:1]) for plane in planes])
     header = _coarser(header, steps.excess(header, most), _HURRIED_QP if run.repeat else 0)
-    return Written(intra_coded_standin(header, run.first, run.end, planes), run.first, run.end, "intra")
+    return Written(intra_coded_standin(header, run.first, run.end, planes, quick), run.first, run.end, "intra")
 
 
 def _header(run: Run) -> hevc.SliceHeader:

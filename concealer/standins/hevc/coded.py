@@ -19,6 +19,8 @@ from concealer.standins.hevc.transform import ROUNDING, added_samples, plane_qp,
 
 _SPLIT_TRANSFORM, _CBF_LUMA, _CBF_CHROMA, _COEFFICIENTS = 24, 27, 29, 31
 _ROOT_CBF = 18
+_SLIGHTLY = 0.001
+"""More than rounding errors come to."""
 
 Levels = tuple[Array, Array]
 """Numbers (m,) of the blocks that have any level that is not 0, and levels (m, n, n)."""
@@ -83,11 +85,13 @@ class CodedResidual:
         """Of each plane, at the header's QP."""
         found = []
         for index, part in enumerate(self._coefficients):
-            levels, exact = quantised(part, plane_qp(header, index))
-            filled = np.flatnonzero(levels.any(axis=(1, 2)))
-            coded = levels[filled]
+            qp = plane_qp(header, index)
+            filled = np.flatnonzero(np.abs(part).max(axis=(1, 2)) >= np.float32((1 - ROUNDING - _SLIGHTLY) * step(qp)))
+            coded, exact = quantised(part[filled], qp)
+            some = coded.any(axis=(1, 2))
+            filled, coded, exact = filled[some], coded[some], exact[some]
             if header.pps.sign_data_hiding and filled.size:
-                hide_signs(coded, exact[filled])
+                hide_signs(coded, exact)
             found.append((filled, coded))
         return found
 

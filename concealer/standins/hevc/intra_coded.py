@@ -29,13 +29,16 @@ _LOG2_CU = 4
 """Of the side of CUs that the picture's border does not cut."""
 
 
-def intra_coded_standin(header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Array]) -> NalUnit:
+def intra_coded_standin(
+    header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Array], quick: bool = False
+) -> NalUnit:
     """An intra slice of the CTBs at places `first`..`end` - 1 in coding order that shows `planes`.
 
     `header`: from `coded.coded_header`, of a picture without tiles; `planes`: luma, and Cb and Cr of 4:2:0, of the CTB
     rows that the range touches. Blocks that the picture's border cuts to less than 16x16 go on with what lies above or
-    left of them. About 30 microseconds a block, and 200 where none is above. Raises
-    UnsupportedStandInError, or ValueError for a range outside the picture.
+    left of them. About 30 microseconds a block, and where none is above 600, or
+    with `quick`, which leaves chroma flat there, 250. Raises UnsupportedStandInError, or ValueError for a range outside
+    the picture.
     """
     sps, pps = header.sps, header.pps
     if sps.separate_colour_plane or pps.curr_pic_ref or sps.profile_idc in _SCREEN_CONTENT_PROFILES:
@@ -51,7 +54,7 @@ def intra_coded_standin(header: hevc.SliceHeader, first: int, end: int, planes: 
     qp = pps.init_qp + header.slice_qp_delta
     behind = (_INIT_QP_DELTA, *CONTEXTS["I"])
     contexts = [*initial_states(_INIT, qp), TERMINATE_STATE, *initial_states(behind, qp)]
-    coder = _Coder(header, order.rows(first, end)[0], IntraRows(header, first, end, planes))
+    coder = _Coder(header, order.rows(first, end)[0], IntraRows(header, first, end, planes, quick))
     streams = order.substreams(first, end)
     data = code_slice_data(streams, contexts, _TERMINATE, coder.code_ctb, coder.start_tile)
     coded = [escape(part) for part in data]

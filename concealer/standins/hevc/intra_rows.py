@@ -13,7 +13,7 @@ import numpy as np
 from concealer.bitstream import hevc
 from concealer.standins.arrays import Array
 from concealer.standins.hevc.residual import hide_signs
-from concealer.standins.hevc.transform import added_samples, plane_qp, quantised, transformed
+from concealer.standins.hevc.transform import added_samples, flat_level, flat_sample, plane_qp, quantised, transformed
 
 DC, STEEP = 1, 25
 """IntraPredModeY."""
@@ -25,7 +25,11 @@ class IntraRows:
     """The CTBs at places `first`..`end` - 1 of a picture without tiles, made to show `planes`, which begin with the
     first row of CTBs that the range touches."""
 
-    def __init__(self, header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Array]) -> None:
+    def __init__(
+        self, header: hevc.SliceHeader, first: int, end: int, planes: Sequence[Array], quick: bool = False
+    ) -> None:
+        """quick: chroma of CUs with nothing above, which come one after the other, is flat."""
+        self._quick = quick
         sps = header.sps
         self._header, self._planes = header, planes
         self.shown = [np.zeros(plane.shape, np.int64) for plane in planes]
@@ -77,7 +81,21 @@ class IntraRows:
             elif above == x + side:
                 # All it has is above to the right.
                 base[:] = self.shown[index][py - 1, px + size]
-            self._show(index, base[None], [(x, y)], side)
+            if index and self._quick and side == _SIDE:
+                self._show_flat(index, base, (x, y))
+            else:
+                self._show(index, base[None], [(x, y)], side)
+
+    def _show_flat(self, index: int, base: Array, place: tuple[int, int]) -> None:
+        """The same as `_show` of one chroma block, whose residual is its mean."""
+        size, qp, depth = len(base), plane_qp(self._header, index), self._depth(index)
+        area = slice(place[1] >> 1, (place[1] >> 1) + size), slice(place[0] >> 1, (place[0] >> 1) + size)
+        level = flat_level(self._planes[index][area] - base, qp)
+        if level:
+            self.levels[index][place] = np.zeros((size, size), np.int64)
+            self.levels[index][place][0, 0] = level
+            base = np.clip(base + flat_sample(level, size, qp, depth), 0, (1 << depth) - 1)
+        self.shown[index][area] = base
 
     def _steep(self, x: int, count: int, y: int, side: int, left: int, above: int) -> None:
         """`count` CUs with some above; above: first column of these, left: of the row itself."""

@@ -58,6 +58,20 @@ def step(qp: int) -> np.float32:
     return np.float32(2 ** ((qp - 4) / 6))
 
 
+def flat_level(residual: Array, qp: int) -> int:
+    """The DC level of (n, n) residual samples."""
+    size = abs(float(residual.sum())) / len(residual) / float(step(qp))
+    return min(int(size + ROUNDING), _MOST_LEVEL) * (-1 if residual.sum() < 0 else 1)
+
+
+def flat_sample(level: int, size: int, qp: int, depth: int) -> int:
+    """What a decoder adds to every sample of a block of `size` that holds a DC level alone (8.6.2)."""
+    shift = depth + size.bit_length() - 1 - 5
+    scaled = (level * (16 * _SCALES[qp % 6] << qp // 6) + (1 << shift - 1)) >> shift
+    column = (64 * max(-32768, min(32767, scaled)) + 64) >> 7
+    return (64 * column + (1 << 19 - depth)) >> 20 - depth
+
+
 _ODD_16 = (90, 87, 80, 70, 57, 43, 25, 9)
 _ODD_8 = (89, 75, 50, 18)
 _EVEN_4 = ((64, 64), (83, 36), (64, -64), (36, -83))
