@@ -43,6 +43,7 @@ CLIPS = (
     Clip("flower", "flower_garden_cif.264"),
     Clip("asl", "asl_book.mkv"),
 )
+CUPS_360P = next(clip for clip in CLIPS if clip.name == "cups")
 CUPS_720P = Clip("cups-720p", "sam2_02_cups.mp4", (1280, 720))
 ROAD_1080P = Clip("road-1080p", "openh264_road_1080p.264", (1920, 1080))
 

@@ -2,6 +2,7 @@
 
 python -m benchmarks.live            # about four minutes: 60 s of RTP in real time for each codec
 python -m benchmarks.live --quick    # 6 s each; results go to the cache folder
+python -m benchmarks.live --only one-slice --seeds 2    # as cameras send it, beside stock decoders: 40 minutes
 
 Needs GStreamer's Python bindings (docs/live.md).
 """
@@ -22,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.clips import CUPS_720P, available
+from benchmarks.clips import CUPS_360P, CUPS_720P, available
 from benchmarks.metrics import Luma, psnr_of, squared_error
 from benchmarks.product import product_repairer
-from benchmarks.rough_wire import STOCK, send_rough, stock_error
+from benchmarks.rough_wire import send_rough, stock_decoders, stock_error
 from benchmarks.rtp import CLOCK, Sending, send_lossy, send_udp
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
@@ -36,6 +37,8 @@ from pipelines.gst.register import register
 
 FPS = 30
 LOSS = 0.03
+LOSSES = (0.01, 0.03, 0.05)
+"""Of one-slice streams."""
 SEED = 11
 _PICTURES = 60
 """Length of the clip, which is repeated, and pictures from one IDR picture to the next."""
@@ -45,7 +48,8 @@ loses its end there has nothing to be repaired from. Cameras cut nowhere."""
 _ENCODING = {"h264": "H264", "hevc": "H265"}
 _REFERENCE = {"h264": "avdec_h264 max-threads=1", "hevc": "avdec_h265 max-threads=1"}
 _PARSER = {"h264": "h264parse", "hevc": "h265parse"}
-KEY = ("measure", "clip", "codec", "structure", "pictures", "deadline_ms", "loss", "seed")
+_CODECS: tuple[Codec, ...] = ("h264", "hevc")
+KEY = ("measure", "clip", "codec", "structure", "pictures", "deadline_ms", "loss", "seed", "method")
 Send = Callable[[Sequence[Sending], int, int], None]
 """Sends to a port of this machine, at so many pictures a second."""
 
@@ -95,6 +99,8 @@ class Reception:
     memory: list[float] = field(default_factory=list)
     """Resident MB, per second."""
     stats: dict[str, Any] = field(default_factory=dict)
+    missed: int = 0
+    """Packets that the jitter buffer did not have in time, whether they were lost on the wire or came late."""
 
 
 def receive(stream: Stream, sendings: Sequence[Sending], options: str, send: Send = send_udp) -> Reception:
@@ -148,6 +154,8 @@ def receive(stream: Stream, sendings: Sequence[Sending], options: str, send: Sen
     structure = decoder.get_property("stats")
     names = [structure.nth_field_name(index) for index in range(structure.n_fields())]
     reception.stats = {name: structure.get_value(name) for name in names}
+    jitter = pipeline.get_by_name("bin").get_by_name("jitterbuffer").get_property("stats")
+    reception.missed = int(jitter.get_value("num-lost"))
     pipeline.set_state(Gst.State.NULL)
     sender.join()
     return reception
@@ -233,22 +241,24 @@ def loopback(stream: Stream, seconds: int, deadline_ms: float) -> Row:
     }
 
 
-def one_slice(stream: Stream, seconds: int, loss: float, seed: int) -> Row:
+def one_slice(stream: Stream, seconds: int, loss: float, seed: int, method: str) -> Row:
     """A row of the stream as cameras send it, over a wire with jitter, reordering and duplicates, beside stock."""
     units = repeated(stream, -(-seconds * FPS // len(stream.units)))[: seconds * FPS]
     sendings = send_lossy(units, stream.encoding.codec, FPS, rate=loss, seed=seed)
     load = os.getloadavg()[0]
-    reception = receive(stream, sendings, "", send_rough)
+    reception = receive(stream, sendings, f"method={method}", send_rough)
     delays = np.array(reception.delays) * 1e3
     error = float(np.mean(255.0**2 / 10 ** (np.array(reception.psnr) / 10)))
     row: Row = {
         "loss": loss,
         "seed": seed,
+        "method": method,
         "access_units": len(sendings),
         "pictures_out": len(reception.positions),
         "once_in_order": reception.positions == list(range(len(sendings))),
         "access_units_hit": sum(s.lost > 0 for s in sendings),
         "packets_lost": sum(s.lost for s in sendings),
+        "packets_missed": reception.missed,
         "packets_lost_seen": reception.stats["packets-lost"],
         "keyframe_requests": reception.stats["keyframe-requests"],
         "psnr": 10 * float(np.log10(255.0**2 / error)),
@@ -257,7 +267,7 @@ def one_slice(stream: Stream, seconds: int, loss: float, seed: int) -> Row:
         "delay_p99_ms": float(np.percentile(delays, 99)),
         "load_before": load,
     }
-    for decoder in STOCK[stream.encoding.codec]:
+    for decoder in stock_decoders(stream.encoding.codec) if method == "auto" else ():
         stock, pictures = stock_error(stream, sendings, decoder, FPS)
         name = decoder.split()[0]
         row |= {f"psnr_{name}": 10 * float(np.log10(255.0**2 / stock)), f"pictures_{name}": pictures}
@@ -323,34 +333,43 @@ def _rate(codec: Codec, units: Sequence[tuple[bytes, int]], element: str) -> flo
 
 
 def _rows(options: argparse.Namespace) -> Iterator[Row]:
+    if options.only == "one-slice":
+        yield from _one_slice_rows(options)
+        return
     seconds, rounds = (6, 3) if options.quick else (60, 9)
-    clip = available([CUPS_720P])[0]
-    codecs: tuple[Codec, ...] = ("h264", "hevc")
-    for codec in codecs:
-        encoding = Encoding(codec, "P", _PICTURES, slices=8)
-        if options.only == "one-slice":
-            encoding = Encoding(codec, "P", _LONG, gop=_PICTURES, slices=1)
-        stream = encoded(clip, encoding, options.cache)
-        common = {
-            "clip": clip.name,
-            "width": stream.width,
-            "height": stream.height,
-            "codec": codec,
-            "structure": "P",
-            "settings": stream.encoding.settings,
-            "encoder": stream.writer,
-            "sources": fingerprint(("concealer", "pipelines", "benchmarks/live.py", "benchmarks/rtp.py")),
-        }
+    for codec in _CODECS:
+        stream = encoded(available([CUPS_720P])[0], Encoding(codec, "P", _PICTURES, slices=8), options.cache)
+        common = _common(stream)
         if options.only in (None, "throughput"):
             values = throughput(stream, rounds)
             yield {"measure": "throughput", "pictures": 5 * _PICTURES, **common, **rounded(values)}
-        if options.only == "one-slice":
-            for loss, seed in itertools.product((0.01, 0.03, 0.05), range(1, 1 + options.seeds)):
-                row = {"measure": "one-slice", "pictures": options.seconds * FPS, "deadline_ms": 28.0}
-                yield row | common | rounded(one_slice(stream, options.seconds, loss, seed))
         if options.only in (None, "loopback"):
             row = {"measure": "loopback", "pictures": seconds * FPS, "deadline_ms": options.deadline_ms}
             yield row | common | rounded(loopback(stream, seconds, options.deadline_ms))
+
+
+def _one_slice_rows(options: argparse.Namespace) -> Iterator[Row]:
+    seconds = 6 if options.quick else options.seconds
+    for clip, codec in itertools.product(available([CUPS_360P, CUPS_720P]), _CODECS):
+        stream = encoded(clip, Encoding(codec, "P", _LONG, gop=_PICTURES, slices=1), options.cache)
+        for seed, loss in itertools.product(range(1, 1 + options.seeds), LOSSES):
+            # Whether what "auto" decides by serves is seen where much is lost.
+            for method in ("auto", "motion") if loss == LOSSES[-1] else ("auto",):
+                row = {"measure": "one-slice", "pictures": seconds * FPS, "deadline_ms": 28.0}
+                yield row | _common(stream) | rounded(one_slice(stream, seconds, loss, seed, method))
+
+
+def _common(stream: Stream) -> Row:
+    return {
+        "clip": stream.clip.name,
+        "width": stream.width,
+        "height": stream.height,
+        "codec": stream.encoding.codec,
+        "structure": "P",
+        "settings": stream.encoding.settings,
+        "encoder": stream.writer,
+        "sources": fingerprint(("concealer", "pipelines", "benchmarks/live.py", "benchmarks/rtp.py")),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

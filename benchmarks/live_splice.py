@@ -28,7 +28,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.clips import CLIPS, CUPS_720P, available, to_planes
+from benchmarks.clips import CUPS_360P, CUPS_720P, available, to_planes
 from benchmarks.live import repeated
 from benchmarks.metrics import Luma, psnr_of, squared_error
 from benchmarks.product import product_repairer
@@ -48,7 +48,6 @@ _WHOLE = 1.0
 """Seconds at the start that arrive whole: parameter sets, and what the stream is, are known from then on."""
 _END = 2.0
 """Seconds."""
-CUPS_360P = next(clip for clip in CLIPS if clip.name == "cups")
 KEY = ("measure", "clip", "codec", "structure", "slices", "pictures", "loss", "seed")
 
 
@@ -190,33 +189,33 @@ def nal_units(data: bytes, codec: Codec) -> list[NalUnit]:
 
 
 def concealed_psnr(stream: Stream, wire: Wire, first: int) -> tuple[float, int]:
-    """(mean PSNR-Y, pictures) of what concealdec's decoder makes of what arrived."""
+    """(PSNR-Y, pictures) of what concealdec's decoder makes of what arrived."""
     repairer = product_repairer()
     decoder = open_decoder(stream.encoding.codec, repairer=repairer, live=True)
     checker = ContinuityChecker(early=True)
-    scores: list[float] = []
+    errors: list[float] = []
 
     def count(pictures: Sequence[DecodedPicture]) -> None:
         for picture in pictures:
             planes = frame_planes(picture.frame)
             assert planes is not None
-            _score(stream, _place(picture.pts) - first, np.ascontiguousarray(planes[0]), scores)
+            _judge(stream, _place(picture.pts) - first, np.ascontiguousarray(planes[0]), errors)
 
     for pes in [*checker.push(wire.data), *checker.flush()]:
         repairer.begin(LIVE_DEADLINE_MS)
         count(decoder.decode(pes.payload, pts=pes.pts, gaps=pes.gaps, truncated=pes.truncated, complete=pes.complete))
     count(decoder.flush())
     decoder.close()
-    return float(np.mean(scores)), len(scores)
+    return _psnr(errors), len(errors)
 
 
 def stock_psnr(stream: Stream, data: bytes, first: int) -> tuple[float, int]:
-    """(mean PSNR-Y, pictures) of what stock FFmpeg makes of a transport stream."""
-    scores: list[float] = []
+    """(PSNR-Y, pictures) of what stock FFmpeg makes of a transport stream."""
+    errors: list[float] = []
     with av.open(io.BytesIO(data), "r", format="mpegts") as container:
         for frame in container.decode(video=0):
-            _score(stream, _place(frame.pts) - first, to_planes(frame)[0], scores)
-    return float(np.mean(scores)), len(scores)
+            _judge(stream, _place(frame.pts) - first, to_planes(frame)[0], errors)
+    return _psnr(errors), len(errors)
 
 
 def _place(pts: int | None) -> int:
@@ -224,9 +223,14 @@ def _place(pts: int | None) -> int:
     return -1 if pts is None else round(pts * FPS / CLOCK)
 
 
-def _score(stream: Stream, position: int, luma: Luma, scores: list[float]) -> None:
+def _judge(stream: Stream, position: int, luma: Luma, errors: list[float]) -> None:
     clean = stream.clean[position % len(stream.clean)][0]
-    scores.append(psnr_of(squared_error(clean, luma), clean.size))
+    errors.append(squared_error(clean, luma) / clean.size)
+
+
+def _psnr(errors: Sequence[float]) -> float:
+    """Of the mean of squared errors."""
+    return psnr_of(float(np.sum(errors)), len(errors))
 
 
 def measure(stream: Stream, seconds: int, seed: int) -> Row:

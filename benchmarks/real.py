@@ -109,7 +109,7 @@ def run_job(job: DamagedStream, sources: str, cache: Path) -> list[Row]:
         if job.way.name == "rtp known":
             damaged, ours = _known_places(stream, job, folder)
         else:
-            damaged = _damaged(stream, job, folder)
+            damaged = damaged_file(stream, job, folder)
             out = folder / "ours.mkv"
             settings = Settings(encoder=EncoderSettings("ffv1"), overwrite=True, always_encode=True)
             conceal_file(str(damaged), str(out), settings)
@@ -181,7 +181,8 @@ def write(stream: Stream, path: Path) -> None:
             container.mux(packet)
 
 
-def _damaged(stream: Stream, job: DamagedStream, folder: Path) -> Path:
+def damaged_file(stream: Stream, job: DamagedStream, folder: Path) -> Path:
+    """The file in `folder` that `conceal-damage` makes of `stream`; RuntimeError if it fails."""
     way, suffix = job.way, ".ts" if job.way.name == "ts" else ".mp4"
     whole, out = folder / f"whole{suffix}", folder / f"damaged{suffix}"
     write(stream, whole)

@@ -22,6 +22,7 @@ from benchmarks.tables import (
     distinct,
     latency_tables,
     markdown,
+    peers_table,
     quality_tables,
     real_table,
     select,
@@ -57,6 +58,10 @@ picture not spared. The gain is that of `conceal` over the better of FFmpeg's tw
 output_corrupt), stream by stream; *below*: share of streams more than 0.05 dB below it."""
 
 
+_PEERS = """\
+The same damaged files through GStreamer: its demultiplexer and parser, the decoder element with its defaults. FFmpeg \
+and `conceal` over the same streams, as in the table above. Pictures: those that came out, of those encoded."""
+
 _DETECTION = """\
 Blocks of 16x16: precision / recall over all clips and seeds. *Lost*: dropped slices, against the channel's record. \
 *Broken*: blocks that decode differently from clean in slices with missing bytes (place known) or flipped bits (place \
@@ -79,6 +84,9 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
     if "real" in results:
         parts += ["## Damage as it really comes", _made_by(results["real"]), _REAL, real_table(rows["real"])]
         parts += [f"![Gain over FFmpeg, stream by stream]({REAL_PLOT})"]
+    if "real_peers" in results:
+        parts += ["### Other decoders", _made_by(results["real_peers"]), _PEERS]
+        parts.append(peers_table(rows["real_peers"], rows.get("real", [])))
     if "quality" in results:
         parts += [
             "## Many slices a picture, lost whole and known",

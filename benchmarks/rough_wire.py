@@ -20,6 +20,13 @@ _DUPLICATES = 0.01
 STOCK = {"h264": ("avdec_h264 output-corrupt=true",), "hevc": ("avdec_h265 output-corrupt=true", "libde265dec")}
 
 
+def stock_decoders(codec: Codec) -> list[str]:
+    """Those of `STOCK` that are installed."""
+    from pipelines.gst.bindings import Gst
+
+    return [one for one in STOCK[codec] if Gst.ElementFactory.find(one.split()[0]) is not None]
+
+
 def send_rough(sendings: Sequence[Sending], port: int, fps: int) -> None:
     """Send to a port of this machine in real time, every packet with a delay of its own, some of them twice."""
     chance = random.Random(len(sendings))

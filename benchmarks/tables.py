@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
@@ -343,3 +344,30 @@ def real_table(rows: Sequence[Row]) -> str:
             )
     head = ["way", "", "streams", "FFmpeg, dB", "conceal, dB", "gain", "worst stream", "below FFmpeg"]
     return markdown(head, lines)
+
+
+def peers_table(rows: Sequence[Row], own: Sequence[Row] = ()) -> str:
+    """What other decoders make of the same streams, beside FFmpeg and `conceal` (`own`: rows of `benchmarks.real`)."""
+    at_hand = {tuple(row[name] for name in _STREAM): row for row in own}
+    kinds = dict.fromkeys((row["way"], row["rate"], row["codec"], row["element"]) for row in rows)
+    lines = []
+    for way, rate, codec, element in sorted(kinds):
+        part = select(rows, way=way, rate=rate, codec=codec, element=element)
+        ours = [one for row in part if (one := at_hand.get(tuple(row[name] for name in _STREAM)))]
+        lines.append(
+            [
+                f"{way} {100 * rate:g} %, {CODEC_NAMES[codec]}",
+                f"`{element}`",
+                str(len(part)),
+                number(mean([row["psnr"] for row in part]), 1),
+                number(mean([max(row["stock"], row["corrupt"]) for row in ours]), 1),
+                number(mean([row["ours"] for row in ours]), 1),
+                f"{sum(row['pictures_out'] for row in part)} of {sum(row['pictures_in'] for row in part)}",
+                ", ".join(f"{count} {how}" for how, count in Counter(row["ended"] for row in part).items()),
+            ]
+        )
+    head = ["way", "element", "streams", "its dB", "FFmpeg, dB", "conceal, dB", "pictures", "ended"]
+    return markdown(head, lines)
+
+
+_STREAM = ("clip", "codec", "structure", "settings", "pictures", "way", "rate", "seed")

@@ -34,14 +34,14 @@ def open_decoder(
     Raises ValueError for an impossible look-ahead.
     """
     moves = repairer is not None and repairer.method in MOTION_METHODS
-    # Vectors are written into the decoder's memory; what is spliced is for decoders that have no such thing.
-    measures = repairer is not None and observe is None and (moves or live)
+    # What is spliced is written with the measured vectors, so that every decoder inherits them.
+    measure = None if repairer is None else repairer.measure if observe is None else repairer.measure_anyway
     return ConcealingDecoder(
         codec,
         extradata,
         repair=repairer,
         motion=predicted_motion if moves and not live else None,
-        measure=repairer.measure if repairer is not None and measures else None,
+        measure=measure if moves or live else None,
         scout_repair=repairer.beside() if repairer is not None and moves and lookahead else None,
         container_framed=container_framed,
         threads=threads,

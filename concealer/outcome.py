@@ -17,6 +17,8 @@ Blocks = npt.NDArray[np.bool_]
 """(rows, cols) bool on the grid of 16x16 luma samples."""
 Vectors = npt.NDArray[np.int16]
 """(rows, cols, 2): x, y in quarter luma samples."""
+KnownVectors = tuple[Vectors, Blocks]
+"""Vectors, and where they mean anything."""
 
 
 @dataclass

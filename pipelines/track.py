@@ -21,6 +21,8 @@ from pipelines.report import Totals, is_damaged
 from pipelines.statistics import Statistics
 
 _REMEMBERED = 64
+_LEAST_MS = 8.0
+"""Deadline of access units that have waited for those before them."""
 _HURRIED_MS = 1.0
 """For an access unit behind which others wait: the cheapest repair."""
 _TOLD = GapPolicy(fill_seconds=0)
@@ -60,9 +62,9 @@ class Track:
         """A damaged picture came, one out of its place, or a packet that the container marks as corrupt."""
         self.any_hidden = False
         """The container hides pictures of this stream from the viewer that decoders would show."""
-        self.payloads = 0
+        self.payloads = self._with_picture = 0
         self.tags, self.times = array("q"), array("q")
-        """Numbers of the payloads, from 0, in the order in which their pictures are shown, and when, in ticks."""
+        """Of files: numbers of the payloads, from 0, in the order in which their pictures are shown; when, in ticks."""
         self._codec, self._source = source.codec(index), source
         self._rootless = 0
         self._open = partial(
@@ -122,7 +124,7 @@ class Track:
             if len(self._arrivals) > _REMEMBERED:  # one that gave no picture, or one with another time
                 del self._arrivals[next(iter(self._arrivals))]
         if self._repairer is not None:
-            self._repairer.begin(_HURRIED_MS if payload.late else self._deadline_ms)
+            self._repairer.begin(self._time_left(payload))
         pictures = self._decoder.decode(
             payload.data,
             pts=pts,
@@ -137,6 +139,12 @@ class Track:
             self._statistics.access_unit((time.perf_counter() - started) * 1e3, self._deadline_ms)
             self._statistics.packets_lost += len(payload.gaps)
         yield from self._out(pictures)
+
+    def _time_left(self, payload: VideoPayload) -> float | None:
+        """Milliseconds for decoding and repair, from now on."""
+        if payload.late or self._deadline_ms is None:
+            return _HURRIED_MS if payload.late else None
+        return max(self._deadline_ms - payload.waited * 1e3, _LEAST_MS)
 
     def silent(self) -> Iterator[ShownPicture]:
         """Nothing came just now: pictures that are to be shown all the same."""
@@ -170,7 +178,7 @@ class Track:
         HEVC RASL pictures behind a first CRA picture, which our decoder leaves out as well, and others before the first
         that lacks nothing.
         """
-        skipped = self.payloads - len(self.tags) - self.totals.hidden if self._codec == "hevc" else 0
+        skipped = self.payloads - self._with_picture - self.totals.hidden if self._codec == "hevc" else 0
         return skipped + self._rootless
 
     def _out(self, pictures: Iterable[DecodedPicture]) -> Iterator[ShownPicture]:
@@ -181,8 +189,10 @@ class Track:
     def _noted(self, shown: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         for one in shown:
             if one.pts is not None and one.picture.tag is not None:
-                self.tags.append(one.picture.tag)
-                self.times.append(one.pts)
+                self._with_picture += 1
+                if not self._source.live:
+                    self.tags.append(one.picture.tag)
+                    self.times.append(one.pts)
             yield one
 
     def _count(self, picture: DecodedPicture) -> None:

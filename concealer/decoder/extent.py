@@ -105,9 +105,10 @@ def half_written(undecoded: Blocks, au: AccessUnit, previous: AccessUnit | None)
 
 
 def slice_range(au: AccessUnit, first: int) -> tuple[int, int]:
-    """[first, end) of the slice that starts at unit `first`: up to the next start or the next missing unit."""
-    later = [s.first for s in au.slices if s.first is not None and s.first > first]
-    end = min(later, default=au.rows * au.cols)
+    """[first, end) of the slice that starts at unit `first`: up to the next start, of an unreadable slice too where it
+    is known, or the next missing unit."""
+    starts = [s.first for s in au.slices if s.first is not None] + [start for start, _ in au.coverage.broken]
+    end = min((start for start in starts if start > first), default=au.rows * au.cols)
     missing = np.flatnonzero(au.coverage.lost.ravel()[first + 1 : end])
     if missing.size:
         end = first + 1 + int(missing[0])

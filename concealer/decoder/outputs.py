@@ -10,7 +10,7 @@ import av
 
 from concealer.damage import DamageMap
 from concealer.decoder.roots import NO_REFERENCES
-from concealer.outcome import RepairOutcome
+from concealer.outcome import KnownVectors, RepairOutcome
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class Record:
     """Its access unit has HEVC layers above the base layer."""
     place_guessed: bool = False
     """`order` is what the pictures around suggest, not what the stream says."""
+    motion: tuple[KnownVectors, ...] = ()
+    """What an observer is told."""
 
 
 @dataclass

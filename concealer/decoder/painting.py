@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+
 from concealer.bitstream import AccessUnit, MissingPicture, hevc
 from concealer.damage import DamageMap
 from concealer.decoder.extent import half_written
 from concealer.decoder.hook import Field, MotionStore, inter_header, received_vectors, reset_vectors, write_vectors
 from concealer.decoder.rules import Rules
 from concealer.decoder.turn import Turn
-from concealer.outcome import Measure, Repair, RepairOutcome
+from concealer.outcome import KnownVectors, Measure, Repair, RepairOutcome
 from concealer.outlook import Outlook
 from concealer.picture import Picture
 
@@ -87,3 +89,14 @@ class Painter:
                 return
             if motion is not None:
                 write_vectors(field, sps, which, motion, hole)
+
+
+def known_motion(field: Field | None, turn: Turn) -> tuple[KnownVectors, ...]:
+    """Vectors of a damaged picture to reference 0 of each list, by the decoder's motion field."""
+    latest = turn.key if isinstance(turn.key, AccessUnit) else turn.previous
+    sps = None if latest is None else latest.sps
+    if field is None or turn.hole is None or not isinstance(sps, hevc.Sps):
+        return ()
+    nowhere = np.zeros(turn.damage.state.shape, np.bool_)
+    found = [received_vectors(field, sps, which, nowhere) for which in range(2)]
+    return tuple((vectors.copy(), known) for vectors, known in found)

@@ -63,8 +63,8 @@ def prepare(au: AccessUnit, rules: Rules, motion: FieldFn | None = None, write_l
             junk |= other is not None
             entries.append(_Entry(short, other or short, slice_.first))
     if out.slices:
-        first_arrived = any(entry.first == 0 for entry in entries)
-        for first, stand_in in rules.stand_ins(au, motion, first_arrived, write_lost):
+        arrived = {entry.first for entry in entries if entry.first is not None}
+        for first, stand_in in rules.stand_ins(au, motion, arrived, write_lost):
             _insert(entries, first, stand_in)
     out.nals = [entry.nal for entry in entries]
     out.other_nals = [entry.other for entry in entries] if junk else None

@@ -22,7 +22,7 @@ from concealer.decoder.lookahead import LookAhead
 from concealer.decoder.lost_pictures import decode_stand_in
 from concealer.decoder.opening import open_core
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
-from concealer.decoder.painting import Painter
+from concealer.decoder.painting import Painter, known_motion
 from concealer.decoder.placing import Placer
 from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.roots import NO_REFERENCES, Roots
@@ -98,8 +98,7 @@ class ConcealingDecoder:
     fill: most lost pictures in a row that nobody refers to and that are made up all the same, where times tell of them.
         Whoever shows the pictures can do that too, and with what follows (`Between`).
 
-    Raises ValueError for a look-ahead outside 0..`MOST_AHEAD` and for one repair in both places. Never raises on bad
-    data.
+    Raises ValueError for a look-ahead outside 0..`MOST_AHEAD` and for one repair in both places, never on bad data.
     """
 
     def __init__(
@@ -309,7 +308,7 @@ class ConcealingDecoder:
         if damage.any_hole:
             self._repair(work, turn)
         self._unfinished = _Unfinished(work, turn)
-        if self._track_taint:  # which is told with the picture
+        if self._track_taint or self._observe is not None:  # what it finds is told with the picture
             self._finish()
         self._recent.append(turn.held)
 
@@ -347,6 +346,7 @@ class ConcealingDecoder:
         (work, turn), self._unfinished = (self._unfinished.work, self._unfinished.turn), None
         au = work.received
         vectors = self._painter.teach(self._store, turn, measured=au is None or self._measures(au))
+        work.record.motion = known_motion(vectors, turn)
         self._lookahead.settled(work.key, work.au, turn.buffer, vectors, self._history)
         painted = Painted.of(turn.buffer.planes, turn.damage, vectors) if turn.hole is not None else None
         step = replace(work.step, painted=painted)
@@ -378,9 +378,9 @@ class ConcealingDecoder:
         missing: MissingPicture | None = None,
     ) -> None:
         if self._observe is not None:
-            planes = () if buffer is None else buffer.planes
-            damage = None if buffer is None else record.damage
-            self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes))
+            planes, damage = ((), None) if buffer is None else (buffer.planes, record.damage)
+            motion, record.motion = record.motion, ()
+            self._observe(Settled(record.index, record.order, record.pts, au, missing, damage, planes, motion))
 
     def _record(
         self, order: int, pts: int | None, duration: int | None, kind: str, au: AccessUnit | None = None

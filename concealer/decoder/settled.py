@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.damage import DamageMap
+from concealer.outcome import KnownVectors
 from concealer.picture import Plane
 
 
@@ -31,6 +32,9 @@ class Settled:
     """None where the decoder made no picture."""
     planes: tuple[Plane, ...]
     """Writable views of the decoder's memory at coded size, valid during the call; empty if there is no picture."""
+    motion: tuple[KnownVectors, ...] = ()
+    """HEVC, of a damaged picture: the vectors to reference 0 of each list that later pictures inherit, those measured
+    for its repaired blocks among them, and where there are any. Empty where they can't be had."""
 
 
 ObserveFn = Callable[[Settled], None]

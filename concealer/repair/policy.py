@@ -113,6 +113,20 @@ class Repairer:
         self._budget.measured(samples, (time.perf_counter() - began) * 1e3)
         return vectors
 
+    def measure_anyway(
+        self, picture: Picture, hole: Blocks, reference: Picture, received: Vectors, known: Blocks
+    ) -> Vectors | None:
+        """As `measure`, coarsely where it would take too much time: for slices that need motion to be written with."""
+        if self.method not in MOTION_METHODS:
+            return None
+        samples = int(np.count_nonzero(hole)) * BLOCK * BLOCK
+        coarse = not self._budget.allows_measuring(samples)
+        began = time.perf_counter()
+        vectors = measured_motion(picture, hole, reference, received, known, coarse)
+        if not coarse:
+            self._budget.measured(samples, (time.perf_counter() - began) * 1e3)
+        return vectors
+
     def __call__(
         self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None
     ) -> RepairOutcome:

@@ -45,7 +45,7 @@ def _serve() -> None:
     from concealer.standins import UnsupportedStandInError
 
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    codec, parameter_sets, seconds, quick = pickle.load(source)
+    codec, parameter_sets, seconds = pickle.load(source)
     carrier: Carrier | None = None
     while True:
         try:
@@ -53,7 +53,7 @@ def _serve() -> None:
         except EOFError:
             return
         try:
-            carrier = carrier or open_carrier(codec, parameter_sets, seconds, quick)
+            carrier = carrier or open_carrier(codec, parameter_sets, seconds)
             answer: object = carrier.carry(unit)
         except UnsupportedStandInError as error:
             answer = error

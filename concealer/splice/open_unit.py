@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from concealer.bitstream import NalUnit, SliceHeader, h264, hevc
+from concealer.outcome import KnownVectors
 from concealer.picture import Plane
 from concealer.splice.unit import Written
 
@@ -46,6 +47,8 @@ class OpenUnit:
     """Sets of the container's header that are valid from here on, where they change."""
     top: int = 0
     """Luma row of the picture that the planes begin with, a multiple of 64."""
+    motion: tuple[KnownVectors, ...] = ()
+    """See `Settled`: what the runs are written with, so that later pictures inherit the same everywhere."""
 
     def filled(self, written: Sequence[Written]) -> list[NalUnit]:
         """Its NAL units, with the written ones at the open places."""

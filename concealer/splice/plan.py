@@ -35,6 +35,8 @@ def make_plan(au: AccessUnit, damage: DamageMap) -> Plan:
     plan.removed = [s for s in au.slices if s.header is None or s.first is None]
     starts = [_first(s) for s in readable]
     for slice_, first, following in zip(readable, starts, [*starts[1:], size], strict=True):
+        # What came of the slice behind it, and is not readable, says nothing of this one.
+        following = min([following, *(start for start, _ in au.coverage.broken if start > first)])
         end = _end(lost, first, following)
         # A dependent slice segment (HEVC) takes its header and contexts from the one before.
         orphan = bool(getattr(slice_.header, "dependent", False)) and not (first and covered[first - 1])

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -34,13 +35,23 @@ _MOST_WAITING = 24
 
 
 class LocalCarrier:
-    """A carrier behind the interface of `RemoteCarrier`: answers are there at once."""
+    """A carrier behind the interface of `RemoteCarrier`: answers are there at once.
+
+    Between two units it catches up in a thread of its own, while the next one is decoded and repaired.
+    """
 
     def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> None:
         self._carrier = open_carrier(codec, parameter_sets, seconds, quick)
+        self._thread = ThreadPoolExecutor(1, "spliced pictures")
+        self._catching_up: Future[None] | None = None
+
+    def begin(self, waited: float) -> None:
+        """See `Carrier`."""
+        self._carrier.begin(waited)
 
     def give(self, unit: OpenUnit) -> list[list[Written]]:
         """Take a unit; returns the answers that have come, in the order of the units."""
+        self._wait()
         return [self._carrier.carry(unit)]
 
     def rest(self) -> list[list[Written]]:
@@ -49,17 +60,24 @@ class LocalCarrier:
 
     def catch_up(self) -> None:
         """See `Carrier`."""
-        self._carrier.catch_up()
+        self._wait()
+        self._catching_up = self._thread.submit(self._carrier.catch_up)
 
     def close(self) -> None:
         """Free the decoder."""
+        self._thread.shutdown()
         self._carrier.close()
+
+    def _wait(self) -> None:
+        ours, self._catching_up = self._catching_up, None
+        if ours is not None:
+            ours.result()
 
 
 class RemoteCarrier:
     """The same in a child process."""
 
-    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> None:
+    def __init__(self, codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float) -> None:
         """Raises OSError if there can be no child process."""
         command = _command()
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -77,7 +95,10 @@ class RemoteCarrier:
         # A pipe holds less than one unit's samples: whoever writes waits until the child has done the unit before.
         self._writer = threading.Thread(target=self._speak, name="units to splice", daemon=True)
         self._writer.start()
-        self._messages.put(_packed((codec, list(parameter_sets), seconds, quick)))
+        self._messages.put(_packed((codec, list(parameter_sets), seconds)))
+
+    def begin(self, waited: float) -> None:
+        """Nobody waits for the child in the first place."""
 
     def give(self, unit: OpenUnit) -> list[list[Written]]:
         """As `LocalCarrier`, but answers come later. Raises what the carrier raises."""
@@ -134,10 +155,10 @@ class RemoteCarrier:
 def open_carrier_for(
     codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, own_process: bool, quick: bool
 ) -> LocalCarrier | RemoteCarrier:
-    """A carrier in a process of its own if that is wanted and can be had."""
+    """A carrier in a process of its own if that is wanted and can be had; see `Splicer` for the rest."""
     if own_process:
         try:
-            return RemoteCarrier(codec, parameter_sets, seconds, quick)
+            return RemoteCarrier(codec, parameter_sets, seconds)
         except OSError as error:
             log.warning("no process for writing slices (%s): it is done in this one", error)
     return LocalCarrier(codec, parameter_sets, seconds, quick)

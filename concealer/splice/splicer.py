@@ -45,12 +45,11 @@ class Splicer:
         parameter_sets: those of the container's header.
         seconds: from one picture to the next, to keep within what the stream's level allows.
         own_process: write slices in a process beside.
-        quick: slices are quantised more coarsely, which saves up to half of the time that writing takes.
+        quick: access units are waited for: their slices get no more residual than there is time for. They are written
+        here then, whatever `own_process` says.
         """
-        self.hurry = False
-        """There is no time: what is missing is written as a repetition of the reference, coarsely where there is none.
-        That shows less than the repair, but keeps up."""
-        self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process, quick)
+        self._hurry = False
+        self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process and not quick, quick)
         self._lost_headers = open_lost_headers(codec)
         self._hollow: list[Settled] = []
         self._announced: tuple[NalUnit, ...] = ()
@@ -68,6 +67,15 @@ class Splicer:
             self._hollow.append(picture)
             return []
         return [*self._give_up_hollow(), *self._received(picture, picture.au)]
+
+    def begin(self, waited: float = 0.0, *, hurry: bool = False) -> None:
+        """An access unit comes in, and has waited for so many seconds.
+
+        hurry: there is no time: what is missing is written as a repetition of the reference, coarsely where there is
+        none. That shows less than the repair, but keeps up.
+        """
+        self._hurry = hurry
+        self._carrier.begin(waited)
 
     def announce(self, parameter_sets: Sequence[NalUnit]) -> None:
         """The container's header changes before the next picture."""
@@ -113,10 +121,11 @@ class Splicer:
         plan = make_plan(au, picture.damage)
         sibling = _sibling(plan)
         kind = au.kind if au.kind != "?" else "I"
-        unit.runs = [Run(sibling, first, end, kind, self.hurry) for first, end in plan.runs]
+        unit.runs = [Run(sibling, first, end, kind, self._hurry) for first, end in plan.runs]
         unit.nals = merge(au, plan)
         rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
         unit.top, unit.planes = _copied(picture, min(rows) * au.unit, (max(rows) + 1) * au.unit)
+        unit.motion = picture.motion
         return self._leave(_spliced(picture, removed=[s.nal for s in plan.removed]), unit)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
@@ -139,10 +148,11 @@ class Splicer:
         places = [None] * len(whole.ranges)
         unit = OpenUnit([*kept, *places], picture.order, whole.is_reference, header.is_idr, sps=header.sps)
         kind = "I" if header.is_idr else "P"
-        repeat |= self.hurry
+        repeat |= self._hurry
         unit.runs = [Run(header, first, end, kind, repeat) for first, end in whole.ranges]
-        if not repeat:
+        if not repeat or kind == "I":  # which has nothing to repeat
             unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])
+            unit.motion = picture.motion
         return self._leave(replace(_spliced(picture, removed), au=au), unit)
 
     def _leave(self, spliced: SplicedUnit, unit: OpenUnit) -> list[SplicedUnit]:

@@ -36,6 +36,7 @@ class StreamSplicer:
     def splice(self, feed: Feed, deadline_ms: float | None) -> list[SplicedUnit]:
         """Take an access unit; those that are ready, in decode order. Raises UnsupportedStandInError."""
         self.repairer.begin(deadline_ms)
+        self._splicer.begin()
         self._decoder.decode(
             feed.payload,
             pts=feed.pts,

@@ -93,7 +93,7 @@ class SplicedStream:
             framing = parse_extradata(self._codec, payload.extradata)
             self._length_size = framing.length_size
             self._announced[self._count] = framing.parameter_sets
-        self._splicer.hurry = payload.late
+        self._splicer.begin(payload.waited, hurry=payload.late)
         self._payloads[self._count] = _Waiting(payload)
         self._count += 1
         if not self._framed:

@@ -8,6 +8,9 @@ import av
 
 from pipelines.reading import streams
 
+_LATE = 0.15
+"""Seconds that an access unit may have waited for those before it."""
+
 
 @dataclass(slots=True)
 class VideoPayload:
@@ -24,14 +27,19 @@ class VideoPayload:
     """The packet ends early, or the transport marked it as damaged without saying where."""
     complete: bool = False
     """It ends an access unit."""
-    late: bool = False
-    """Of a live input: so much waits behind it that there is no time for it."""
+    waited: float = 0.0
+    """Of a live input: seconds from its arrival to its turn."""
     hidden: bool = False
     """To be decoded, not shown: outside the container's edit list."""
     extradata: bytes | None = None
     """New parameter sets in the container's form, valid from here on."""
     packet: av.Packet | None = None
     """As libavformat delivered it; None where the payload was read past it (MPEG-TS)."""
+
+    @property
+    def late(self) -> bool:
+        """So much waits behind it that there is no time for it."""
+        return self.waited > _LATE
 
 
 def payload_of(packet: av.Packet, delay: int | None) -> VideoPayload:

@@ -39,8 +39,6 @@ _PAUSE_SECONDS = 1.0
 """Between two attempts to open a live input again."""
 _MOST_PROBED, _MARGIN = 256 << 20, 4 << 20
 """Bytes that may be read, and kept, to find a stream that appears late; and how far behind its start."""
-_LATE = 0.15
-"""Seconds that an access unit may have waited for those before it."""
 _MOST_ATTEMPTS = 4
 """To go on behind what cannot be read."""
 _SILENT = 90000
@@ -224,7 +222,7 @@ class Source:
                 yield payload_of(item, None) if index in decode else item
             elif item.pid in videos:
                 payload = videos[item.pid].payload(item, self._timeline)
-                payload.late = receiver.waited > _LATE
+                payload.waited = receiver.waited
                 yield payload
 
     def _live_times(self, index: int) -> LiveTimes:

@@ -92,6 +92,24 @@ def test_gap_inside_a_slice_makes_it_broken(codec: Codec) -> None:
     assert not got.coverage.lost.any()
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("at", range(3, 9))
+def test_a_header_does_not_reach_over_a_gap(codec: Codec, at: int) -> None:
+    """What is read there are bits of something else: no other picture begins, none is taken to be missing."""
+    whole = parsed(codec, encoded(codec, slices=3, height=208))
+    rng = random.Random(at)
+    for _ in range(40):
+        parser = StreamParser(codec)
+        got = [unit for au in whole[:6] for unit in parser.push(payload(au))]
+        data = payload(whole[6])
+        cut = data.index(whole[6].slices[1].nal.data) + at
+        behind = rng.randbytes(9).replace(b"\0", b"\x9d")
+        got += parser.push(data[:cut] + behind + data[cut + 9 :], gaps=[cut])
+        got += [unit for au in whole[7:] for unit in parser.push(payload(au))] + parser.flush()
+        assert [unit.order for unit in got] == [unit.order for unit in whole]
+        assert not any(unit.missing_before for unit in got)
+
+
 def test_truncated_sample_and_wrong_length() -> None:
     whole = parsed("h264", encoded("h264", slices=3))
     for wrong_length in (False, True):

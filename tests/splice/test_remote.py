@@ -70,7 +70,7 @@ def test_nothing_beside_the_package_is_executed(payloads: list[bytes], tmp_path:
         f"assert remote.__file__.startswith({str(tmp_path)!r}), remote.__file__\n"
         "from concealer.bitstream import NalUnit\n"
         "from concealer.splice.open_unit import OpenUnit\n"
-        "carrier = RemoteCarrier('h264', [], 0.04, False)\n"
+        "carrier = RemoteCarrier('h264', [], 0.04)\n"
         "assert carrier.give(OpenUnit([NalUnit(b'a')], 0, True, True)) == []\n"
         "assert carrier.rest() == [[]]\n"
         "carrier.close()\n"

@@ -32,7 +32,7 @@ def spliced(
 ) -> tuple[list[SplicedUnit], Repaired]:
     """Units of the spliced stream, and the pictures that repair made."""
     splicer = Splicer(codec, own_process=own_process)
-    splicer.hurry = hurry
+    splicer.begin(hurry=hurry)
     units: list[SplicedUnit] = []
     repaired: Repaired = {}
 
@@ -147,6 +147,22 @@ def test_slices_cut_and_garbled_are_replaced() -> None:
     assert_shows(units, repaired)
 
 
+@pytest.mark.parametrize("codec", get_args(Codec))
+@pytest.mark.parametrize("kept", [4, 5, 7, 10])
+def test_the_slice_before_a_stump_stays(codec: Codec, kept: int) -> None:
+    """Of a slice too little came to read its header: that says nothing of the slice before it."""
+    aus = parse(encode_bytes(clip(8, 176, 288, seed=3), codec, slices=3, crf=12), codec)
+    payloads, gaps = [payload_of(au) for au in aus], {}
+    count = len(aus[5].slices)
+    stump = aus[5].slices[count - 1].nal.data
+    payloads[5] = payloads[5][: -len(stump) + kept]
+    gaps[5] = (len(payloads[5]),)
+    units, repaired = spliced(payloads, codec, gaps=gaps)
+    assert len(units) == len(aus) and [len(unit.removed) for unit in units] == [0] * 5 + [1] + [0] * 2
+    assert units[5].removed[0].data[:kept] == stump[:kept]
+    assert_shows(units, repaired, codec)
+
+
 @pytest.mark.parametrize("bframes", [0, 2])
 def test_lost_reference_picture_gets_an_access_unit_of_its_own(bframes: int) -> None:
     stream = encode_bytes(clip(16, 176, 144, seed=3), "h264", slices=4, bframes=bframes, extra={"b-pyramid": "none"})
@@ -160,7 +176,8 @@ def test_lost_reference_picture_gets_an_access_unit_of_its_own(bframes: int) -> 
     assert_shows(units, repaired)
 
 
-def test_lost_idr_picture() -> None:
+@pytest.mark.parametrize("hurry", [False, True])
+def test_lost_idr_picture(hurry: bool) -> None:
     """Told by hand: with the short counters of x264 its loss can't be told from that of other pictures."""
     stream = encode_bytes(clip(28, 176, 144, seed=3), "h264", slices=4, gop=14)
     aus = parse(stream, "h264")
@@ -169,6 +186,7 @@ def test_lost_idr_picture() -> None:
     damage = DamageMap(176, 144)
     damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
     splicer = Splicer("h264")
+    splicer.begin(hurry=hurry)
     units: list[SplicedUnit] = []
     for number, au in enumerate(aus):
         if number == 14:
@@ -179,10 +197,10 @@ def test_lost_idr_picture() -> None:
     splicer.close()
     assert units[14].written[0].nal.data[0] & 31 == 5 and units[14].written[0].form == "intra"
     got = shown(units)
-    assert np.abs(got[aus[14].order][0] - planes[0]).mean() < 2
+    assert np.abs(got[aus[14].order][0] - planes[0]).mean() < (8 if hurry else 2)
     # The pictures after it refer to it, and their counters fit.
     clean = decode(stream, "h264")[0]
-    assert np.abs(got[aus[20].order][0] - clean[20][0]).mean() < 2.5
+    assert np.abs(got[aus[20].order][0] - clean[20][0]).mean() < (8 if hurry else 2.5)
 
 
 @pytest.mark.parametrize("kind", ["P", "B"])

@@ -15,7 +15,7 @@ from concealer.standins.h264.coded import BOTH, InterBlocks, coded_header, coded
 from concealer.standins.h264.intra import intra_standin
 from concealer.standins.h264.limits import BitBudget
 from concealer.standins.h264.pps_copy import with_cavlc
-from concealer.standins.h264.transform import Quantiser, Residual, weights
+from concealer.standins.h264.transform import Quantiser, Residual, transformed, weights
 from tests.media import clip, encode_bytes
 from tests.standins.splicing import Planes, decode, output_index, parse, replaced
 
@@ -86,7 +86,7 @@ def with_standin(name: str, seed: int, qp: int) -> tuple[Samples, Samples, list[
     predicted = blocks_of(decode(plain, "h264")[0][place], au, first, end)
     wanted = blocks_of(planes[place], au, first, end)
     pairs = zip(wanted, predicted, strict=True)
-    blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter([a - b for a, b in pairs])
+    blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter([transformed(a - b) for a, b in pairs])
     stream = replaced(aus, {id(au.slices[1].nal): coded_standin(header, first, end, blocks)})
     got, complaints, _ = decode(stream, "h264")
     return wanted, blocks_of(got[place], au, first, end), complaints
@@ -130,7 +130,7 @@ def test_motion_that_skipping_would_have_is_still_coded_with_residual() -> None:
     predicted = blocks_of(decode(plain, "h264")[0][place], au, first, end)
     wanted = blocks_of(planes[place], au, first, end)
     residual = [a - b for a, b in zip(wanted, predicted, strict=True)]
-    blocks.residual = Quantiser(header.sps, header.pps, 10, False).inter(residual)
+    blocks.residual = Quantiser(header.sps, header.pps, 10, False).inter([transformed(plane) for plane in residual])
     got, complaints, _ = decode(
         replaced(aus, {id(au.slices[1].nal): coded_standin(header, first, end, blocks)}), "h264"
     )

@@ -216,18 +216,21 @@ def _encode(frames: Sequence[av.VideoFrame], codec: Codec, bframes: int, crf: in
 
 
 def _damaged(data: bytes, packet: int, rng: random.Random) -> bytes:
-    """A slice with a packet missing, for the most part; or zeros in its place, a flipped bit, or its end missing."""
+    """A slice with a packet missing, for the most part; or zeros in its place, a flipped bit, its end missing, or whole
+    with bytes of something else behind it."""
     length = min(packet, len(data) // 3)
     if len(data) < 2.2 * packet:
         at = rng.randrange(40, max(41, len(data) - length - 8))
     else:
         at = rng.randrange(1, max(2, len(data) // packet)) * packet
-    match rng.choice(["gap"] * 6 + ["zeros", "flip", "cut"]):
+    match rng.choice(["gap"] * 6 + ["zeros", "flip", "cut", "tail"]):
         case "gap":
             return data[:at] + data[at + length :]
         case "zeros":
             return data[:at] + bytes(length) + data[at + length :]
         case "flip":
             return data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
+        case "tail":
+            return data + rng.randbytes(length)
         case _:
             return data[:at]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -166,7 +166,9 @@ class PictureAssembler(ABC):
             # Sent twice, as some networks do.
             return []
         try:
-            header = self._parse(nal, None if draft.closed else draft.last)
+            # Bits behind missing bytes are those of something else.
+            whole = nal if nal.damaged_at is None else replace(nal, data=nal.data[: nal.damaged_at])
+            header = self._parse(whole, None if draft.closed else draft.last)
         except BitstreamError as error:
             log.debug("slice header of %d-byte unit not readable: %s", len(nal.data), error)
             header = None

@@ -1,8 +1,8 @@
 """Where in a slice damage begins, if nobody says: from where on the samples look decoded from wrong bytes.
 
-Each block is judged by a small network (`train.locator`) on figures of its samples; its answer is the logarithm of how
-much likelier it looks wrong than right. Once a decoder lost its place it never finds back, so the scan falls into two
-areas, and every place at which it may have happened gets a probability.
+Each block is judged by a small network (`train.locator`) on figures of its samples and of those around it; its answer
+is how much likelier it looks wrong than right. Once a decoder lost its place it never finds back, so the scan falls
+into two areas, and every place at which it may have happened gets a probability.
 """
 
 from __future__ import annotations
@@ -20,127 +20,127 @@ from concealer.bitstream import Codec
 from concealer.decoder.locating.evidence import figures_with_past, own_figures
 from concealer.picture import Picture
 
-_Layer = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-_MOST_ALIKE = 50
-"""Most neighbouring blocks that say together as much as one, however large the picture."""
-_MOST = 4.0
-"""Most that one block may say, in natural logarithms."""
+_Values = npt.NDArray[np.float32]
+_Layer = tuple[_Values, _Values]
+"""Weights and biases."""
+_MOST = 6.0
+"""Most that one block may say."""
+_USUAL = 800
+"""Blocks of a picture for which `Weighing.scale` is meant."""
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """How what the blocks say adds up, in natural logarithms."""
+
+    scale: float
+    power: float
+    """What one block says counts `scale` times in a picture of 800 blocks, and by this power of their number less in a
+    larger one: neighbours say the same, and many of them hardly more than few."""
+    at_once: float
+    """How much likelier it is that the decoder noticed at once than that it began one unit before."""
+    at_end: float
+    """How much likelier it is that nothing is wrong in a slice with bytes behind it than that only its last unit is."""
+    fading: float
+    """How much less likely it becomes with every block that the damage went unnoticed."""
 
 
 @dataclass(frozen=True)
 class _Network:
-    """Layers of weights (outputs, inputs) and biases, rectified between; figures are brought to mean 0 and spread 1."""
+    """Each block's figures, brought to mean 0 and spread 1, through a layer of their own, then one that sees the eight
+    blocks around it and the mean of the picture; rectified between."""
 
-    mean: npt.NDArray[np.float32]
-    spread: npt.NDArray[np.float32]
-    layers: tuple[_Layer, ...]
+    mean: _Values
+    spread: _Values
+    own: _Layer
+    around: _Layer
+    """(outputs, inputs, 3, 3)."""
+    whole: _Layer
+    answer: _Layer
+    weighing: Weighing
 
-    def __call__(self, figures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, figures: _Values) -> _Values:
         """(figures, rows, cols) to (rows, cols)."""
+        rows, cols = figures.shape[1:]
         values = (figures.reshape(len(figures), -1).T - self.mean) / self.spread
-        for number, (weights, biases) in enumerate(self.layers):
-            values = values @ weights.T + biases
-            if number < len(self.layers) - 1:
-                values = np.maximum(values, 0)
-        return np.clip(values[:, 0], -_MOST, _MOST).reshape(figures.shape[1:])
+        hidden = np.maximum(values @ self.own[0].T + self.own[1], 0)
+        mean = hidden.mean(axis=0) @ self.whole[0].T + self.whole[1]
+        padded = np.pad(hidden.reshape(rows, cols, -1), ((1, 1), (1, 1), (0, 0)))
+        seen = np.zeros((rows * cols, len(self.around[1])), np.float32)
+        for down in range(3):
+            for right in range(3):
+                there = padded[down : down + rows, right : right + cols].reshape(rows * cols, -1)
+                seen += there @ self.around[0][:, :, down, right].T
+        hidden = np.maximum(seen + self.around[1] + mean, 0)
+        said = hidden @ self.answer[0].T + self.answer[1]
+        return np.clip(said[:, 0], -_MOST, _MOST).reshape(rows, cols)
 
 
-@dataclass(frozen=True)
-class Habits:
-    """What the blocks of right and of wrong areas say on the mean, and what is known before they are looked at.
+class Signs:
+    """What the blocks of one picture say."""
 
-    Areas differ from picture to picture: however many blocks agree, they only tell that their area is unlike the other.
-    """
+    def __init__(self, network: _Network, figures: _Values) -> None:
+        self._network = network
+        self._figures = figures
+        self.weighing = network.weighing
 
-    right: float
-    right_spread: float
-    wrong: float
-    wrong_spread: float
-    """Mean of an area's blocks, and its standard deviation from picture to picture."""
-    variance: float
-    """Of a block within its area."""
-    alike: float
-    """Share of a picture's blocks, neighbours, that say together as much as one alone."""
-    at_once: float
-    """Logarithm of how much likelier it is that the decoder noticed at once than that it began one unit before."""
-    reach: float
-    """Blocks over which it becomes less likely by a factor of e that the damage went unnoticed."""
+    def __call__(self, noticed: bool) -> _Values:
+        """(rows, cols) on the grid of 16x16 samples: how much likelier a block looks wrong than right.
+
+        noticed: the decoder gave up in the slice that is looked at.
+        """
+        told = np.full((1, *self._figures.shape[1:]), float(noticed), np.float32)
+        return self._network(np.concatenate([self._figures, told]))
 
 
 class Locator:
-    """For the pictures of one codec. About 15 ms a picture at 720p."""
+    """For the pictures of one codec. About 20 ms a picture at 720p."""
 
     def __init__(self, codec: Codec) -> None:
-        self._with_past = _network(codec, "past")
-        self._alone = _network(codec, "alone")
-        self.habits = _habits(codec)
+        self._codec: Codec = codec
 
-    def signs(self, picture: Picture, references: Sequence[Picture]) -> npt.NDArray[np.float32]:
-        """(rows, cols) on the grid of 16x16 samples: logarithm of how much likelier a block looks wrong than right.
-
-        references: pictures decoded before; those shown before `picture` are compared with it, if there are any.
-        """
-        alike = [one for one in references if _alike(one, picture) and one.order < picture.order]
+    def signs(self, picture: Picture, references: Sequence[Picture]) -> Signs:
+        """references: pictures decoded before; those shown before `picture` are compared with it, if there are any."""
+        past = [one for one in references if _alike(one, picture) and one.order < picture.order]
         kind = np.array([picture.kind == name for name in "PBI"], np.float32)
-        figures = figures_with_past(picture, alike) if alike else own_figures(picture)
+        figures = figures_with_past(picture, past) if past else own_figures(picture)
         kinds = np.broadcast_to(kind[:, None, None], (3, *figures.shape[1:]))
-        network = self._with_past if alike else self._alone
-        return network(np.concatenate([figures, kinds]))
+        network = _network(self._codec, "past" if past else "alone")
+        return Signs(network, np.concatenate([figures, kinds]))
 
 
-def begun_by(
-    signs: npt.NDArray[np.float32], blocks_each: int, picture: int, habits: Habits, *, noticed: bool
-) -> npt.NDArray[np.float32]:
+def begun_by(signs: _Values, blocks: _Values, picture: int, weighing: Weighing, *, noticed: bool) -> _Values:
     """Probability that the damage has begun at or before each unit of a scan.
 
-    signs: (n,) means over the blocks of each unit, of which it has `blocks_each`. picture: units of a whole one.
-    noticed: the decoder gave up after them; else a slice ends there that was decoded to another place. It is sure that
-    the damage has begun by then.
+    signs: (n,) sums over the blocks of each unit, `blocks` (n,) of them. picture: blocks of a whole one. noticed: the
+    decoder gave up after them; else a slice ends there that was decoded to another place than its data's end.
     """
-    count = len(signs)
-    before = np.arange(count + 1)
-    sums, squares = (np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)]) for values in (signs, signs**2))
-    alike = min(max(habits.alike * picture, 1 / blocks_each), _MOST_ALIKE / blocks_each)
-    # Were unit c the first wrong one, all from c on would be an area of wrong blocks and all before one of right ones.
-    likely = _area(before, sums, squares, habits.right, habits.right_spread, habits.variance, alike)
-    rest = (count - before, sums[-1] - sums, squares[-1] - squares)
-    likely += _area(*rest, habits.wrong, habits.wrong_spread, habits.variance, alike)
+    # Were unit c the first wrong one, all from c on would be wrong: (n + 1,), the last one if none of them is.
+    likely = _from_each_on(signs) * weighing.scale * (picture / _USUAL) ** -weighing.power
     if noticed:
-        likely -= (count - before) * (blocks_each / habits.reach)
-        likely[-1] += habits.at_once
+        likely -= _from_each_on(blocks) * weighing.fading
+    likely[-1] += weighing.at_once if noticed else weighing.at_end
     chance = np.exp(likely - likely.max())
-    return np.asarray(np.cumsum(chance / chance.sum())[:-1], np.float32)
+    return np.asarray(np.cumsum(chance / chance.sum())[: len(signs)], np.float32)
 
 
-def _area(
-    count: npt.NDArray[np.intp],
-    sums: npt.NDArray[np.float64],
-    squares: npt.NDArray[np.float64],
-    mean: float,
-    spread: float,
-    variance: float,
-    alike: float,
-) -> npt.NDArray[np.float64]:
-    """Logarithm of how likely areas of `count` units are whose own mean deviates from `mean` by about `spread`."""
-    alone = np.maximum(count / alike, 1e-6)
-    own = sums / np.maximum(count, 1)
-    scatter = np.maximum(squares - count * own**2, 0.0)
-    of_mean = spread**2 + variance / alone
-    within = -np.maximum(alone - 1, 0) / 2 * np.log(variance) - scatter / alike / (2 * variance)
-    return np.where(count > 0, within - np.log(of_mean) / 2 - (own - mean) ** 2 / (2 * of_mean), 0.0)
+def _from_each_on(values: _Values) -> npt.NDArray[np.float64]:
+    return np.append(np.cumsum(values[::-1], dtype=np.float64)[::-1], 0.0)
 
 
 def _alike(one: Picture, other: Picture) -> bool:
     return one.bit_depth == other.bit_depth and [p.shape for p in one.planes] == [p.shape for p in other.planes]
 
 
+def read_network(path: Path, which: str) -> _Network:
+    """The network `which` ("past": beside pictures shown before, "alone") of a file that `train.locator` wrote."""
+    stored = json.loads(path.read_text())[which]
+    weighing = Weighing(**stored.pop("weighing"))
+    mean, spread = (np.array(stored.pop(name), np.float32) for name in ("mean", "spread"))
+    layers = {name: (np.array(w, np.float32), np.array(b, np.float32)) for name, (w, b) in stored.items()}
+    return _Network(mean, spread, **layers, weighing=weighing)
+
+
 @functools.cache
 def _network(codec: Codec, which: str) -> _Network:
-    stored = json.loads((Path(__file__).parent / f"{codec}.json").read_text())[which]
-    layers = tuple((np.array(w, np.float32), np.array(b, np.float32)) for w, b in stored["layers"])
-    return _Network(np.array(stored["mean"], np.float32), np.array(stored["spread"], np.float32), layers)
-
-
-@functools.cache
-def _habits(codec: Codec) -> Habits:
-    return Habits(**json.loads((Path(__file__).parent / f"{codec}.json").read_text())["habits"])
+    return read_network(Path(__file__).parent / f"{codec}.json", which)

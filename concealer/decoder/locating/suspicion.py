@@ -41,9 +41,9 @@ class Suspicion:
         signs = self._locator.signs(picture, references)
         for first, end, noticed in slices:
             belief = np.zeros(au.rows * au.cols, np.float32)
-            each = max(1, au.unit // BLOCK) ** 2
-            means = _sums(signs, au)[first:end] / np.float32(each)
-            belief[first:end] = begun_by(means, each, len(belief), self._locator.habits, noticed=noticed)
+            said, blocks = _sums(signs(noticed), au), _sums(np.ones(damage.state.shape, np.float32), au)
+            weighing, count = signs.weighing, damage.state.size
+            belief[first:end] = begun_by(said[first:end], blocks[first:end], count, weighing, noticed=noticed)
             by_block = _spread(belief, au, damage)
             doubtful = range_blocks(first, end, au, damage) & (by_block > _LEAST)
             if not doubtful.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from concealer.bitstream import AccessUnit, Codec, Interlaced, NalUnit
@@ -32,7 +33,7 @@ class Rules(Protocol):
         """
 
     def stand_ins(
-        self, au: AccessUnit, motion: FieldFn | None, first_arrived: bool, write_lost: bool
+        self, au: AccessUnit, motion: FieldFn | None, arrived: Collection[int], write_lost: bool
     ) -> list[tuple[int, NalUnit]]:
         """(address of the first unit, slice) to write in place of lost ones; see `Prepared`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +34,7 @@ class H264Rules:
         return replace(nal, data=nal.data[:damaged_at]), None
 
     def stand_ins(
-        self, au: AccessUnit, motion: FieldFn | None, first_arrived: bool, write_lost: bool
+        self, au: AccessUnit, motion: FieldFn | None, arrived: Collection[int], write_lost: bool
     ) -> list[tuple[int, NalUnit]]:
         """None: the decoder conceals lost slices, and keeps a picture without its first."""
         return []

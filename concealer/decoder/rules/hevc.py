@@ -8,6 +8,7 @@ moved blocks mends both at the speed of the decoder; repair then works on its sa
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 import numpy as np
 
@@ -38,11 +39,11 @@ class HevcRules:
         return junk_tail(nal, damaged_at, _JUNK), junk_tail(nal, damaged_at, _OTHER_JUNK)
 
     def stand_ins(
-        self, au: AccessUnit, motion: FieldFn | None, first_arrived: bool, write_lost: bool
+        self, au: AccessUnit, motion: FieldFn | None, arrived: Collection[int], write_lost: bool
     ) -> list[tuple[int, NalUnit]]:
         """Every range of CTBs that surely is lost, as far as it can be written, and in any case a first slice."""
-        written = _lost_slices(au, motion) if write_lost else []
-        if not first_arrived and not any(first == 0 for first, _ in written):
+        written = _lost_slices(au, motion, arrived) if write_lost else []
+        if 0 not in arrived and not any(first == 0 for first, _ in written):
             first_slice = first_slice_standin(au)
             if first_slice is not None:
                 written.append((0, first_slice))
@@ -93,15 +94,18 @@ class HevcRules:
         return [key.order + delta for delta in deltas if delta is not None]
 
 
-def _lost_slices(au: AccessUnit, field: FieldFn | None) -> list[tuple[int, NalUnit]]:
+def _lost_slices(au: AccessUnit, field: FieldFn | None, arrived: Collection[int]) -> list[tuple[int, NalUnit]]:
     """Empty for intra pictures, tiles, and where no slice of the picture arrived whose header could be taken over."""
-    if not au.coverage.reliable or not au.coverage.lost.any():
+    lost = au.coverage.lost.reshape(-1).copy()
+    for first, end in au.coverage.broken:
+        # What the decoder is not given it would leave undecoded, and the slice before it without its last filtering.
+        lost[first:end] |= first not in arrived
+    if not au.coverage.reliable or not lost.any():
         return []
     header = inter_header(au)
     if header is None or header.pps.tiles:
         return []
     order = coding_order(header.sps, header.pps)
-    lost = au.coverage.lost.ravel()
     edges = np.flatnonzero(np.diff(np.concatenate([[False], lost, [False]])))
     written = []
     try:

@@ -13,6 +13,9 @@ from concealer.splice.unit import Written
 class Carrier(Protocol):
     """Writes the runs of access units, all of which it must be given in decode order."""
 
+    def begin(self, waited: float) -> None:
+        """An access unit comes in that has waited for so many seconds."""
+
     def carry(self, unit: OpenUnit) -> list[Written]:
         """One unit for each run. Raises UnsupportedStandInError where the stream allows none."""
 
@@ -23,7 +26,7 @@ class Carrier(Protocol):
         """Free what it holds."""
 
 
-def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool) -> Carrier:
+def open_carrier(codec: Codec, parameter_sets: Sequence[NalUnit], seconds: float, quick: bool = False) -> Carrier:
     """The carrier of a codec; see `Splicer` for the rest."""
     # Imported where they are needed, which as a rule is in the child process only: the writers take a while to load.
     if codec == "h264":

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, h264
+from concealer.flow import Array
 from concealer.picture import Plane
+from concealer.splice.effort import Cost, Effort
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
 from concealer.splice.open_unit import OpenUnit, Run
@@ -26,6 +29,7 @@ from concealer.standins.h264 import (
     inter_standin,
     intra_standin,
     pcm_standin,
+    transformed,
     with_cavlc,
 )
 
@@ -33,8 +37,7 @@ log = logging.getLogger(__name__)
 
 _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
-_QUICK_QP = 28
-"""Where time is short: most of it goes into coding what the residual holds."""
+_COST = Cost(slice=3.0, block=0.012, level=0.0024)
 _HURRIED_QP = 40
 """Of intra slices that are wanted at once."""
 _LESS = 2
@@ -46,6 +49,50 @@ _COARSER, _MOST_QP = 5, 45
 _NO_LIMIT = 1 << 40
 
 
+@dataclass
+class _InterRun:
+    """A run that is predicted from references."""
+
+    sibling: h264.SliceHeader
+    span: Span
+    slice_type: int
+    blocks: InterBlocks
+    residual: list[Array]
+    """`transformed`."""
+    form: Form = "inter"
+
+    def code(self, qp: int) -> NalUnit:
+        """The slice."""
+        header = coded_header(self.sibling, self.span.first, self.span.end, self.slice_type, qp)
+        self.blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter(self.residual)
+        return coded_standin(header, self.span.first, self.span.end, self.blocks)
+
+    def excess(self, qp: int, most: int) -> int:
+        """See `Quantiser.excess`."""
+        return Quantiser(self.sibling.sps, self.sibling.pps, qp, False).excess(self.residual, most)
+
+
+@dataclass
+class _IntraRun:
+    """A run that is predicted from nothing."""
+
+    sibling: h264.SliceHeader
+    span: Span
+    wanted: list[Array]
+    """As of `macroblocks`."""
+    form: Form = "intra"
+
+    def code(self, qp: int) -> NalUnit:
+        """The slice."""
+        header = coded_header(self.sibling, self.span.first, self.span.end, h264.I, qp)
+        return intra_standin(header, self.span.first, self.span.end, self.wanted)
+
+    def excess(self, qp: int, most: int) -> int:
+        """As of an inter run; vertical prediction leaves about what one row of samples differs from the next by."""
+        steps = [transformed(plane - plane[:, :1]) for plane in self.wanted]
+        return Quantiser(self.sibling.sps, self.sibling.pps, qp, True).excess(steps, most)
+
+
 class H264Carrier:
     """Writes the runs of every access unit that leaves, and follows what leaves, because references count."""
 
@@ -53,7 +100,7 @@ class H264Carrier:
         """`parameter_sets`: those of the container's header; `seconds`: from one picture to the next; `quick`: as
         `Splicer`'s.
         """
-        self._least_qp = _QUICK_QP if quick else _LEAST_QP
+        self._effort = Effort(_COST) if quick else None
         self._mirror = Mirror("h264", parameter_sets)
         self._budget = BitBudget(seconds)
 
@@ -66,17 +113,28 @@ class H264Carrier:
         written: list[Written] = []
         for run in unit.runs:
             allowed = self._budget.left(sps, size) if isinstance(sps, h264.Sps) else _NO_LIMIT
-            made = self._write(run, unit, allowed * (run.end - run.first) // to_do)
+            count = run.end - run.first
+            most = (
+                self._effort.most("intra" if run.kind == "I" else "inter", count, to_do)
+                if self._effort is not None
+                else _NO_LIMIT
+            )
+            began = time.perf_counter()
+            made = self._write(run, unit, allowed * count // to_do, most)
+            if self._effort is not None and made.form in ("inter", "intra"):
+                self._effort.took(count, len(made.nal.data), time.perf_counter() - began)
             written.append(made)
             to_do -= run.end - run.first
             size += len(made.nal.data)
         if isinstance(sps, h264.Sps):
             self._budget.spend(sps, size)
-        if not unit.runs:
-            self._mirror.pass_by(unit)
-            return []
-        self._mirror.follow(unit.filled(written), unit.order, unit.is_reference, unit.restart)
+        self._mirror.pass_by(replace(unit, nals=[*unit.filled(written)]))
         return written
+
+    def begin(self, waited: float) -> None:
+        """See `Carrier`."""
+        if self._effort is not None:
+            self._effort.begin(waited)
 
     def catch_up(self) -> None:
         """Have the mirror decode what has left."""
@@ -86,8 +144,8 @@ class H264Carrier:
         """Free the decoder."""
         self._mirror.close()
 
-    def _write(self, run: Run, unit: OpenUnit, allowed: int) -> Written:
-        """The smallest form, coarser where it would weigh more than `allowed` bytes."""
+    def _write(self, run: Run, unit: OpenUnit, allowed: int, most: int) -> Written:
+        """The smallest form, coarser where it would weigh more than `allowed` bytes or have more than `most` levels."""
         header = run.header
         assert isinstance(header, h264.SliceHeader)
         if run.repeat and run.kind != "I":
@@ -97,24 +155,23 @@ class H264Carrier:
             unit = replace(unit, planes=unit.planes[:1])
         exact = _pcm_bytes(header.sps) * (run.end - run.first)
         try:
-            code, form = self._coder(header, run, unit)
-            qp = max(_first_qp(header, unit.is_reference), self._floor(header))
+            coder = self._coder(header, run, unit)
+            qp = _first_qp(header, unit.is_reference)
+            if header.pps.deblocking_filter_control_present:
+                qp = min(_MOST_QP, qp + coder.excess(qp, most))
             qp = max(qp, _HURRIED_QP) if run.repeat else qp
-            coded = code(qp)
+            coded = coder.code(qp)
             while len(coded.data) > min(allowed, exact) and qp < _MOST_QP and exact > allowed:
                 qp = min(_MOST_QP, qp + _COARSER)
-                coded = code(qp)
+                coded = coder.code(qp)
             if len(coded.data) < exact:
-                return Written(coded, run.first, run.end, form)
+                return Written(coded, run.first, run.end, coder.form)
         except UnsupportedStandInError as error:
             log.debug("no coded stand-in: %s", error)
         return Written(pcm_standin(header, run.first, run.end, _whole(unit)), run.first, run.end, "pcm")
 
-    def _floor(self, header: h264.SliceHeader) -> int:
-        return self._least_qp if header.pps.deblocking_filter_control_present else _LEAST_QP
-
-    def _coder(self, sibling: h264.SliceHeader, run: Run, unit: OpenUnit) -> tuple[Callable[[int], NalUnit], Form]:
-        """What writes the run at a QP: an inter slice with residual, or an intra slice without a reference."""
+    def _coder(self, sibling: h264.SliceHeader, run: Run, unit: OpenUnit) -> _InterRun | _IntraRun:
+        """What writes the run: an inter slice with residual, or an intra slice without a reference."""
         first, end = run.first, run.end
         span = Span(first, end, sibling.sps.width_mbs)
         wanted = macroblocks(unit.planes, span, unit.top)
@@ -122,7 +179,7 @@ class H264Carrier:
         if any(plane.shape[1] != unit.planes[0].shape[1] for plane in references):
             references = []
         if not references:
-            return lambda qp: intra_standin(coded_header(sibling, first, end, h264.I, qp), first, end, wanted), "intra"
+            return _IntraRun(sibling, span, wanted)
         slice_type = h264.B if len(references) == 2 else h264.P
         blocks = self._prediction(references, span, unit)
         question = coded_header(sibling, first, end, slice_type, _QP)
@@ -132,14 +189,8 @@ class H264Carrier:
         if not seen:
             raise UnsupportedStandInError("the prediction can't be decoded")
         guessed = macroblocks(seen[: len(wanted)], span)
-        differences = [a - b for a, b in zip(wanted, guessed, strict=True)]
-
-        def inter(qp: int) -> NalUnit:
-            header = coded_header(sibling, first, end, slice_type, qp)
-            blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter(differences)
-            return coded_standin(header, first, end, blocks)
-
-        return inter, "inter"
+        differences = [transformed(a - b) for a, b in zip(wanted, guessed, strict=True)]
+        return _InterRun(sibling, span, slice_type, blocks, differences)
 
     def _prediction(self, references: Sequence[Plane], span: Span, unit: OpenUnit) -> InterBlocks:
         """How the macroblocks are predicted from luma planes of the whole reference pictures."""

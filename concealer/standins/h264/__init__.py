@@ -8,7 +8,7 @@ from concealer.standins.h264.lost import lost_idr_header, lost_picture_header
 from concealer.standins.h264.motion import Span
 from concealer.standins.h264.pcm import pcm_standin
 from concealer.standins.h264.pps_copy import with_cavlc
-from concealer.standins.h264.transform import Quantiser
+from concealer.standins.h264.transform import Quantiser, transformed
 
 __all__ = [
     "BitBudget",
@@ -23,5 +23,6 @@ __all__ = [
     "lost_idr_header",
     "lost_picture_header",
     "pcm_standin",
+    "transformed",
     "with_cavlc",
 ]

@@ -6,7 +6,7 @@ from the left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from concealer.bitstream import NalUnit, escape, h264
 from concealer.standins.arrays import Array
 from concealer.standins.cabac import Symbol, SymbolCoder
 from concealer.standins.h264.contexts import TERMINATE, contexts
+from concealer.standins.h264.first_row import left_columns
 from concealer.standins.h264.header import write_slice_header
 from concealer.standins.h264.macroblocks import cabac_residual, cavlc_residual
 from concealer.standins.h264.motion import Span, ue_bits
+from concealer.standins.h264.symbols import Cells, Slots
 from concealer.standins.h264.transform import Quantiser, Residual
 
 _VERTICAL, _HORIZONTAL, _DC = range(3)
@@ -63,48 +65,55 @@ def _coded(header: h264.SliceHeader, span: Span, modes: Sequence[int], residual:
 
 def _predicted(span: Span, blocks: Sequence[Array], quantiser: Quantiser, sps: h264.Sps) -> tuple[list[int], Residual]:
     """Prediction mode of each macroblock and the residual of all, each predicted from decoded samples."""
-    places = span.places()
     depths = (sps.bit_depth_luma, sps.bit_depth_chroma, sps.bit_depth_chroma)[: len(blocks)]
-    above: dict[int, list[Array]] = {}
+    above = [np.empty((span.width, block.shape[2]), np.int32) for block in blocks]
     """Last decoded row of each plane, by column of macroblocks."""
     left: list[Array] | None = None
     modes: list[int] = []
     parts: list[Residual] = []
     number = 0
-    while number < len(places):
-        x, y = places[number]
-        if x == 0:
-            left = None
-        if x in above:
-            # All the rest of the row at once: whoever has a macroblock above has one to its right as well.
-            count = min(span.width - x, len(places) - number)
-            bases = [
-                np.stack([above[x + i][plane] for i in range(count)])[:, None, :].astype(np.int32)
-                for plane in range(len(blocks))
-            ]
-            mode = _VERTICAL
-        else:
-            count = 1
-            if left is None:
-                bases = [np.full((1, 1, 1), 1 << depth - 1, np.int32) for depth in depths]
-                mode = _DC
-            else:
-                bases = [column.astype(np.int32)[None, :, None] for column in left]
-                mode = _HORIZONTAL
+    for x, count in _runs(span):
         wanted = [block[number : number + count] for block in blocks]
-        differences = [block - base for block, base in zip(wanted, bases, strict=True)]
-        part = quantiser.intra(differences[0], differences[1:])
-        decoded = [
-            np.clip(base + added, 0, (1 << depth) - 1)
-            for base, added, depth in zip(bases, quantiser.intra_samples(part), depths, strict=True)
-        ]
-        for i in range(count):
-            above[x + i] = [plane[i, -1] for plane in decoded]
-        left = [plane[-1, :, -1] for plane in decoded]
+        if number >= span.width:
+            mode = _VERTICAL
+            bases = [row[x : x + count, None, :] for row in above]
+        elif x == 0 or left is None:
+            mode = _DC
+            bases = [np.full((1, 1, 1), 1 << depth - 1, np.int32) for depth in depths]
+        else:
+            mode = _HORIZONTAL
+            bases = [
+                left_columns(quantiser, plane, wanted[plane], column, depths[plane])[:, :, None]
+                for plane, column in enumerate(left)
+            ]
+        part = quantiser.intra(wanted[0] - bases[0], [a - b for a, b in zip(wanted[1:], bases[1:], strict=True)])
+        left = []
+        for plane, added in enumerate(quantiser.intra_samples(part)):
+            decoded = np.clip(bases[plane] + added, 0, (1 << depths[plane]) - 1)
+            above[plane][x : x + count] = decoded[:, -1]
+            left.append(decoded[-1, :, -1])
         modes += [mode] * count
         parts.append(part)
         number += count
     return modes, _joined(parts)
+
+
+def _runs(span: Span) -> Iterator[tuple[int, int]]:
+    """(column, number) of macroblocks that are predicted alike: the first of what has nothing above, and of each row of
+    that; what is behind it; whole rows below."""
+    place = span.first
+    while place < span.end:
+        x = place % span.width
+        row_end = min(span.end, place - x + span.width)
+        without = min(row_end, span.first + span.width) - place
+        if without > 0:
+            yield x, 1
+            if without > 1:
+                yield x + 1, without - 1
+            place += without
+        else:
+            yield x, row_end - place
+            place = row_end
 
 
 def _joined(parts: Sequence[Residual]) -> Residual:
@@ -121,35 +130,30 @@ def _kinds(pattern: int) -> tuple[int, int]:
     return int(pattern & 15 != 0), pattern >> 4
 
 
-def _symbols(modes: Sequence[int], residual: Residual, span: Span) -> list[Symbol]:
-    symbol_contexts, values, places = cabac_residual(residual, span)
-    coded, starts = list(zip(symbol_contexts.tolist(), values.tolist(), strict=True)), places.tolist()
-    there: set[tuple[int, int]] = set()
-    directed: set[tuple[int, int]] = set()
-    chroma = residual.chroma_dc.shape[1] > 0
-    symbols: list[Symbol] = []
-    for number, (pattern, (x, y)) in enumerate(zip(residual.pattern.tolist(), span.places(), strict=True)):
-        mode, (luma, colour) = modes[number], _kinds(pattern)
-        near = ((x - 1, y) in there) + ((x, y - 1) in there)
-        symbols += ((_TYPE + near, 1), (TERMINATE, 0), (_TYPE_REST, luma), (_TYPE_REST + 1, int(colour > 0)))
-        if colour:
-            symbols.append((_TYPE_REST + 2, colour - 1))
-        symbols += ((_TYPE_REST + 3, mode >> 1), (_TYPE_REST + 4, mode & 1))
-        if chroma:
-            near = ((x - 1, y) in directed) + ((x, y - 1) in directed)
-            direction = _CHROMA_MODE[mode]
-            symbols.append((_CHROMA_PREDICTION + near, int(direction > 0)))
-            if direction:
-                symbols.append((_CHROMA_PREDICTION + 3, direction - 1))
-                directed.add((x, y))
-            if direction == 2:
-                symbols.append((_CHROMA_PREDICTION + 3, 0))
-        symbols.append((_QP_DELTA, 0))
-        symbols += coded[starts[number] : starts[number + 1]]
-        symbols.append((TERMINATE, 0))
-        there.add((x, y))
-    symbols[-1] = (TERMINATE, 1)
-    return symbols
+def _symbols(modes: Sequence[int], residual: Residual, span: Span) -> Iterable[Symbol]:
+    near, count = Cells(span), len(modes)
+    every, mode, pattern = np.ones(count, np.bool_), np.array(modes), residual.pattern
+    colour = pattern >> 4
+    slots = Slots(count)
+    slots.add(every, _TYPE + np.add(*near.of(every, 0)), 1)
+    slots.add(every, TERMINATE, 0)
+    slots.add(every, _TYPE_REST, pattern & 15 != 0)
+    slots.add(every, _TYPE_REST + 1, colour > 0)
+    slots.add(colour > 0, _TYPE_REST + 2, colour - 1)
+    slots.add(every, _TYPE_REST + 3, mode >> 1)
+    slots.add(every, _TYPE_REST + 4, mode & 1)
+    if residual.chroma_dc.shape[1]:
+        direction = np.array(_CHROMA_MODE)[mode]
+        slots.add(every, _CHROMA_PREDICTION + np.add(*near.of(direction > 0, 0)), direction > 0)
+        slots.add(direction > 0, _CHROMA_PREDICTION + 3, direction - 1)
+        slots.add(direction == 2, _CHROMA_PREDICTION + 3, 0)
+    slots.add(every, _QP_DELTA, 0)
+    behind = len(slots)
+    last = np.zeros(count, np.int64)
+    last[-1] = 1
+    slots.add(every, TERMINATE, last)
+    contexts, values = slots.with_parts(behind, cabac_residual(residual, span))
+    return zip(contexts.tolist(), values.tolist(), strict=True)
 
 
 def _bits(modes: Sequence[int], residual: Residual, span: Span) -> str:

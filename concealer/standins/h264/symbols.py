@@ -41,7 +41,7 @@ def inter_symbols(
     skipped = skippable & (patterns == 0)
     coded = ~skipped
     left, above = near.of(coded.astype(np.int64), 0)
-    slots = _Slots(len(modes))
+    slots = Slots(len(modes))
     slots.add(coded | skipped, (_SKIP_B if is_b else _SKIP_P) + left + above, skipped)
     if is_b:
         both = modes == BOTH
@@ -128,7 +128,7 @@ class Cells:
         return grid[self.places - 1], grid[self.places - self.stride]
 
 
-class _Slots:
+class Slots:
     """Symbols of n macroblocks: each slot is a symbol that a macroblock has or has not."""
 
     def __init__(self, count: int) -> None:
@@ -172,7 +172,7 @@ class _Slots:
         return out[0], out[1]
 
 
-def _vector(slots: _Slots, uses: Array, size: Array, negative: Array, base: int, neighbours: Array) -> None:
+def _vector(slots: Slots, uses: Array, size: Array, negative: Array, base: int, neighbours: Array) -> None:
     """One component of mvd: UEG3 with uCoff 9 (9.3.2.3), context indices of 9.3.3.1.1.7.
 
     neighbours: (n,) sum of the sizes left and above.
@@ -187,7 +187,7 @@ def _vector(slots: _Slots, uses: Array, size: Array, negative: Array, base: int,
     slots.add(uses & (size > 0), -(count + 1), np.where(size < _MOST_MVD, 0, code) << 1 | negative)
 
 
-def _pattern(slots: _Slots, coded: Array, pattern: Array, left: Array, above: Array, chroma: bool) -> None:
+def _pattern(slots: Slots, coded: Array, pattern: Array, left: Array, above: Array, chroma: bool) -> None:
     """coded_block_pattern (9.3.3.1.1.4)."""
     bits = [pattern >> i & 1 for i in range(4)]
     for own, beside, over in (

@@ -6,6 +6,7 @@ in zig-zag order (Figure 8-8).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ _SCALES = ((10, 16, 13), (11, 18, 14), (13, 20, 16), (14, 23, 18), (16, 25, 20),
 """normAdjust4x4 by QP % 6 (8-315): both coordinates even, both odd, else."""
 _GAIN = 64 * np.outer([0.25, 0.2, 0.25, 0.2], [0.25, 0.2, 0.25, 0.2]).astype(np.float32)
 """From forward coefficients to the scaled ones that the inverse transform takes (8.5.12.2)."""
-_HADAMARD = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]])
+HADAMARD = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]])
 _CHROMA_QP = (29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39)
 """QPC of qPI 30..51 (Table 8-15)."""
 _DEFAULT_LISTS = (
@@ -106,61 +107,70 @@ class Quantiser:
         """`qp`: QPY; `rounding`: a level is rounded up from 1 - `rounding` of a step on."""
         lists = weights(sps, pps)[0 if intra else 3 :]
         self._rounding = np.float32(rounding)
-        self._qps = [qp + 6 * (sps.bit_depth_luma - 8)]
+        self.qps = [qp + 6 * (sps.bit_depth_luma - 8)]
         if sps.chroma_array_type:
-            self._qps += [chroma_qp(pps, qp, which, sps.bit_depth_chroma) for which in (0, 1)]
-        self._scales = [_level_scale(plane_qp, lists[i]) for i, plane_qp in enumerate(self._qps)]
+            self.qps += [chroma_qp(pps, qp, which, sps.bit_depth_chroma) for which in (0, 1)]
+        self._scales = [_level_scale(plane_qp, lists[i]) for i, plane_qp in enumerate(self.qps)]
 
-    def inter(self, planes: Sequence[Array]) -> Residual:
-        """Levels of residual samples: luma (n, 16, 16) and, unless monochrome, Cb and Cr (n, 8, 8)."""
-        blocks = _transformed(planes[0])
+    def inter(self, planes: Sequence[Floats]) -> Residual:
+        """Levels of the `transformed` residual: of luma (n, 16, 16) and, unless monochrome, Cb and Cr (n, 8, 8)."""
+        blocks = planes[0]
         luma = np.ascontiguousarray(self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG])
         _drop_lone(luma.reshape(-1, 4, 64))
-        return Residual(luma, *self.chroma(planes[1:]))
+        return Residual(luma, *self._chroma(planes[1:]))
 
-    def chroma(self, planes: Sequence[Array]) -> tuple[Ints, Ints]:
-        """(DC, AC) levels of residual samples of Cb and Cr, (n, 8, 8) each; empty without planes."""
+    def excess(self, planes: Sequence[Floats], most: int) -> int:
+        """By how much QP is too low for about `most` levels that are not 0; 0: it is not. planes: as for `inter`."""
+        sizes = [np.abs(blocks * self.factor(which)) for which, blocks in enumerate(planes)]
+        least = 1 - self._rounding
+        counted = np.concatenate([size[size >= least] for size in sizes])
+        if counted.size <= most:
+            return 0
+        last = counted.size - most - 1
+        return max(0, math.ceil(6 * math.log2(float(np.partition(counted, last)[last]) / least)))
+
+    def _chroma(self, planes: Sequence[Floats]) -> tuple[Ints, Ints]:
+        """(DC, AC) levels of Cb and Cr; empty without planes."""
         if not planes:
             return np.zeros((0, 0, 4), np.int32), np.zeros((0, 0, 4, 15), np.int32)
         dcs, acs = [], []
-        for which, plane in enumerate(planes, 1):
-            blocks = _transformed(plane)
+        for which, blocks in enumerate(planes, 1):
             corner = blocks[:, :, 0, 0]
             a, b, c, d = (corner[:, i] for i in range(4))
             sums = np.stack([a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d], axis=1)
             # (8-330): the inverse scales by half a step, and its 2x2 transform is its own but for a factor of 4.
-            dcs.append(self._rounded(sums * (2 / self._step(which)[0, 0])))
-            levels = self._levels(blocks, which).reshape(len(plane), 4, 16)[:, :, ZIGZAG]
+            dcs.append(self.rounded(sums * (2 / self.step(which)[0, 0])))
+            levels = self._levels(blocks, which).reshape(len(blocks), 4, 16)[:, :, ZIGZAG]
             rest = np.ascontiguousarray(levels[:, :, 1:])
-            _drop_lone(rest.reshape(len(plane), 1, 60))
+            _drop_lone(rest.reshape(len(blocks), 1, 60))
             acs.append(rest)
         return np.stack(dcs, axis=1), np.stack(acs, axis=1)
 
     def intra(self, luma: Array, chroma: Sequence[Array]) -> Residual:
         """Levels of Intra_16x16 macroblocks."""
-        blocks = _transformed(luma)
+        blocks = transformed(luma)
         corner = blocks[:, :, 0, 0].reshape(-1, 4, 4)
-        sums = _HADAMARD @ corner @ _HADAMARD
+        sums = HADAMARD @ corner @ HADAMARD
         # (8-322): the inverse scales by a quarter of a step, and its transform is its own but for a factor of 16.
-        dc = self._rounded(sums / self._step(0)[0, 0]).reshape(-1, 16)[:, ZIGZAG]
+        dc = self.rounded(sums / self.step(0)[0, 0]).reshape(-1, 16)[:, ZIGZAG]
         levels = self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG]
         levels[:, :, 0] = 0
-        return Residual(levels, *self.chroma(chroma), dc)
+        return Residual(levels, *self._chroma([transformed(plane) for plane in chroma]), dc)
 
     def intra_samples(self, residual: Residual) -> list[Ints]:
         """What a decoder adds to the prediction of Intra_16x16 macroblocks (8.5.2, 8.5.4): (n, 16, 16), (n, 8, 8)."""
         assert residual.luma_dc is not None
-        qp, scale = self._qps[0], self._scales[0].astype(np.int64)
+        qp, scale = self.qps[0], self._scales[0].astype(np.int64)
         levels = np.empty_like(residual.luma)
         levels[:, :, ZIGZAG] = residual.luma
         dc = np.empty_like(residual.luma_dc)
         dc[:, ZIGZAG] = residual.luma_dc
-        sums = _HADAMARD @ dc.reshape(-1, 4, 4) @ _HADAMARD
+        sums = HADAMARD @ dc.reshape(-1, 4, 4) @ HADAMARD
         blocks = _scaled(levels[:, _INVERSE_ORDER], scale, qp, 4)
-        blocks[..., 0, 0] = _shifted(sums.reshape(-1, 16) * scale[0, 0], qp // 6 - 6)
+        blocks[..., 0, 0] = shifted(sums.reshape(-1, 16) * scale[0, 0], qp // 6 - 6)
         planes = [_inverse(blocks, 4)]
         for which in range(residual.chroma_dc.shape[1]):
-            qp, scale = self._qps[1 + which], self._scales[1 + which].astype(np.int64)
+            qp, scale = self.qps[1 + which], self._scales[1 + which].astype(np.int64)
             levels = np.zeros((len(residual.luma), 4, 16), np.int32)
             levels[:, :, ZIGZAG[1:]] = residual.chroma_ac[:, which]
             a, b, c, d = (residual.chroma_dc[:, which, i].astype(np.int64) for i in range(4))
@@ -171,13 +181,22 @@ class Quantiser:
         return planes
 
     def _levels(self, blocks: Floats, plane: int) -> Ints:
-        return self._rounded(blocks * (_GAIN / self._step(plane)))
+        return self.rounded(blocks * self.factor(plane))
 
-    def _step(self, plane: int) -> Floats:
+    def factor(self, plane: int) -> Floats:
+        """(4, 4): level of a coefficient of 1."""
+        return _GAIN / self.step(plane)
+
+    def scale(self, plane: int) -> npt.NDArray[np.int64]:
+        """(4, 4): LevelScale4x4."""
+        return self._scales[plane].astype(np.int64)
+
+    def step(self, plane: int) -> Floats:
         """(4, 4): scaled coefficient of a level of 1 (8-337)."""
-        return self._scales[plane] * np.float32(2.0 ** (self._qps[plane] // 6) / 16)
+        return self._scales[plane] * np.float32(2.0 ** (self.qps[plane] // 6) / 16)
 
-    def _rounded(self, values: npt.NDArray[np.floating[Any]]) -> Ints:
+    def rounded(self, values: npt.NDArray[np.floating[Any]]) -> Ints:
+        """Levels of the quotients of coefficient and step."""
         sizes = np.minimum(np.abs(values) + self._rounding, _MOST_LEVEL).astype(np.int32)
         return np.where(values < 0, -sizes, sizes)
 
@@ -198,7 +217,7 @@ def _level_scale(qp: int, weights_zigzag: Sequence[int]) -> Floats:
     return scale * weight.reshape(4, 4)
 
 
-def _transformed(samples: Array) -> Floats:
+def transformed(samples: Array) -> Floats:
     """Forward core transform of all 4x4 blocks of (n, rows, cols) samples: (n, blocks in raster order, 4, 4)."""
     count, rows, cols = samples.shape
     wide = samples.reshape(count, rows // 4, 4, cols).astype(np.int32)
@@ -222,10 +241,10 @@ def _butterfly(a: Ints, b: Ints, c: Ints, d: Ints) -> tuple[Ints, Ints, Ints, In
 
 def _scaled(levels: Ints, scale: npt.NDArray[np.int64], qp: int, shift: int) -> npt.NDArray[np.int64]:
     """(n, blocks, 16) levels in raster order, scaled (8-336, 8-337), as (n, blocks, 4, 4)."""
-    return _shifted(levels.reshape(*levels.shape[:2], 4, 4) * scale, qp // 6 - shift)
+    return shifted(levels.reshape(*levels.shape[:2], 4, 4) * scale, qp // 6 - shift)
 
 
-def _shifted(values: npt.NDArray[np.int64], by: int) -> npt.NDArray[np.int64]:
+def shifted(values: npt.NDArray[np.int64], by: int) -> npt.NDArray[np.int64]:
     """Left, or right with rounding where `by` is negative."""
     return values << by if by >= 0 else (values + (1 << -by - 1)) >> -by
 

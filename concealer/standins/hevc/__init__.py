@@ -1,12 +1,13 @@
 """Writers of HEVC slice segments."""
 
-from concealer.standins.hevc.coded import coded_header, coded_standin
+from concealer.standins.hevc.coded import CodedResidual, coded_header, coded_standin
 from concealer.standins.hevc.inter import inter_standin
 from concealer.standins.hevc.intra_coded import intra_coded_standin
 from concealer.standins.hevc.lost import lost_picture_header, lost_picture_reference
 from concealer.standins.hevc.substreams import coding_order
 
 __all__ = [
+    "CodedResidual",
     "coded_header",
     "coded_standin",
     "coding_order",

@@ -13,6 +13,8 @@ from concealer.standins.arrays import Array
 _CHROMA_QP = (29, 30, 31, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37, 37)
 """QPC of qPi 30..43 in 4:2:0 (Table 8-10)."""
 _MOST_LEVEL = 32000
+ROUNDING = 0.33
+"""A level is rounded up from 1 - `ROUNDING` of a step on."""
 
 
 @lru_cache(maxsize=4)
@@ -36,14 +38,38 @@ def plane_qp(header: hevc.SliceHeader, plane: int) -> int:
     return (qp if qp < 30 else _CHROMA_QP[qp - 30] if qp < 44 else qp - 6) + extra
 
 
-def quantised(
-    residual: Array, qp: int, rounding: float = 0.33
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """(levels, levels before rounding) of (m, n, n) residual samples; flat scaling. `qp`: of `plane_qp`."""
+def transformed(residual: Array) -> npt.NDArray[np.float32]:
+    """Coefficients of (m, n, n) residual samples."""
     cosines = _cosines(residual.shape[1])
-    exact = cosines @ residual.astype(np.float32) @ cosines.T / np.float32(2 ** ((qp - 4) / 6))
+    return np.asarray(cosines @ residual.astype(np.float32) @ cosines.T)
+
+
+def quantised(
+    coefficients: npt.NDArray[np.float32], qp: int, rounding: float = ROUNDING
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """(levels, levels before rounding) of `transformed` samples; flat scaling. `qp`: of `plane_qp`."""
+    exact = coefficients / step(qp)
     sizes = np.minimum(np.abs(exact) + np.float32(rounding), _MOST_LEVEL).astype(np.int64)
     return np.where(exact < 0, -sizes, sizes), exact
+
+
+def step(qp: int) -> np.float32:
+    """Coefficient of a level of 1."""
+    return np.float32(2 ** ((qp - 4) / 6))
+
+
+def flat_level(residual: Array, qp: int) -> int:
+    """The DC level of (n, n) residual samples."""
+    size = abs(float(residual.sum())) / len(residual) / float(step(qp))
+    return min(int(size + ROUNDING), _MOST_LEVEL) * (-1 if residual.sum() < 0 else 1)
+
+
+def flat_sample(level: int, size: int, qp: int, depth: int) -> int:
+    """What a decoder adds to every sample of a block of `size` that holds a DC level alone (8.6.2)."""
+    shift = depth + size.bit_length() - 1 - 5
+    scaled = (level * (16 * _SCALES[qp % 6] << qp // 6) + (1 << shift - 1)) >> shift
+    column = (64 * max(-32768, min(32767, scaled)) + 64) >> 7
+    return (64 * column + (1 << 19 - depth)) >> 20 - depth
 
 
 _ODD_16 = (90, 87, 80, 70, 57, 43, 25, 9)
@@ -75,11 +101,12 @@ def _matrix(size: int) -> npt.NDArray[np.int64]:
 
 
 def added_samples(levels: Array, qp: int, depth: int) -> npt.NDArray[np.int64]:
-    """What a decoder adds to the prediction (8.6.2) for a block of levels (n, n); flat scaling, `qp` of `plane_qp`."""
-    size = len(levels)
+    """What a decoder adds to the prediction (8.6.2) for levels (m, n, n); flat scaling, `qp` of `plane_qp`."""
+    size = levels.shape[1]
     shift = depth + size.bit_length() - 1 - 5
     scaled = (levels.astype(np.int64) * (16 * _SCALES[qp % 6] << qp // 6) + (1 << shift - 1)) >> shift
-    matrix = _matrix(size)
-    columns = (matrix.T @ np.clip(scaled, -32768, 32767) + 64) >> 7
-    rows = np.clip(columns, -32768, 32767) @ matrix
+    # In float64, where products of matrices are fast; all of them are whole numbers below 2 ** 53.
+    matrix = _matrix(size).astype(np.float64)
+    columns = (matrix.T @ np.clip(scaled, -32768, 32767)).astype(np.int64) + 64 >> 7
+    rows = (np.clip(columns, -32768, 32767) @ matrix).astype(np.int64)
     return (rows + (1 << 19 - depth)) >> 20 - depth
