@@ -41,9 +41,15 @@ class _Watched(Repairer):
         self._place, self._clean, self._tile = place, clean, tile
 
     def propose(
-        self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
+        self,
+        site: Site,
+        references: list[Picture],
+        *,
+        light: bool,
+        outlook: Outlook | None = None,
+        sides: bool = False,
     ) -> list[Candidate]:
-        proposals = super().propose(site, references, light=light, outlook=outlook)
+        proposals = super().propose(site, references, light=light, outlook=outlook, sides=sides)
         rows, cols = (
             slice(a.start + b.start, a.start + b.stop)
             for a, b in zip(site.region.slices(), site.window.slices(), strict=True)

@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.channel import drop_one_slice, parse
 from benchmarks.clips import CUPS_720P, ROAD_1080P, available
 from benchmarks.methods import decode
+from benchmarks.product import product_repairer
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import latency_tables
@@ -36,6 +37,7 @@ from concealer.picture import Picture
 from concealer.repair import Repairer
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
+from pipelines.generative import choice_or_none
 
 KEY = ("measure", "clip", "codec", "structure", "settings", "pictures", "threads", "damage", "lookahead")
 _LAUNCHER = (
@@ -61,7 +63,7 @@ def decode_plain(stream: Stream, threads: int) -> int:
 
 def decode_hooked(stream: Stream, threads: int) -> int:
     """Decode with `ConcealingDecoder`, ready to repair; the number of pictures."""
-    decoder = open_decoder(stream.encoding.codec, repairer=Repairer(), container_framed=True, threads=threads)
+    decoder = open_decoder(stream.encoding.codec, repairer=product_repairer(), container_framed=True, threads=threads)
     count = 0
     for unit in stream.units:
         count += len(decoder.decode(unit.payload, pts=unit.pts))
@@ -99,7 +101,7 @@ class _Timed(Repairer):
     """Times its repairs, in milliseconds."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(choice=choice_or_none("auto", "auto"))
         self.times: list[float] = []
 
     def __call__(
@@ -137,7 +139,9 @@ def damaged_picture_cost(stream: Stream, lookahead: int, rounds: int) -> Row:
     for turn in range(rounds):
         damaged = drop_one_slice(stream, every=6, first=turn + 3)
         hit = {entry.index + lookahead for entry in damaged.record.damaged}
-        decoder = open_decoder(stream.encoding.codec, repairer=Repairer(), container_framed=True, lookahead=lookahead)
+        decoder = open_decoder(
+            stream.encoding.codec, repairer=product_repairer(), container_framed=True, lookahead=lookahead
+        )
         times = []
         for sample in damaged.samples:
             started = time.perf_counter()

@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks.clips import CUPS_360P, CUPS_720P, available
 from benchmarks.metrics import Luma, psnr_of, squared_error
+from benchmarks.product import product_repairer
 from benchmarks.rough_wire import send_rough, stock_decoders, stock_error
 from benchmarks.rtp import CLOCK, Sending, send_lossy, send_udp
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
@@ -32,7 +33,6 @@ from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
 from concealer.bitstream.transport import RtpDepacketiser
 from concealer.decoder.hook import frame_planes
 from concealer.front_door import open_decoder
-from concealer.repair import Repairer
 from pipelines.gst.register import register
 
 FPS = 30
@@ -64,7 +64,7 @@ def offline_psnr(stream: Stream, sendings: Sequence[Sending]) -> float:
     """Mean PSNR-Y of what the file pipeline's decoder makes of the same packets, without a deadline."""
     depacketiser = RtpDepacketiser(stream.encoding.codec)
     units = [unit for sending in sendings for packet in sending.packets for unit in depacketiser.push(packet)]
-    decoder = open_decoder(stream.encoding.codec, repairer=Repairer())
+    decoder = open_decoder(stream.encoding.codec, repairer=product_repairer())
     scores: list[float] = []
 
     def count(pictures: Any) -> None:

@@ -31,6 +31,7 @@ import numpy.typing as npt
 from benchmarks.clips import CUPS_360P, CUPS_720P, available, to_planes
 from benchmarks.live import repeated
 from benchmarks.metrics import Luma, psnr_of, squared_error
+from benchmarks.product import product_repairer
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
 from concealer.bitstream import NalUnit, StreamParser, split_annexb
@@ -38,7 +39,6 @@ from concealer.bitstream.transport import PACKET, ContinuityChecker, PesPacket
 from concealer.decoder import DecodedPicture
 from concealer.decoder.hook import frame_planes
 from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
-from concealer.repair import Repairer
 
 FPS, CLOCK = 30, 90_000
 LOSS = 0.03
@@ -190,7 +190,7 @@ def nal_units(data: bytes, codec: Codec) -> list[NalUnit]:
 
 def concealed_psnr(stream: Stream, wire: Wire, first: int) -> tuple[float, int]:
     """(PSNR-Y, pictures) of what concealdec's decoder makes of what arrived."""
-    repairer = Repairer()
+    repairer = product_repairer()
     decoder = open_decoder(stream.encoding.codec, repairer=repairer, live=True)
     checker = ContinuityChecker(early=True)
     errors: list[float] = []

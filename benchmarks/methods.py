@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.channel import Damaged
 from benchmarks.clips import Planes, to_planes
 from benchmarks.metrics import Luma
+from benchmarks.product import NETWORKS, product_repairer
 from benchmarks.streams import Stream, plain_decode
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture
@@ -26,7 +27,7 @@ from concealer.repair import Repairer
 
 _DECODING = ("concealer/bitstream", "concealer/decoder", "concealer/loss", "benchmarks/methods.py")
 _PLAIN = ("concealer/bitstream", "concealer/loss", "benchmarks/streams.py")
-_ALL = ("concealer", "benchmarks/methods.py")
+_ALL = ("concealer", NETWORKS, "benchmarks/methods.py")
 
 
 @dataclass
@@ -140,9 +141,10 @@ def by_position(pictures: Sequence[DecodedPicture], count: int) -> list[DecodedP
     return places
 
 
-def _product(lookahead: int = 0) -> Callable[[Stream, Damaged], Played]:
+def _product(lookahead: int = 0, learnt: bool = True) -> Callable[[Stream, Damaged], Played]:
     def play(stream: Stream, damaged: Damaged) -> Played:
-        return _played(stream, decode(stream, damaged, Repairer(), lookahead=lookahead))
+        repairer = product_repairer() if learnt else Repairer()
+        return _played(stream, decode(stream, damaged, repairer, lookahead=lookahead))
 
     return play
 
@@ -273,6 +275,7 @@ METHODS = (
     Method("telea", "inpainting, Telea", _in_loop(_inpaint(cv2.INPAINT_TELEA)), _DECODING),
     Method("navier_stokes", "inpainting, Navier-Stokes", _in_loop(_inpaint(cv2.INPAINT_NS)), _DECODING),
     Method("pixels_only", "concealer without stand-in slices", _in_loop(_auto), _ALL, codecs=("hevc",)),
+    Method("unlearnt", "concealer without its network", _product(learnt=False), _ALL),
     Method("concealer", "concealer", _product(), _ALL),
     *(Method(f"ahead_{n}", f"concealer, look-ahead {n}", _product(lookahead=n), _ALL) for n in (1, 2, 3)),
     Method("oracle_motion", "oracle motion", _in_loop(_oracle_motion), _DECODING),

@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks.clips import Clip, pick, to_planes
 from benchmarks.metrics import Luma, psnr_of, shown, squared_error
+from benchmarks.product import NETWORKS, product_repairer
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, FPS, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import real_table
@@ -31,14 +32,13 @@ from benchmarks.workers import run_all
 from concealer.bitstream import StreamParser
 from concealer.front_door import open_decoder
 from concealer.loss import Channel, RtpLoss, transmit
-from concealer.repair import Repairer
 from pipelines import EncoderSettings, Settings, conceal_file
 from pipelines.damage_cli import main as damage
 
 KEY = ("clip", "codec", "structure", "settings", "pictures", "way", "rate", "seed")
 GOP = 50
 PICTURES = 100
-_SOURCES = ("concealer", "pipelines", "benchmarks/real.py")
+_SOURCES = ("concealer", "pipelines", NETWORKS, "benchmarks/real.py")
 _CORRUPT = {"flags": "+output_corrupt"}
 
 
@@ -205,7 +205,7 @@ def _known_places(stream: Stream, job: DamagedStream, folder: Path) -> tuple[Pat
     units = [unit for sent in stream.units for unit in parser.push(sent.payload, pts=sent.pts)] + parser.flush()
     channel: Channel = RtpLoss(job.way.rate, seed=job.seed, closed_up=True)
     received, _ = transmit(units, channel)
-    decoder = open_decoder(codec, repairer=Repairer(), container_framed=True, lookahead=2)
+    decoder = open_decoder(codec, repairer=product_repairer(), container_framed=True, lookahead=2)
     pictures = []
     path = folder / f"damaged.{'264' if codec == 'h264' else '265'}"
     for part in received:

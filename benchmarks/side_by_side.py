@@ -11,12 +11,12 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from benchmarks.product import product_repairer
 from concealer.bitstream import Codec
 from concealer.damage import Damage
 from concealer.decoder import DecodedPicture
 from concealer.decoder.hook import padded_packet
 from concealer.front_door import open_decoder
-from concealer.repair import Repairer
 from pipelines import Settings, conceal_file
 
 _LOOKAHEAD = 2
@@ -66,7 +66,9 @@ def compare(path: Path) -> Alarms:
         plain = av.CodecContext.create(codec, "r")
         assert isinstance(plain, av.VideoCodecContext)
         plain.thread_count, plain.extradata, plain.options = 1, extradata, _ALL_PICTURES[codec]
-        decoder = open_decoder(codec, extradata, repairer=Repairer(), lookahead=_LOOKAHEAD, container_framed=framed)
+        decoder = open_decoder(
+            codec, extradata, repairer=product_repairer(), lookahead=_LOOKAHEAD, container_framed=framed
+        )
         found = Alarms()
         ours: list[int] = []
         theirs: list[int] = []

@@ -19,6 +19,7 @@ from benchmarks.channel import SLICE, Damaged, Loss, transmit
 from benchmarks.clips import CUPS_720P, Clip, available, pick
 from benchmarks.methods import Played, methods_for
 from benchmarks.metrics import score
+from benchmarks.product import product_repairer
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded, plain_decode
@@ -26,7 +27,6 @@ from benchmarks.workers import run_all
 from concealer.bitstream import join_annexb, split_annexb
 from concealer.decoder import Settled
 from concealer.front_door import open_decoder
-from concealer.repair import Repairer
 from concealer.splice import SplicedUnit, Splicer
 from concealer.standins import UnsupportedStandInError
 
@@ -74,7 +74,9 @@ def spliced(stream: Stream, damaged: Damaged) -> list[SplicedUnit]:
     def observe(picture: Settled) -> None:
         units.extend(splicer.settled(picture))
 
-    decoder = open_decoder(stream.encoding.codec, repairer=Repairer(), container_framed=damaged.framed, observe=observe)
+    decoder = open_decoder(
+        stream.encoding.codec, repairer=product_repairer(), container_framed=damaged.framed, observe=observe
+    )
     for sample in damaged.samples:
         decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
     decoder.flush()

@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.channel import SLICE, Damaged, Loss, transmit
 from benchmarks.clips import pick, to_planes
 from benchmarks.methods import decode
+from benchmarks.product import product_repairer
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
 from benchmarks.streams import COMBINATIONS, Encoding, Stream, default_cache, encoded
 from benchmarks.tables import untouched_table
@@ -65,7 +66,7 @@ def first_hole(stream: Stream, damaged: Damaged) -> tuple[int, int]:
     Compared are the repaired picture as put out and the same picture decoded without repair. No damage lies
     before it, so they must be the same.
     """
-    repaired = {p.pts: p for p in decode(stream, damaged, Repairer("auto")) if p.in_loop}
+    repaired = {p.pts: p for p in decode(stream, damaged, product_repairer()) if p.in_loop}
     plain = {p.pts: p for p in decode(stream, damaged, None)}
     holes = [p for p in repaired.values() if p.damage.any_hole and p.pts in plain]
     if not holes:

@@ -16,6 +16,7 @@ from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
+from concealer.networks.video_prior import VideoPrior
 from engines.tensors import NEXT, STATE, TensorSpec
 
 
@@ -39,6 +40,19 @@ class _PriorStep(nn.Module):
         self, damaged: Tensor, mask: Tensor, hidden: Tensor, cell: Tensor, structure: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         return self.prior.step(damaged, mask, structure, hidden, cell)
+
+
+class _VideoStep(nn.Module):
+    """One picture of a grouped prior for natural video."""
+
+    def __init__(self, prior: VideoPrior) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(
+        self, figures: Tensor, around: Tensor, present: Tensor, inside: Tensor, hidden: Tensor, cell: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return self.prior.step(figures, around, present, inside, hidden, cell)
 
 
 class _Labelled(nn.Module):
@@ -69,6 +83,8 @@ def define(network: nn.Module) -> Definition:
         made = _image(side) if isinstance(network, SequenceInpainter) else (TensorSpec("z", (recurrent.z_size,)),)
         module = network if isinstance(network, SequenceInpainter) else _PriorStep(network)
         return Definition(module, (damaged, mask, *states, *structure), (*made, *_states(NEXT, hidden)))
+    if isinstance(network, VideoPrior):
+        return _video(network)
     if isinstance(network, NoisePrior):
         inputs = _pictures(network.resolution, network.structure_channels)
         return Definition(network, inputs, (TensorSpec("z", (network.z_size,)),))
@@ -94,9 +110,28 @@ def define(network: nn.Module) -> Definition:
     raise ValueError(f"{type(network).__name__} is not a network that can be exported")
 
 
+def _video(network: VideoPrior) -> Definition:
+    tile = network.tile
+    states = [(f"{{}}{name}", (network.hidden, *tile)) for name in ("hidden", "cell")]
+    inputs = (
+        TensorSpec("figures", (network.most, network.figures, *tile)),
+        TensorSpec("around", (network.around, *tile)),
+        TensorSpec("present", (network.most,)),
+        TensorSpec("inside", (1, *tile)),
+        *(TensorSpec(name.format(STATE), shape) for name, shape in states),
+    )
+    outputs = (
+        TensorSpec("correction", (network.most, *tile)),
+        *(TensorSpec(name.format(NEXT), shape) for name, shape in states),
+    )
+    return Definition(_VideoStep(network), inputs, outputs)
+
+
 def task_of(definition: Definition) -> str:
-    """What a network is good for in the stream: "inpaint", "landmarks" or "other"."""
+    """What a network is good for in the stream: "inpaint", "landmarks", "choose" or "other"."""
     inputs = {spec.name for spec in definition.inputs}
+    if definition.outputs[0].name == "correction":
+        return "choose"
     if not {"damaged", "mask"} <= inputs:
         return "other"
     made = definition.outputs[0].name

@@ -1,6 +1,6 @@
 """The table of recipes: what each trains, from which other recipe's weights, for how many steps.
 
-Names end in the side of the pictures.
+Names end in the side of the pictures, but for those of natural video, which have none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from train.data.labels import CLASSES
 from train.plans import Detector, ImagePrior, Labels, PaperGan, Plan, Refiner, SequencePrior, Start, StyleGan
 from train.run import Trainer
 from train.sizes import SIZES
+from train.video.plan import VideoChoice
 
 GAN_STEPS = {64: 40_000, 128: 60_000, 256: 80_000}
 TAUGHT, TAUGHT_GROUPS = 2000, 300
@@ -109,11 +110,30 @@ def _labels(size: int) -> list[Recipe]:
     ]
 
 
+VIDEO_STEPS = 4000
+
+
+def _video() -> list[Recipe]:
+    """The one that ships, and those it is compared with: other groups, and no memory."""
+    about = "grouped prior for natural video: which candidate is to be trusted where"
+    plain = [Recipe("video-choice", VIDEO_STEPS, VideoChoice(steps=VIDEO_STEPS), about)]
+    windows = [
+        Recipe(
+            f"video-choice-w{window}", VIDEO_STEPS, VideoChoice(window, steps=VIDEO_STEPS), f"the same, W = {window}"
+        )
+        for window in (1, 4)
+    ]
+    cleared = VideoChoice(1, memory=False, steps=VIDEO_STEPS)
+    return [*plain, *windows, Recipe("video-choice-cleared", VIDEO_STEPS, cleared, "the same without memory")]
+
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for size in SIZES
-    for recipes in (_gans, _landmarks, _priors, _grouped, _labels)
-    for recipe in recipes(size)
+    for recipes in [
+        *(make(size) for size in SIZES for make in (_gans, _landmarks, _priors, _grouped, _labels)),
+        _video(),
+    ]
+    for recipe in recipes
 }
 
 

@@ -20,6 +20,7 @@ from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.semantic_gan import SemanticGenerator
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
+from concealer.networks.video_prior import VideoPrior
 
 NETWORKS: dict[str, type[nn.Module]] = {
     cls.__name__: cls
@@ -34,6 +35,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
         SemanticGenerator,
         StyleDiscriminator,
         StyleGenerator,
+        VideoPrior,
     )
 }
 

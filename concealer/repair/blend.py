@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -33,9 +35,20 @@ SQUARE_OF_ONE, SQUARE_GROWTH = 45.0, 1.2
 blocks err far more than expected. Fitted on 115 damaged pictures of 15 training clips."""
 
 
-def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Array]:
-    """Logarithm of each candidate's expected error in the window, (n, h, w) float32 on the error grid, and the
-    (n,) mean absolute luma difference to the received rim (8-bit scale).
+@dataclass(frozen=True)
+class Expected:
+    """What n candidates are expected to err by."""
+
+    errors: Array
+    """(n, h, w) float32 on the error grid of the window: logarithm of the expected error."""
+    from_rim: Array
+    """The same by the received rim alone."""
+    seen: Array
+    """(n,) mean absolute luma difference to the received rim (8-bit scale)."""
+
+
+def expected_errors(site: Site, candidates: list[Candidate]) -> Expected:
+    """How much each candidate errs in the hole, told by its rim and by the references.
 
     Two estimates are mixed. One is the error seen on the rim, spread into the hole. The other is the
     references' disagreement about the candidate (`Candidate.doubt`), known inside the hole, times the ratio of
@@ -53,20 +66,21 @@ def expected_errors(site: Site, candidates: list[Candidate]) -> tuple[Array, Arr
     from_rim = np.log(site.rim_spreader.fill_all(seen / weight) + floor)
     doubts = [c.doubt for c in candidates if c.doubt is not None]
     if len(doubts) != len(candidates):
-        return from_rim, mean
+        return Expected(from_rim, from_rim, mean)
     if not trust.any():
         # Nothing was received to try motion on: it must make the references agree far better than standing still does.
         # Motion that was rehearsed on the picture before has shown how it fares on one it was not found in.
         untried = [1.0 if c.flow is None or c.rehearsed else UNTRIED_MOTION for c in candidates]
         prior = np.log([one if c.flow is None else one * c.reach**REACH_POWER
                         for one, c in zip(untried, candidates, strict=True)])  # fmt: skip
-        return np.log(np.stack(doubts) + floor) + prior.astype(np.float32)[:, None, None], mean
+        errors = np.log(np.stack(doubts) + floor) + prior.astype(np.float32)[:, None, None]
+        return Expected(errors, from_rim, mean)
     # Blurred like the disagreement it is compared with.
     near = np.maximum(cv2.blur(trust, (5, 5)), 1e-3)
     local = np.stack([cv2.blur(one, (5, 5)) for one in seen]) / near
     doubt = np.log(np.stack(doubts) + floor)
     ratio = site.rim_spreader.fill_all(np.log(local + floor) - doubt)
-    return (1.0 - DOUBT_SHARE) * from_rim + DOUBT_SHARE * (doubt + ratio), mean
+    return Expected((1.0 - DOUBT_SHARE) * from_rim + DOUBT_SHARE * (doubt + ratio), from_rim, mean)
 
 
 def soft_weights(log_errors: Array, sharpness: float = SHARPNESS) -> Array:

@@ -31,6 +31,8 @@ class Candidate:
     doubt: Array | None = None
     """(h, w) float32 on the error grid of the window: how far two references disagree about this candidate, as
     mean absolute luma difference; known inside the hole too. None if there is only one reference."""
+    source_order: int = 0
+    """Order of the picture that `flow` leads to."""
     rehearsed: bool = False
     """`doubt` is of a picture that its motion was not found in."""
 
@@ -45,7 +47,7 @@ def warp(site: Site, source: Layer, flow: Array | None, name: str) -> Candidate:
     chroma = None
     if source.chroma is not None:
         chroma = _warp_plane(source.chroma, flow, site, site.shift)
-    return Candidate(name, luma, chroma, flow)
+    return Candidate(name, luma, chroma, flow, source_order=source.order)
 
 
 def _warp_plane(plane: Array, flow: Array, site: Site, shift: tuple[int, int]) -> Array:
@@ -99,7 +101,7 @@ def disagreement(difference: Array, step: int) -> Array:
 def _doubt_steady(site: Site, last: Layer, older: Layer, flow: Array | None) -> Array:
     """Disagreement of the last two pictures if `flow` (window, flow grid) had been so before, too."""
     elapsed = site.now.order - last.order
-    further = _ratio(site.now.order - older.order, elapsed)
+    further = time_ratio(site.now.order - older.order, elapsed)
     cut = site.flow_window
     if flow is None:
         difference = cv2.absdiff(last.gray[cut], older.gray[cut])
@@ -121,11 +123,13 @@ def from_past(
     light: bool,
     ahead: Sequence[tuple[str, Array]] = (),
     oldest: Layer | None = None,
+    sides: bool = False,
 ) -> list[Candidate]:
     """Candidates from the last one or two pictures before the damaged one.
 
     ahead: names and flows to `last`, of the whole region, that later pictures suggest. oldest: the picture before
-    `older`; where nothing was received, it tells how well motion carried on would have foretold `last`.
+    `older`; where nothing was received, it tells how well motion carried on would have foretold `last`. sides: the
+    motion of each side of the hole as well.
     """
     # Nothing received to see motion on (whole picture lost), or no time to look.
     look = site.flow_trusted and not (light and older is not None)
@@ -140,6 +144,8 @@ def from_past(
     if seen is not None and predicted is not None:
         filled, acc = fill_flow(site, seen, predicted)
         wanted += [("filled", filled[cut]), ("acc", acc[cut])]
+        if sides and not ahead:
+            wanted += _from_one_side(site, seen, predicted)
     elif seen is not None:
         wanted.append(("filled", site.spread_flow(seen)[cut]))
     for name, flow in ahead:
@@ -151,7 +157,7 @@ def from_past(
         name, flow = named
         candidate = warp(site, last, flow, name)
         if older is not None:
-            candidate.reach = max(1.0, abs(_ratio(site.now.order - last.order, last.order - older.order)))
+            candidate.reach = max(1.0, abs(time_ratio(site.now.order - last.order, last.order - older.order)))
             candidate.doubt = _doubt_steady(site, last, older, flow)
         return candidate
 
@@ -163,10 +169,21 @@ def from_past(
     return candidates
 
 
+def _from_one_side(site: Site, seen: Array, predicted: Array) -> list[tuple[str, Array | None]]:
+    """As "acc", but for surroundings of one side of the hole only: where something else moves on the other, their mean
+    is right for neither."""
+    excess = cv2.subtract(seen, predicted)
+    spread = each(lambda above: site.spread_from(above, excess), (True, False))
+    if any(one is None for one in spread):
+        return []  # the hole has one side, which "acc" is spread from
+    return [(name, cv2.add(predicted, one)[site.flow_window])
+            for name, one in zip(("above", "below"), spread, strict=True) if one is not None]  # fmt: skip
+
+
 def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
     """How far `last` is from what the two pictures before it, motion carried on, would have made of it."""
     back = motion.dense_flow(older.gray, oldest.gray, site.scale)
-    flow = motion.extrapolate(back, _ratio(last.order - older.order, older.order - oldest.order), site.scale)
+    flow = motion.extrapolate(back, time_ratio(last.order - older.order, older.order - oldest.order), site.scale)
     made = motion.sample(older.gray, flow, site.scale)
     difference = cv2.absdiff(made, last.gray)[site.flow_window]
     return disagreement(difference, site.step // site.scale)
@@ -175,13 +192,13 @@ def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
 def _carried_on(site: Site, last: Layer, older: Layer) -> Array:
     """Flow from the damaged picture to `last`, were the motion between the references to go on."""
     back = motion.dense_flow(last.gray, older.gray, site.scale)
-    return motion.extrapolate(back, _ratio(site.now.order - last.order, last.order - older.order), site.scale)
+    return motion.extrapolate(back, time_ratio(site.now.order - last.order, last.order - older.order), site.scale)
 
 
 def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candidate]:
     """Candidates between a picture before and one after the damaged one."""
     cut = site.flow_window
-    share = _ratio(site.now.order - past.order, future.order - past.order)
+    share = time_ratio(site.now.order - past.order, future.order - past.order)
     look = site.flow_trusted and not light
     across, seen = both(
         lambda: motion.dense_flow(past.gray, future.gray, site.scale),
@@ -214,6 +231,6 @@ def _pair(
     return past, future, both
 
 
-def _ratio(part: int, whole: int) -> float:
+def time_ratio(part: int, whole: int) -> float:
     """Time ratio, kept within what motion can sensibly be stretched by."""
     return float(np.clip(part / whole, -4.0, 4.0)) if whole else 1.0

@@ -14,6 +14,9 @@ EXPECTED = {"full": (4.0, 4.1e-5), "light": (2.0, 2.3e-5), "copy": (0.8, 6.7e-6)
 """Milliseconds per region, and per luma sample of it, before anything was measured (two cores). Holes of 4 blocks up to
 all of a 720p picture take 0.7 to 1.5 times that."""
 
+ASIDE = (1.5, 3e-5)
+"""The same for choosing between candidates by a network."""
+
 TWO_SIDED = 1.5
 """Factor of "full" and "light" where there are references on both sides in time."""
 
@@ -73,6 +76,25 @@ class Budget:
             self._measuring_ms += (1.0 - MEMORY) * (milliseconds / samples - self._measuring_ms)
 
 
+class SideCost:
+    """Estimate of what something takes that is done only where there is time for it."""
+
+    def __init__(self) -> None:
+        self._pace = 1.0
+
+    def fits(self, samples: int, left_ms: float) -> bool:
+        """Whether it is expected to end within `left_ms`, for a region of so many luma samples."""
+        if self._pace * _aside(samples) <= left_ms:
+            return True
+        self._pace += DRIFT * (1.0 - self._pace)  # what was slow gets another chance
+        return False
+
+    def learn(self, samples: int, milliseconds: float) -> None:
+        """Take in what it has taken."""
+        seen = min(max(milliseconds / _aside(samples), self._pace / SWING), self._pace * SWING)
+        self._pace += (1.0 - MEMORY) * (seen - self._pace)
+
+
 class CostModel:
     """Estimate of what a repair takes, corrected by what repairs have taken."""
 
@@ -101,6 +123,11 @@ class CostModel:
         for other in LEVELS:
             keep = MEMORY if other == level else 1.0 - DRIFT
             self._pace[other] = keep * self._pace[other] + (1.0 - keep) * seen
+
+
+def _aside(samples: int) -> float:
+    fixed, per_sample = ASIDE
+    return fixed + per_sample * samples
 
 
 def _expected(level: Level, areas: Sequence[int], two_sided: bool) -> float:

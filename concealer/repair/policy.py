@@ -16,13 +16,15 @@ from concealer.flow import Array
 from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
-from concealer.repair.blend import expected_errors, expected_square, mix, soft_weights
+from concealer.repair.blend import Expected, expected_errors, expected_square, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
-from concealer.repair.deadline import Budget, CostModel, Level
+from concealer.repair.choice import Choice, Chosen
+from concealer.repair.deadline import Budget, CostModel, Level, SideCost
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
+from concealer.repair.own import join_own
 from concealer.repair.regions import regions
 from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
@@ -47,10 +49,6 @@ SAME_SCENE_MISFIT, OTHER_SCENE_MISFIT = 0.75, 0.6
 """Rim error of motion, in units of a spatial fill's, from which the references are held to show another scene.
 Within a scene it was at most 0.44 over 270 damaged pictures, at 22 scene cuts at least 0.99 (median 2.2)."""
 
-OWN_SHARE, OWN_AGREEMENT = 0.25, 3.0
-"""Most weight the decoder's own concealment gets beside motion, and the mean absolute difference (8-bit scale)
-at which it is halved: it errs in other ways, so it helps where both nearly agree, and only there."""
-
 
 class Repairer:
     """Paints the lost and broken blocks of one picture after the other, in place.
@@ -60,7 +58,7 @@ class Repairer:
     reference all others fill spatially. deadline_ms: time one picture may take, or one access unit where `begin` tells
     of its arrival; the richest way expected to fit is taken. None: always the richest, and results do not depend on
     the machine's speed. generative: the network that "auto" uses where it fits better, within the time that is left;
-    None: none.
+    None: none. choice: corrects what the candidates of "auto" are expected to err by, within the time that is left.
 
     Sets OpenCV's thread count to `THREADS` for the process, and has it keep freed memory. Raises ValueError for an
     unknown method or a deadline that is not positive.
@@ -71,6 +69,7 @@ class Repairer:
         method: Method = "auto",
         deadline_ms: float | None = None,
         generative: GenerativeRepair | None = None,
+        choice: Choice | None = None,
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -84,8 +83,11 @@ class Repairer:
         self._costs = CostModel()
         self.generative = generative
         """May be given later, between two pictures."""
+        self.choice = choice
+        """May be given later, between two pictures."""
+        self._choosing = SideCost()
         self._aside_ms = 0.0
-        """Time that the network took in this picture: it has a cost model of its own."""
+        """Time that networks took in this picture: they have cost models of their own."""
         keep_freed_memory()
 
     def begin(self, deadline_ms: float | None) -> None:
@@ -194,31 +196,75 @@ class Repairer:
             return "copy", {}
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
-        proposals = self.propose(site, references, light=level == "light", outlook=outlook)
-        errors, seen = expected_errors(site, proposals)
-        weights = soft_weights(errors)
+        asks = level == "full" and self._has_time_to_choose(site, until)
+        proposals = self.propose(site, references, light=level == "light", outlook=outlook, sides=asks)
+        expected = expected_errors(site, proposals)
+        own = self._own(site, outlook)
+        chosen = Chosen(expected.errors)
+        if asks:
+            chosen = self._chosen(site, proposals, expected, references, own, outlook is not None)
+        weights = soft_weights(chosen.errors)
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
-        notes["rim_error"] = float(seen.min())
+        notes["rim_error"] = float(expected.seen.min())
         if self._method in ("auto", "generative") and self._misfits(site, luma, references, notes):
             return self._paint_without_motion(site, references, until, notes)
         luma = close_seam(site, luma)
-        if self._method == "auto":
-            if site.picture.concealed:
-                luma, chroma = join_own(site, luma, chroma, site.now)
-            elif outlook is not None and not outlook.inherited and site.picture.kind in "PB":
-                luma, chroma = join_own(site, luma, chroma, site.layer(outlook.now))
+        if own is not None:
+            luma, chroma = join_own(site, luma, chroma, own, chosen.own_odds)
         method = "motion"
         if self._method == "generative" or notes["rim_error"] > GOOD_FIT:
             luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, method)
-        site.write(luma, chroma, expected_square(errors, weights))
+        site.write(luma, chroma, expected_square(expected.errors, weights))
         return method, notes
 
+    def _has_time_to_choose(self, site: Site, until: float | None) -> bool:
+        """Whether there is a network that chooses between candidates, and the time to ask it."""
+        if self._method != "auto" or self.choice is None or not self.choice.works:
+            return False
+        area = site.region.area
+        ahead = self._costs.expected("full", [area], False)
+        return until is None or self._choosing.fits(area, (until - time.perf_counter()) * 1e3 - ahead)
+
+    def _chosen(
+        self,
+        site: Site,
+        proposals: list[Candidate],
+        expected: Expected,
+        references: list[Picture],
+        own: Layer | None,
+        ahead: bool,
+    ) -> Chosen:
+        """What the network holds of the candidates; its time counts apart."""
+        assert self.choice is not None
+        began = time.perf_counter()
+        chosen = self.choice.corrected(site, proposals, expected, references, own, ahead)
+        spent = (time.perf_counter() - began) * 1e3
+        self._choosing.learn(site.region.area, spent)
+        self._aside_ms += spent
+        return chosen
+
+    def _own(self, site: Site, outlook: Outlook | None) -> Layer | None:
+        """The decoder's own concealment of the hole, where there is any that helps."""
+        if self._method != "auto":
+            return None
+        if site.picture.concealed:
+            return site.now
+        if outlook is not None and not outlook.inherited and site.picture.kind in "PB":
+            return site.layer(outlook.now)
+        return None
+
     def propose(
-        self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
+        self,
+        site: Site,
+        references: list[Picture],
+        *,
+        light: bool,
+        outlook: Outlook | None = None,
+        sides: bool = False,
     ) -> list[Candidate]:
         """Temporal candidates for one region; a place to look at them or to add others."""
-        return propose(site, references, light=light, outlook=outlook)
+        return propose(site, references, light=light, outlook=outlook, sides=sides)
 
     def _paint_without_motion(
         self, site: Site, references: list[Picture], until: float | None, notes: dict[str, float]
@@ -226,6 +272,8 @@ class Repairer:
         """Repair one region from its own picture, where no reference shows its scene."""
         if self.generative is not None:
             self.generative.forget()
+        if self.choice is not None:
+            self.choice.forget()
         luma, chroma = fill_spatially(site)
         luma, chroma, method = self._generate(site, luma, chroma, references, until, notes, "spatial")
         site.write(luma, chroma)
@@ -274,8 +322,11 @@ def nearest(site: Site, references: list[Picture]) -> list[Picture]:
     return [min(side, key=lambda r: abs(r.order - site.now.order)) for side in sides if side]
 
 
-def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None) -> list[Candidate]:
-    """Temporal candidates from the nearest references, on both sides in time if there are any."""
+def propose(
+    site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None, sides: bool = False
+) -> list[Candidate]:
+    """Temporal candidates from the nearest references, on both sides in time if there are any. sides: those that only
+    who chooses by more than the rim can tell apart, too."""
     past = sorted((r for r in references if r.order < site.now.order), key=lambda r: -r.order)
     future = sorted((r for r in references if r.order > site.now.order), key=lambda r: r.order)
     if past and future:
@@ -284,22 +335,10 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
     last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
     oldest = site.layer(near[2]) if len(near) > 2 and not site.flow_trusted and not light else None
     if outlook is None or light or future:
-        return from_past(site, last, older, light, oldest=oldest)
+        return from_past(site, last, older, light, oldest=oldest, sides=sides)
     candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook), oldest)
     doubt_what_next_refutes(site, candidates)
     return candidates
-
-
-def join_own(site: Site, luma: Array, chroma: Array | None, own: Layer) -> tuple[Array, Array | None]:
-    """Take in the decoder's own concealment, which the hole holds, where it agrees with the prediction."""
-    own_luma = np.ascontiguousarray(own.luma[site.window.slices()])
-    gap = cv2.blur(cv2.absdiff(luma, own_luma), (9, 9))
-    share = np.float32(OWN_SHARE) / (1.0 + (gap * np.float32(1.0 / OWN_AGREEMENT)) ** 2)
-    luma = luma + share * cv2.subtract(own_luma, luma)
-    if chroma is not None and own.chroma is not None:
-        small = cv2.resize(share, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)
-        chroma = chroma + small[..., None] * (own.chroma[site.chroma_window] - chroma)
-    return luma, chroma
 
 
 def _check(picture: Picture, damage: DamageMap) -> None:

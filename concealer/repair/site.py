@@ -84,6 +84,8 @@ class Site:
         guarded = cv2.erode((~self.flow_hole).astype(np.uint8), np.ones((reach, reach), np.uint8))
         flow_trust = to_grid(trust_full, self.scale) * guarded
         self.flow_trusted = bool(flow_trust.any())
+        self._flow_trust = flow_trust
+        self._sides: dict[bool, Spreader | None] = {}
         self._flow_spreader = Spreader(flow_trust)
         self.rim_spreader = Spreader(self.rim_weight)
         self._places: dict[tuple[int, int], Array] = {}
@@ -110,6 +112,15 @@ class Site:
     def spread_flow(self, flow: Array) -> Array:
         """(h, w, 2) flow of the region, its trusted places spread into the others."""
         return self._flow_spreader.fill(flow)
+
+    def spread_from(self, above: bool, flow: Array) -> Array | None:
+        """The same from the places above the hole alone, or from those below it; None where none is trusted."""
+        if above not in self._sides:
+            reached = np.cumsum(self.flow_hole if above else self.flow_hole[::-1], axis=0) > 0
+            trust = np.where(reached if above else reached[::-1], np.float32(0.0), self._flow_trust)
+            self._sides[above] = Spreader(trust) if trust.any() else None
+        spreader = self._sides[above]
+        return None if spreader is None else spreader.fill(flow)
 
     def places(self, shift: tuple[int, int]) -> Array:
         """(h, w, 2) float32 x, y of the window's samples within the region, in a plane of that subsampling."""

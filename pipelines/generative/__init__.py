@@ -1,5 +1,7 @@
-"""Networks in the repair: from the zoo through an engine, and where the faces are that they were trained on."""
+"""Networks in the repair, from the zoo through an engine: what chooses between candidates of motion; what makes faces,
+and where the faces are."""
 
+from pipelines.generative.choosing import choice_in_background, choice_or_none
 from pipelines.generative.network import (
     ENGINES,
     NoNetworkError,
@@ -14,6 +16,8 @@ __all__ = [
     "ENGINES",
     "NoNetworkError",
     "check_engine",
+    "choice_in_background",
+    "choice_or_none",
     "generative_or_none",
     "open_generative",
     "open_in_background",

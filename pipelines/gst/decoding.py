@@ -14,7 +14,7 @@ from concealer.bitstream import Codec
 from concealer.decoder import DecodedPicture
 from concealer.front_door import open_decoder
 from concealer.repair import Repairer
-from pipelines.generative import open_in_background
+from pipelines.generative import choice_in_background, open_in_background
 from pipelines.gst.intake import Feed
 from pipelines.gst.unwinding import exceptions_work
 from pipelines.reading.timing import PictureClock
@@ -121,6 +121,7 @@ class StreamDecoder:
         self._engine = None
         if exceptions_work():
             open_in_background(engine, partial(setattr, self.repairer, "generative"))
+            choice_in_background(engine, partial(setattr, self.repairer, "choice"))
         else:
             log.warning("no network: GStreamer was loaded after NumPy; import pipelines.gst.register before both")
 

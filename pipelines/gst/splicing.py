@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from concealer.bitstream import Codec, join_annexb
 from concealer.decoder import Settled
@@ -10,7 +11,9 @@ from concealer.front_door import open_decoder
 from concealer.repair import Repairer
 from concealer.splice import SplicedUnit, Splicer
 from concealer.standins import UnsupportedStandInError
+from pipelines.generative import choice_in_background
 from pipelines.gst.intake import Feed
+from pipelines.gst.unwinding import exceptions_work
 
 
 class StreamSplicer:
@@ -28,6 +31,7 @@ class StreamSplicer:
             self.close()
             raise UnsupportedStandInError("the decoder hook does not hold on this system")
         self._ready: list[SplicedUnit] = []
+        self._asked = False
 
     def splice(self, feed: Feed, deadline_ms: float | None) -> list[SplicedUnit]:
         """Take an access unit; those that are ready, in decode order. Raises UnsupportedStandInError."""
@@ -61,6 +65,11 @@ class StreamSplicer:
         self._splicer.close()
 
     def _settled(self, picture: Settled) -> None:
+        if not self._asked and picture.damage is not None and picture.damage.any_hole:
+            # At the first damage: a stream without any needs no network. Until it is ready, repair goes on without it.
+            self._asked = True
+            if self.repairer.method == "auto" and exceptions_work():
+                choice_in_background("auto", partial(setattr, self.repairer, "choice"))
         self._ready += self._splicer.settled(picture)
 
     def _take(self) -> list[SplicedUnit]:

@@ -1,4 +1,4 @@
-"""A repairer for each stream of a run, with the network they share."""
+"""A repairer for each stream of a run, with the networks they share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from concealer.repair import Repairer
-from pipelines.generative import generative_or_none, open_in_background
+from pipelines.generative import choice_in_background, choice_or_none, generative_or_none, open_in_background
 from pipelines.jobs.run import Run
 
 
@@ -18,6 +18,10 @@ def make_repairers(run: Run, streams: Collection[int]) -> dict[int, Repairer]:
         for repairer in repairers.values():
             # What comes in meanwhile would be lost while a network compiles.
             open_in_background(engine, partial(setattr, repairer, "generative"))
+            choice_in_background(engine, partial(setattr, repairer, "choice"))
         return repairers
     network = generative_or_none(method, engine) if streams else None
-    return {index: Repairer(method, generative=network() if network else None) for index in streams}
+    return {
+        index: Repairer(method, generative=network() if network else None, choice=choice_or_none(method, engine))
+        for index in streams
+    }

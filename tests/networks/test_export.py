@@ -42,6 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "SemanticGenerator": {"resolution": 16, "width": 4},
     "StyleDiscriminator": {"resolution": 16, "capacity": 128},
     "StyleGenerator": {"resolution": 16, "capacity": 128, "classes": 3, "structure_channels": 3},
+    "VideoPrior": {"width": 6, "hidden": 5, "tile": (8, 12)},
 }
 
 
