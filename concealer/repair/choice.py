@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 REACH = 3
 """Cells around a cell on which the network's answer hangs: tiles overlap by as much on each side."""
+CAUTION = np.float32(0.7)
+"""Part of the network's corrections that is taken: on ten held-out clips this halves what single ones lose (0.73 dB of
+hole PSNR at worst with all of it, 0.23 with this part), and keeps four fifths of what they gain."""
 _MOST_STEPS = 8
 """Steps of order that memory is carried along the motion at once."""
 
@@ -135,7 +138,7 @@ class LearntChoice:
         cell = cell_size(site.picture)
         size = correction.shape[2] * cell // site.step, correction.shape[1] * cell // site.step
         way = cv2.INTER_AREA if site.step > cell else cv2.INTER_LINEAR
-        spread = np.stack([cv2.resize(one, size, interpolation=way)[:rows, :cols] for one in correction])
+        spread = CAUTION * np.stack([cv2.resize(one, size, interpolation=way)[:rows, :cols] for one in correction])
         errors = expected.errors.copy()
         moving = spread if own is None else spread[:-1]
         errors[: len(moving)] += moving
