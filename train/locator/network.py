@@ -26,6 +26,9 @@ ROUNDS, BATCH, RATE, DECAY = 24, 8, 3e-3, 1e-2
 class Network(torch.nn.Module):
     """As `concealer.decoder.locating` runs it."""
 
+    mean: torch.Tensor
+    spread: torch.Tensor
+
     def __init__(self, figures: int) -> None:
         super().__init__()
         self.own = torch.nn.Conv2d(figures, HIDDEN, 1)
@@ -120,8 +123,8 @@ def fit(found: Sequence[Example], which: str, seed: int = 0, rounds: int = ROUND
     pictures = [one for one in pictures if one.end]
     values = torch.cat([one.figures.flatten(1) for one in pictures], dim=1)
     network = Network(len(values))
-    network.mean.copy_(values.mean(1))  # type: ignore[operator]
-    network.spread.copy_(values.std(1) + 1e-3)  # type: ignore[operator]
+    network.mean.copy_(values.mean(1))
+    network.spread.copy_(values.std(1) + 1e-3)
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
     order = np.random.default_rng(seed)
     for round_ in range(rounds):
