@@ -72,11 +72,13 @@ bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 	$(BIN)/python -m benchmarks.real_blocks --quick
 	$(BIN)/python -m benchmarks.intact --quick
 	$(BIN)/python -m benchmarks.untouched --quick
+	$(BIN)/python -m benchmarks.after_gap --quick
 	$(BIN)/python -m benchmarks.quality --quick
 	$(BIN)/python -m benchmarks.latency --quick
 	$(BIN)/python -m benchmarks.splice --quick
 	$(BIN)/python -m benchmarks.engines --quick
 	$(BIN)/python -m benchmarks.containers --quick
+	$(BIN)/python -m benchmarks.check --quick
 
 clean: ## Remove the environment, the caches and what the demo wrote
 	rm -rf $(VENV) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

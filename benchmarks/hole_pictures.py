@@ -41,15 +41,9 @@ class _Watched(Repairer):
         self._place, self._clean, self._tile = place, clean, tile
 
     def propose(
-        self,
-        site: Site,
-        references: list[Picture],
-        *,
-        light: bool,
-        outlook: Outlook | None = None,
-        sides: bool = False,
+        self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
     ) -> list[Candidate]:
-        proposals = super().propose(site, references, light=light, outlook=outlook, sides=sides)
+        proposals = super().propose(site, references, light=light, outlook=outlook)
         rows, cols = (
             slice(a.start + b.start, a.start + b.stop)
             for a, b in zip(site.region.slices(), site.window.slices(), strict=True)

@@ -9,9 +9,10 @@ from benchmarks.tables import CODEC_NAMES, STRUCTURE_NAMES, markdown, number
 
 EVENTS_HEAD = """\
 Two GOPs of 30 pictures, one slice a picture, 640x360, over RTP without a loss but what the event is; joins begin ten \
-pictures into a GOP. *First clean*: pictures after the event's first one until one is not flagged corrupted. x265 \
-announces no recovery point for its intra refresh, so nothing is clean there before the next intra picture, or 600 \
-pictures. The old size, or the old sender, ends with all its pictures shown."""
+pictures into a GOP. Of what is joined nothing is shown before a picture is of use. *First clean*: access units after \
+the event's first one until one is not flagged corrupted. x265 announces no recovery point for its intra refresh, so \
+nothing is clean there before the next intra picture, or 600 pictures, and of these 50 nothing is of use. The old \
+size, or the old sender, ends with all its pictures shown."""
 
 ONE_SLICE_HEAD = """\
 One slice a picture and an IDR picture every two seconds, as cameras send it, in RTP packets over a loopback with \

@@ -17,13 +17,14 @@ from benchmarks.clips import Planes, to_planes
 from benchmarks.metrics import Luma
 from benchmarks.product import NETWORKS, product_repairer
 from benchmarks.streams import Stream, plain_decode
+from benchmarks.told import Forgetful, Told
 from concealer.damage import DamageMap
 from concealer.decoder import ConcealingDecoder, DecodedPicture
 from concealer.front_door import open_decoder
 from concealer.outcome import Repair
 from concealer.outlook import Outlook
 from concealer.picture import Picture, Plane
-from concealer.repair import Repairer
+from concealer.repair import Choice, Repairer
 
 _DECODING = ("concealer/bitstream", "concealer/decoder", "concealer/loss", "benchmarks/methods.py")
 _PLAIN = ("concealer/bitstream", "concealer/loss", "benchmarks/streams.py")
@@ -147,6 +148,20 @@ def _product(lookahead: int = 0, learnt: bool = True) -> Callable[[Stream, Damag
         return _played(stream, decode(stream, damaged, repairer, lookahead=lookahead))
 
     return play
+
+
+def _chosen_by(make: Callable[[Stream], Choice | None]) -> Callable[[Stream, Damaged], Played]:
+    def play(stream: Stream, damaged: Damaged) -> Played:
+        return _played(stream, decode(stream, damaged, Repairer(choice=make(stream))))
+
+    return play
+
+
+def _forgetful(_: Stream) -> Choice:
+    choice = product_repairer().choice
+    if choice is None:
+        raise RuntimeError("there is no network that chooses between candidates")
+    return Forgetful(choice)
 
 
 def _in_loop(make: Callable[[Stream], Repair | None]) -> Callable[[Stream, Damaged], Played]:
@@ -276,8 +291,10 @@ METHODS = (
     Method("navier_stokes", "inpainting, Navier-Stokes", _in_loop(_inpaint(cv2.INPAINT_NS)), _DECODING),
     Method("pixels_only", "concealer without stand-in slices", _in_loop(_auto), _ALL, codecs=("hevc",)),
     Method("unlearnt", "concealer without its network", _product(learnt=False), _ALL),
+    Method("forgetful", "concealer, its network's state cleared", _chosen_by(_forgetful), _ALL),
     Method("concealer", "concealer", _product(), _ALL),
     *(Method(f"ahead_{n}", f"concealer, look-ahead {n}", _product(lookahead=n), _ALL) for n in (1, 2, 3)),
+    Method("oracle_choice", "oracle choice", _chosen_by(Told), _ALL),
     Method("oracle_motion", "oracle motion", _in_loop(_oracle_motion), _DECODING),
     Method("oracle_pixels", "oracle pixels", _in_loop(_oracle_pixels), _DECODING),
 )

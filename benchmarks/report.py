@@ -6,14 +6,20 @@ python -m benchmarks.report
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import plots
+from benchmarks.after_gap import AFTER_GAP_HEAD, after_gap_table
+from benchmarks.check_tables import CHECK_HEAD, check_tables
 from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
 from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
+from benchmarks.formats_tables import FORMATS_HEAD, formats_table
+from benchmarks.interlaced_tables import INTERLACED_HEAD, interlaced_table
 from benchmarks.live_tables import live_tables
+from benchmarks.policy_tables import policy_tables
+from benchmarks.prior_tables import COST_HEAD, STAGES_HEAD, cost_table, stages_table
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -73,6 +79,31 @@ Sequence PSNR in dB of the damaged stream in stock FFmpeg, repaired in the decod
 and decoded by stock FFmpeg; 3 % slice loss. Growth is over the bytes that arrived and over the undamaged stream."""
 
 
+Tables = Callable[[Sequence[Row]], Sequence[str]]
+
+
+def _one(table: Callable[[Sequence[Row]], str]) -> Tables:
+    return lambda rows: [table(rows)]
+
+
+_SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
+    ("detection", "## Detection", (_DETECTION,), _one(detection_table)),
+    ("real_blocks", "### On the real profile", (BLOCKS_HEAD,), _one(blocks_table)),
+    ("intact", "### False alarms", (INTACT_HEAD,), _one(intact_table)),
+    ("untouched", "## Untouched samples", (), _one(untouched_table)),
+    ("after_gap", "## Behind a gap", (AFTER_GAP_HEAD,), _one(after_gap_table)),
+    ("latency", "## Cost", (), latency_tables),
+    ("stages", "## Choosing between candidates", (STAGES_HEAD,), _one(stages_table)),
+    ("prior_cost", "### Its cost", (COST_HEAD,), _one(cost_table)),
+    ("faces", "## Talking heads", (FACES_HEAD,), _one(face_table)),
+    ("engines", "## Networks", (ENGINES_HEAD,), engine_tables),
+    ("splice", "## Splicing", (_SPLICE,), splice_tables),
+    ("containers", "## Containers", (CONTAINERS_HEAD,), container_tables),
+    ("check", "## Checking", (CHECK_HEAD,), check_tables),
+)
+"""Results by name: title, words, and what makes tables of their rows, in the page's order."""
+
+
 def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
     """The page's Markdown. `results`: contents of the results files by name."""
     rows = {name: content["rows"] for name, content in results.items()}
@@ -84,9 +115,14 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
     if "real" in results:
         parts += ["## Damage as it really comes", _made_by(results["real"]), _REAL, real_table(rows["real"])]
         parts += [f"![Gain over FFmpeg, stream by stream]({REAL_PLOT})"]
+    if "interlaced" in results:
+        parts += ["### Interlaced", _made_by(results["interlaced"]), INTERLACED_HEAD]
+        parts.append(interlaced_table(rows["interlaced"]))
     if "real_peers" in results:
         parts += ["### Other decoders", _made_by(results["real_peers"]), _PEERS]
         parts.append(peers_table(rows["real_peers"], rows.get("real", [])))
+    if "formats" in results:
+        parts += ["## Formats", _made_by(results["formats"]), FORMATS_HEAD, formats_table(rows["formats"])]
     if "quality" in results:
         parts += [
             "## Many slices a picture, lost whole and known",
@@ -96,29 +132,12 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
         if plot:
             parts += ["### Rate of slice loss", f"![Sequence PSNR over the rate of slice loss]({PLOT})"]
         parts += ["### Streams", _streams(rows["quality"])]
-    if "detection" in results:
-        parts += ["## Detection", _made_by(results["detection"]), _DETECTION, detection_table(rows["detection"])]
-    if "real_blocks" in results:
-        parts += ["### On the real profile", _made_by(results["real_blocks"]), BLOCKS_HEAD]
-        parts.append(blocks_table(rows["real_blocks"]))
-    if "intact" in results:
-        parts += ["### False alarms", _made_by(results["intact"]), INTACT_HEAD, intact_table(rows["intact"])]
-    if "untouched" in results:
-        parts += ["## Untouched samples", _made_by(results["untouched"]), untouched_table(rows["untouched"])]
-    if "latency" in results:
-        parts += ["## Cost", _made_by(results["latency"]), *latency_tables(rows["latency"])]
-    if "faces" in results:
-        parts += ["## Talking heads", _made_by(results["faces"]), FACES_HEAD, face_table(rows["faces"])]
-    if "engines" in results:
-        parts += ["## Networks", _made_by(results["engines"]), ENGINES_HEAD, *engine_tables(rows["engines"])]
-        if plot and any(row.get("deadline_ms") for row in rows["engines"]):
+    for name, title, lines_before, tables in _SECTIONS:
+        if name in results:
+            parts += [title, _made_by(results[name]), *lines_before, *tables(rows[name])]
+        if name == "engines" and plot and any(row.get("deadline_ms") for row in rows.get(name, [])):
             parts += [f"![Milliseconds of a repair, by method]({LATENCY_PLOT})"]
-    if "splice" in results:
-        parts += ["## Splicing", _made_by(results["splice"]), _SPLICE, *splice_tables(rows["splice"])]
-    if "containers" in results:
-        parts += ["## Containers", _made_by(results["containers"]), CONTAINERS_HEAD]
-        parts += container_tables(rows["containers"])
-    for name, title, words, table in live_tables(rows):
+    for name, title, words, table in (*policy_tables(rows), *live_tables(rows)):
         parts += [f"## {title}", _made_by(results[name]), words, table]
     return "\n\n".join(parts) + "\n"
 

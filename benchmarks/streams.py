@@ -51,6 +51,10 @@ class Encoding:
     """Slices a picture; 0 is the benchmark's own: 8 for x264, 4 for x265."""
     further: str = field(default="", repr=False)
     """More parameters, as the encoder takes them."""
+    pix_fmt: str = field(default="yuv420p", repr=False)
+    """What the clip is converted to."""
+    size: tuple[int, int] | None = field(default=None, repr=False)
+    """(width, height) to scale to, which may be odd; None: the clip's."""
 
     @property
     def slice_count(self) -> int:
@@ -77,7 +81,9 @@ class Encoding:
     def settings(self) -> str:
         """One line for tables."""
         name = "x264" if self.codec == "h264" else "x265"
-        return f"{name} preset={self.preset} crf={self.crf} {self.parameters}"
+        kind = "" if self.pix_fmt == "yuv420p" else f" {self.pix_fmt}"
+        kind += f" {self.size[0]}x{self.size[1]}" if self.size else ""
+        return f"{name} preset={self.preset} crf={self.crf} {self.parameters}{kind}"
 
 
 @dataclass(frozen=True)
@@ -170,8 +176,8 @@ def encode(pictures: list[Planes], encoding: Encoding) -> tuple[list[AccessUnit]
     """Access units in decoding order, and (width, height)."""
     context = av.CodecContext.create(encoding.encoder, "w")
     assert isinstance(context, av.VideoCodecContext)
-    height, width = pictures[0][0].shape
-    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+    width, height = encoding.size or pictures[0][0].shape[::-1]
+    context.width, context.height, context.pix_fmt = width, height, encoding.pix_fmt
     context.time_base, context.framerate = Fraction(1, FPS), Fraction(FPS)
     context.thread_count = 1
     context.options = {
@@ -181,7 +187,7 @@ def encode(pictures: list[Planes], encoding: Encoding) -> tuple[list[AccessUnit]
     }
     packets = []
     for index, planes in enumerate(pictures):
-        frame = to_frame(planes)
+        frame = to_frame(planes).reformat(width, height, encoding.pix_fmt)
         frame.pts, frame.time_base = index, context.time_base
         packets += context.encode(frame)
     packets += context.encode(None)

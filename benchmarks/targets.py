@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.check_tables import check_verdicts
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
+from benchmarks.interlaced_tables import interlaced_verdicts
 from benchmarks.real_targets import real_verdicts
 from benchmarks.splice_tables import splice_verdicts
 from benchmarks.store import Row
@@ -50,6 +52,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
     """All targets for which there are rows; keys are the names of the results files."""
     checks: dict[str, Callable[[Sequence[Row]], Iterator[Verdict]]] = {
         "real": _real,
+        "interlaced": _interlaced,
         "quality": _quality,
         "detection": _detection,
         "untouched": _untouched,
@@ -58,6 +61,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "faces": _faces,
         "splice": _splice,
         "containers": _containers,
+        "check": _check,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
 
@@ -243,8 +247,18 @@ def _real(rows: Sequence[Row]) -> Iterator[Verdict]:
         yield Verdict(target, measured, met)
 
 
+def _interlaced(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in interlaced_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
 def _containers(rows: Sequence[Row]) -> Iterator[Verdict]:
     for target, measured, met in container_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
+def _check(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in check_verdicts(rows):
         yield Verdict(target, measured, met)
 
 

@@ -26,6 +26,10 @@ class Damage(IntEnum):
     """Never arrived."""
 
 
+_BROKEN = int(Damage.BROKEN)
+"""Asked for of every picture, where a member of an enumeration takes longer than the rest."""
+
+
 @dataclass
 class DamageMap:
     """Damage of one picture on a grid of `BLOCK` x `BLOCK` luma samples."""
@@ -44,6 +48,11 @@ class DamageMap:
     held_error: npt.NDArray[np.float32] | None = None
     """(rows, cols): mean squared error (8-bit scale) expected of what a block of the hole holds, infinite where nothing
     is known of it; None: nowhere. What errs less than repair is part of it by as much."""
+    places: npt.NDArray[np.intp] | None = None
+    """(rows, cols): place in coding order of the macroblock or CTB that holds a block; None: not needed."""
+    fields: tuple[DamageMap, DamageMap] | None = None
+    """The maps of the top and of the bottom field, of a frame coded in two fields: `state` is the worse of both, and a
+    row is a hole where it is one in its own field. None: the blocks are those of the frame."""
     causes: tuple[str, ...] = ()
     """Short reasons in the order found, e.g. "slice lost", "picture lost", "bytes lost", "decode error"."""
 
@@ -57,6 +66,15 @@ class DamageMap:
             raise ValueError(f"state must be uint8 {shape}, got {self.state.dtype} {self.state.shape}")
         if not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"confidence must be within 0..1, got {self.confidence}")
+
+    @classmethod
+    def of_fields(cls, top: DamageMap, bottom: DamageMap) -> DamageMap:
+        """The map of a frame whose two fields (of the same size) have maps of their own."""
+        damage = cls(top.width, 2 * top.height, confidence=min(top.confidence, bottom.confidence))
+        damage.state[:] = np.maximum(top.state, bottom.state).repeat(2, axis=0)[: damage.state.shape[0]]
+        damage.fields = (top, bottom)
+        damage.causes = tuple(dict.fromkeys((*top.causes, *bottom.causes)))
+        return damage
 
     def doubt(self, blocks: npt.NDArray[np.bool_], belief: npt.NDArray[np.float32]) -> None:
         """Set how sure it is that `blocks` are wrong ((rows, cols) both)."""
@@ -77,6 +95,11 @@ class DamageMap:
             if cause and cause not in self.causes:
                 self.causes += (cause,)
 
+    def forget(self, damage: Damage, cause: str) -> None:
+        """Take back what was marked as `damage`, and `cause`."""
+        self.state[self.state == damage] = Damage.INTACT
+        self.causes = tuple(one for one in self.causes if one != cause)
+
     @property
     def hole(self) -> npt.NDArray[np.bool_]:
         """(rows, cols) bool: the lost and broken blocks, the ones that repair paints."""
@@ -93,8 +116,16 @@ class DamageMap:
         return wrong
 
     @property
+    def saved(self) -> int:
+        """Number of blocks sent behind the first one of the hole that are no part of it: they arrived whole."""
+        hole = self.hole
+        if self.places is None or not hole.any():
+            return 0
+        return int(np.count_nonzero(~hole & (self.places > self.places[hole].min())))
+
+    @property
     def any_hole(self) -> bool:
-        return bool(self.state.max(initial=0) >= Damage.BROKEN)
+        return bool(self.state.max() >= _BROKEN)
 
     def count(self, damage: Damage) -> int:
         """Number of blocks in exactly this state."""
@@ -104,6 +135,12 @@ class DamageMap:
         """Hole as a bool mask of one plane: (ceil(height >> shift_y), ceil(width >> shift_x))."""
         block_h, block_w = BLOCK >> shift_y, BLOCK >> shift_x
         rows, cols = -(-self.height >> shift_y), -(-self.width >> shift_x)
+        if self.fields is not None:
+            pixels = np.empty((rows, cols), np.bool_)
+            for parity, one in enumerate(self.fields):
+                target = pixels[parity::2]
+                target[:] = one.hole_pixels(shift_x, shift_y)[: target.shape[0]]
+            return pixels
         return self.hole.repeat(block_h, axis=0)[:rows].repeat(block_w, axis=1)[:, :cols]
 
     def __repr__(self) -> str:

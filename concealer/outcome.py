@@ -37,6 +37,52 @@ class RepairOutcome:
     rim misfit ("rim_error", mean absolute luma difference on an 8-bit scale) and, where it was looked at,
     "misfit" (that of motion in units of a spatial fill's). Of a network: "fit_network" (its error on samples it was
     not shown, in units of its competitor's) and "share_of_network" (its mean weight in the hole)."""
+    error: npt.NDArray[np.float32] | None = None
+    """(rows, cols) on the grid of 16x16 luma samples: mean squared luma error (8-bit scale) expected of each block of
+    the hole, 0 outside. None where the repair tells nothing."""
+    activity: npt.NDArray[np.float32] | None = None
+    """The same: mean squared difference of the pictures around, which tells how much there is to go wrong."""
+
+
+def of_both_fields(outcomes: Sequence[RepairOutcome | None]) -> RepairOutcome | None:
+    """The report of a frame whose fields were repaired each by itself; None stands for a field that was not."""
+    made = [one for one in outcomes if one is not None]
+    if not made:
+        return None
+    most, blocks = max(made, key=lambda one: one.blocks), sum(one.blocks for one in made)
+    detail: dict[str, float] = {}
+    for one in made:
+        for name, value in one.detail.items():
+            detail[name] = detail.get(name, 0.0) + value * one.blocks / max(blocks, 1)
+    spent = sum(one.milliseconds for one in made)
+    error, activity = _of_frame([one.error for one in made]), _of_frame([one.activity for one in made])
+    return RepairOutcome(most.method, spent, blocks, detail, error, activity)
+
+
+def _of_frame(maps: Sequence[npt.NDArray[np.float32] | None]) -> npt.NDArray[np.float32] | None:
+    """Mean squares of the blocks of a frame, half of whose samples are those of either field."""
+    known = [one for one in maps if one is not None]
+    if len(known) != len(maps):
+        return None
+    return np.asarray(sum(known) * np.float32(0.5), np.float32).repeat(2, axis=0)
+
+
+PROMISED, SLACK = 30.0, 1.0
+"""PSNR-Y in dB over the whole picture that a repair is to reach against the undamaged picture, and what may be missing
+of that."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a picture that damage has touched, by itself or through what it is predicted from, is held to be worth."""
+
+    confidence: float
+    """0 to 1, less than 1: probability that its PSNR-Y against the undamaged picture is at least `PROMISED` - `SLACK`
+    dB."""
+    expected_psnr: float
+    """That PSNR-Y as it is expected, in dB."""
+    figures: tuple[float, ...] = field(repr=False)
+    """What both were told by."""
 
 
 class Repair(Protocol):

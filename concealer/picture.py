@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,11 @@ class Picture:
     """Counts IRAP/IDR pictures seen so far; a reference of another scene number may show another scene."""
     concealed: bool = False
     """Its hole holds the decoder's own concealment (a repair candidate), not junk."""
+    field_orders: tuple[int, int] | None = None
+    """Of a frame of an interlaced stream, or one of its fields: positions of its top and of its bottom field in output
+    order, in half steps of `order`, as its rows may show two moments in turns. None: one moment, `order`."""
+    parity: int | None = None
+    """Of a single field, whose `order` is in half steps: 0 top, 1 bottom; None: a frame."""
 
     def __post_init__(self) -> None:
         if len(self.planes) not in (1, 3):
@@ -48,6 +53,12 @@ class Picture:
     @property
     def height(self) -> int:
         return int(self.planes[0].shape[0])
+
+    def field(self, parity: int) -> Picture:
+        """Its top (0) or bottom (1) field: every other row of the same memory."""
+        orders = self.field_orders or (2 * self.order, 2 * self.order + 1)
+        planes = tuple(plane[parity::2] for plane in self.planes)
+        return replace(self, planes=planes, order=orders[parity], field_orders=orders, parity=parity)
 
     def chroma_shift(self) -> tuple[int, int]:
         """(shift_x, shift_y): log2 of horizontal and vertical chroma subsampling, (0, 0) if there is no chroma."""

@@ -6,21 +6,20 @@ import argparse
 import contextlib
 import json
 import logging
-import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from types import FrameType
 
 from concealer import __version__
 from concealer.repair import METHODS
+from pipelines import check_cli
 from pipelines.errors import ConcealError, Interrupted, OutputError, UsageError, one_line
 from pipelines.generative import ENGINES
-from pipelines.jobs import Settings, conceal_file
-from pipelines.joining import JOIN_POLICIES
+from pipelines.jobs import OUTPUT_MODES, Settings, conceal_file
+from pipelines.on_damage import ON_DAMAGE
 from pipelines.progress import Bar, JsonLines
 from pipelines.reading import is_live
+from pipelines.stopping import signals, silence_stdout
 from pipelines.summary import summary
 from pipelines.writing import STDOUT, EncoderSettings
 
@@ -28,19 +27,20 @@ log = logging.getLogger("conceal")
 
 _DESCRIPTION = """\
 Finds the damaged parts of H.264 and HEVC video and repairs them inside the decoder's reference pictures.
-Audio, subtitles, chapters and metadata are copied. A file without damage is copied packet by packet.\
+Audio, subtitles, chapters and metadata are copied. What is not damaged is copied packet by packet.\
 """
 _EPILOG = """\
 examples:
   conceal in.mp4 out.mp4
   conceal in.ts out.mkv --report report.json
   conceal in.mkv lossless.mkv --encoder ffv1
-  conceal --splice in.mp4 out.mp4
+  conceal --output gop in.mp4 out.mp4
   conceal --dry-run --json in.mp4
   receiver | conceal - - -f mpegts | player
   conceal udp://:5000 out.mkv
   conceal --reconnect udp://239.1.1.1:5000 udp://127.0.0.1:6000
   conceal session.sdp rtmp://host/app/key
+  conceal check archive/                  # which files are damaged, how much: conceal check --help
 
 Live inputs (udp, rtp by an .sdp file, rtsp, rtmp; srt where this FFmpeg has it) run until they end or Ctrl-C
 or SIGTERM ends them, which completes OUT and is exit code 0.
@@ -74,9 +74,13 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
     )
+    files.add_argument(
+        "--jobs", type=int, default=0, metavar="N", help="processes that look for damage in a file (default: all cores)"
+    )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
     _add_video_options(parser)
+    _add_policy_options(parser)
     out = parser.add_argument_group("what is told")
     out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
     out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
@@ -93,10 +97,15 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_video_options(parser: argparse.ArgumentParser) -> None:
     video = parser.add_argument_group("repair and encoding")
     video.add_argument(
-        "--splice",
-        action="store_true",
-        help="encode nothing: put slices that carry the repair into the gaps, keep every received one",
+        "--output",
+        dest="mode",
+        choices=OUTPUT_MODES,
+        default="auto",
+        help="what changes of a damaged file: splice (encode nothing: slices that carry the repair go into the gaps), "
+        "gop (encode groups of pictures with damage anew, copy the others), encode (all of it), "
+        "auto (as little as the stream allows; all where an encoder's option is given) (default: auto)",
     )
+    video.add_argument("--splice", action="store_const", const="splice", dest="mode", help="--output splice")
     video.add_argument(
         "--method",
         choices=METHODS,
@@ -115,26 +124,10 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="access units that repair may look ahead, which come out that much later (default: 2, live 0)",
     )
-    video.add_argument(
-        "--join",
-        choices=JOIN_POLICIES,
-        default="conceal",
-        help="what is shown of a stream joined in mid-GOP until references are there: conceal (what is guessed), hold "
-        "(the last good picture), drop (nothing) (default: conceal)",
-    )
-    video.add_argument(
-        "--outage",
-        metavar="hold|FILE",
-        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
-    )
-    video.add_argument(
-        "--fill-gaps",
-        type=float,
-        metavar="SECONDS",
-        help="make pictures for holes in time up to this long, which lost pictures that nobody refers to leave behind; "
-        "0 leaves them (default: 1; files and pipes only)",
-    )
-    video.add_argument("--freeze-gaps", action="store_true", help="show the last picture throughout longer holes")
+    _add_encoder_options(video)
+
+
+def _add_encoder_options(video: argparse._ArgumentGroup) -> None:
     video.add_argument(
         "--encoder",
         metavar="NAME",
@@ -150,25 +143,56 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
     video.add_argument("--always-encode", action="store_true", help="encode even if nothing is damaged")
 
 
+def _add_policy_options(parser: argparse.ArgumentParser) -> None:
+    shown = parser.add_argument_group("what is shown of damage and of what is missing")
+    shown.add_argument(
+        "--on-damage",
+        choices=ON_DAMAGE,
+        default="conceal",
+        help="what is shown in place of a damaged picture, of one predicted from damage, and of a stream joined in "
+        "mid-GOP: conceal (it as repaired), hold (the last good picture), drop (nothing) (default: conceal)",
+    )
+    shown.add_argument(
+        "--min-confidence",
+        type=float,
+        metavar="C",
+        help="with hold and drop, show repaired pictures of at least this confidence, 0 to 1 (default: 1, none)",
+    )
+    shown.add_argument(
+        "--outage",
+        metavar="hold|FILE",
+        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
+    )
+    shown.add_argument(
+        "--fill-gaps",
+        type=float,
+        metavar="SECONDS",
+        help="make pictures for holes in time up to this long, which lost pictures that nobody refers to leave behind; "
+        "0 leaves them (default: 1; files and pipes only)",
+    )
+    shown.add_argument("--freeze-gaps", action="store_true", help="show the last picture throughout longer holes")
+
+
 def _live_preset(args: argparse.Namespace) -> str | None:
     """A preset that keeps up with a live input, where none is asked for."""
     return "veryfast" if is_live(args.input) and args.encoder is None else None
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    if args.splice:
+    if args.mode == "splice":
         given = {"--encoder": args.encoder, "--crf": args.crf, "--preset": args.preset}
         given |= {"--freeze-gaps": args.freeze_gaps or None}
         idle = [name for name, value in given.items() if value is not None]
-        idle += ["--always-encode"] * args.always_encode + ["--join"] * (args.join != "conceal")
+        idle += ["--always-encode"] * args.always_encode + ["--on-damage"] * (args.on_damage != "conceal")
         if idle:
-            raise UsageError(f"{', '.join(idle)}: --splice encodes nothing")
+            raise UsageError(f"{', '.join(idle)}: --output splice encodes nothing")
     return Settings(
         encoder=EncoderSettings(args.encoder, args.crf, args.preset or _live_preset(args)),
         method=args.method,
         engine=args.engine,
         lookahead=args.lookahead,
-        join=args.join,
+        on_damage=args.on_damage,
+        min_confidence=args.min_confidence,
         outage=args.outage,
         metrics=args.metrics,
         output_format=args.format,
@@ -176,7 +200,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         sdp=args.sdp,
         overwrite=args.overwrite,
         always_encode=args.always_encode,
-        splice=args.splice,
+        output=args.mode,
+        jobs=args.jobs,
         fill_gaps=Settings.fill_gaps if args.fill_gaps is None else args.fill_gaps,
         freeze_gaps=args.freeze_gaps,
         dry_run=args.dry_run,
@@ -216,27 +241,10 @@ def _logging(args: argparse.Namespace, display: Bar | JsonLines) -> Iterator[Non
         root.setLevel(before)
 
 
-@contextlib.contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM asks the run to end, the second ends it."""
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
     stop = threading.Event()
     show = args.json or (sys.stderr.isatty() and not args.quiet)
-    with _signals(stop):
+    with signals(stop):
         result = conceal_file(
             args.input,
             args.output,
@@ -257,6 +265,9 @@ def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] == "check":
+        return check_cli.main(argv[1:])
     args = build_parser().parse_args(argv)
     display: Bar | JsonLines = JsonLines() if args.json else Bar()
     with _logging(args, display):
@@ -269,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             log.error("interrupted")
             return Interrupted.exit_code
         except BrokenPipeError:
-            _silence_stdout()
+            silence_stdout()
             log.error("standard output was closed")
             return OutputError.exit_code
         except Exception as error:  # the last resort: a user gets one line, never a traceback
@@ -277,14 +288,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             message = f"failed: {one_line(error)} ({type(error).__name__}); -v tells more"
         log.error("%s", message, exc_info=failure if args.verbose and code != Interrupted.exit_code else None)
         if args.output == STDOUT:
-            _silence_stdout()
+            silence_stdout()
         return code
-
-
-def _silence_stdout() -> None:
-    """Keep the interpreter from failing once more when it flushes a closed pipe."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

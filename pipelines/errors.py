@@ -21,6 +21,10 @@ class InputError(ConcealError):
     exit_code = 3
 
 
+class NoVideoError(InputError):
+    """The input can be read, and holds no H.264 or HEVC video."""
+
+
 class OutputError(ConcealError):
     """The output cannot be written, or its container cannot hold the video."""
 

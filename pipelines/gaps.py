@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-
-from concealer.decoder import DecodedPicture
+from typing import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +23,33 @@ _MOST_SAY_SO, _ALL_SAY_SO = 0.75, 0.95
 """Share of steps that must be usual where places in output order tell of a hole as well, and where times alone do."""
 
 
+class Placed(Protocol):
+    """What is to be known of a picture."""
+
+    @property
+    def index(self) -> int:
+        """Place in decode order."""
+
+    @property
+    def order(self) -> int:
+        """Place in output order."""
+
+    @property
+    def pts(self) -> int | None: ...
+
+    @property
+    def scene(self) -> int:
+        """Counts the IRAP pictures before it."""
+
+    @property
+    def synthesised(self) -> bool:
+        """Nothing of it arrived."""
+
+    @property
+    def lacks_references(self) -> bool:
+        """It refers to what lies before the stream's start."""
+
+
 @dataclass(frozen=True)
 class GapPolicy:
     """What is done about holes in time."""
@@ -32,6 +58,15 @@ class GapPolicy:
     """Holes up to this long get pictures; 0 = none does."""
     freeze: bool = False
     """Longer ones get the picture before them, again and again; else they are told and left."""
+    repeat: bool = False
+    """Those that get pictures get the one before them too, instead of made ones."""
+    quiet: bool = False
+    """They were told before."""
+
+    @property
+    def left(self) -> GapPolicy:
+        """The same where none is filled."""
+        return GapPolicy(fill_seconds=0, quiet=self.quiet)
 
 
 class Gaps:
@@ -50,15 +85,17 @@ class Gaps:
         self._steps: deque[int] = deque(maxlen=_REMEMBERED)
         self._places: deque[int] = deque(maxlen=_REMEMBERED)
         """Steps in output order."""
-        self._last: tuple[DecodedPicture, int] | None = None
+        self._last: tuple[Placed, int] | None = None
         self._reorders = False
         self._told = 0
+        self._usual: float | None = None
+        """The usual step, as far as it was known when it was last asked for."""
 
     def forget(self) -> None:
         """What comes is not shown right after what came."""
         self._last = None
 
-    def before(self, picture: DecodedPicture, pts: int, following: Sequence[DecodedPicture]) -> tuple[list[int], bool]:
+    def before(self, picture: Placed, pts: int, following: Sequence[Placed]) -> tuple[list[int], bool]:
         """(times, frozen) of the pictures missing right before `picture`, which is shown at `pts`.
 
         following: those after it, as far as they are known; none if it is the last one.
@@ -67,7 +104,13 @@ class Gaps:
         if last is None or last[0].lacks_references:
             # What a stream joined in its middle begins with was, as a rule, sent before.
             return [], False
+        if self._usual is not None and abs(pts - last[1] - self._usual) <= _NEAR * self._usual:
+            # As nearly all are; the rest costs a fifth of a millisecond.
+            self._reorders |= picture.index < last[0].index and not picture.synthesised
+            self._learn(pts - last[1], picture, last[0])
+            return [], False
         usual, count = self._count(*last, picture, pts, following)
+        self._usual = usual
         cut = self._reorders and (not following or _jumps(picture, following[0], usual))
         step = pts - last[1]
         self._reorders |= picture.index < last[0].index and not picture.synthesised
@@ -77,13 +120,13 @@ class Gaps:
             self._learn(step, picture, last[0])
             return [], False
         if (step - usual) * self._tick <= self._policy.fill_seconds:
-            return [last[1] + step * number // (count + 1) for number in range(1, count + 1)], False
+            return [last[1] + step * number // (count + 1) for number in range(1, count + 1)], self._policy.repeat
         self._tell((step - usual) * self._tick, (last[1] + usual) * self._tick)
         times = range(1, count + 1) if self._policy.freeze else ()
         return [last[1] + step * number // (count + 1) for number in times], True
 
     def _count(
-        self, last: DecodedPicture, time: int, picture: DecodedPicture, pts: int, following: Sequence[DecodedPicture]
+        self, last: Placed, time: int, picture: Placed, pts: int, following: Sequence[Placed]
     ) -> tuple[float | None, int]:
         """(usual step, number of pictures missing)."""
         steps, places = [*self._steps], [*self._places]
@@ -106,6 +149,8 @@ class Gaps:
         return usual, count if agreed or anew else 0
 
     def _tell(self, seconds: float, start: float) -> None:
+        if self._policy.quiet:
+            return
         self._told += 1
         if self._told <= _MOST_TOLD:
             what = "the last one is repeated" if self._policy.freeze else "left as it is"
@@ -113,13 +158,13 @@ class Gaps:
         elif self._told == _MOST_TOLD + 1:
             log.warning("%s: more such holes", self._label)
 
-    def _learn(self, step: int, picture: DecodedPicture, last: DecodedPicture) -> None:
+    def _learn(self, step: int, picture: Placed, last: Placed) -> None:
         self._steps.append(step)
         if picture.scene == last.scene and picture.order > last.order:
             self._places.append(picture.order - last.order)
 
 
-def _jumps(picture: DecodedPicture, following: DecodedPicture, usual: float | None) -> bool:
+def _jumps(picture: Placed, following: Placed, usual: float | None) -> bool:
     """Whether time leaps from one picture to the next, which counts anew."""
     if picture.scene == following.scene or usual is None or picture.pts is None or following.pts is None:
         return False

@@ -151,7 +151,7 @@ class _Collector:
             "concealer_visible_damage_seconds", "Time that damage was seen unrepaired.", labels=["stream"]
         )
         confidence = GaugeMetricFamily(
-            "concealer_confidence", "How sure the latest damage map is of its extent, 0 to 1.", labels=["stream"]
+            "concealer_confidence", "Of the latest picture, 0 to 1; 1: no damage touches it.", labels=["stream"]
         )
         latency = HistogramMetricFamily(
             "concealer_latency_seconds", "From an access unit's arrival to its picture.", labels=["stream"]

@@ -30,14 +30,16 @@ class Presenter:
         clock: PictureClock | TimeMender,
         gaps: Gaps | None,
         between: Between,
-        made: Callable[[DecodedPicture], None],
+        made: Callable[[DecodedPicture, DecodedPicture], None],
     ) -> None:
-        """gaps: looks for holes in time; None fills none. made: told of every picture made to fill one."""
+        """gaps: looks for holes in time; None fills none. made: told of every picture made to fill one, and of the
+        one behind it."""
         self._clock = clock
         self._gaps = gaps
         self._between = between
         self._made = made
-        self._waiting: deque[tuple[DecodedPicture, bool]] = deque()
+        self._waiting: deque[tuple[DecodedPicture, bool, bool]] = deque()
+        """Picture, whether it has its turn in time, whether it is shown."""
         self._last: DecodedPicture | None = None
 
     @property
@@ -59,11 +61,13 @@ class Presenter:
         """An access unit went into the decoder."""
         self._clock.arrived(pts, dts)
 
-    def push(self, picture: DecodedPicture, shown: bool) -> Iterator[ShownPicture]:
-        """The next picture, and whether it is shown; yields those whose turn it is."""
-        self._waiting.append((picture, shown))
+    def push(self, picture: DecodedPicture, shown: bool, left_out: bool = False) -> Iterator[ShownPicture]:
+        """The next picture, and whether it is shown; yields those whose turn it is. left_out: it is not, but its time
+        is left free."""
+        timed = shown or left_out
+        self._waiting.append((picture, timed, shown))
         times = []
-        if shown:
+        if timed:
             pts = picture.pts
             if isinstance(self._clock, TimeMender):
                 times = self._clock.push(pts, not picture.synthesised)
@@ -78,7 +82,10 @@ class Presenter:
     def _release(self, times: list[int]) -> Iterator[ShownPicture]:
         for time in times:
             yield from self._unshown()
-            picture, _ = self._waiting.popleft()
+            picture, _, shown = self._waiting.popleft()
+            if not shown:
+                yield self._passed_over(picture)
+                continue
             yield from self._missing_before(picture, time)
             self._last = picture
             yield ShownPicture(picture, time)
@@ -86,18 +93,21 @@ class Presenter:
 
     def _unshown(self) -> Iterator[ShownPicture]:
         while self._waiting and not self._waiting[0][1]:
-            yield ShownPicture(self._waiting.popleft()[0], None)
-            if self._gaps is not None:
-                self._gaps.forget()
+            yield self._passed_over(self._waiting.popleft()[0])
+
+    def _passed_over(self, picture: DecodedPicture) -> ShownPicture:
+        if self._gaps is not None:
+            self._gaps.forget()
+        return ShownPicture(picture, None)
 
     def _missing_before(self, picture: DecodedPicture, time: int) -> Iterator[ShownPicture]:
         if self._gaps is None:
             return
-        following = [one for one, shown in self._waiting if shown]
+        following = [one for one, _, shown in self._waiting if shown]
         times, frozen = self._gaps.before(picture, time, following)
         if self._last is None:
             return
         made = self._between.make(self._last, picture, times, frozen=frozen)
         for one, pts in zip(made, times, strict=True):
-            self._made(one)
+            self._made(one, picture)
             yield ShownPicture(one, pts)

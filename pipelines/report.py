@@ -32,13 +32,17 @@ class Totals:
     without_references: int = 0
     """Pictures that lack what they are predicted from, because it lies before the stream's start."""
     repaired: int = 0
-    """Damaged pictures whose hole was painted, by whatever method."""
+    """Damaged pictures whose hole was painted; those left as the decoder concealed them do not count."""
     synthesised: int = 0
     """Pictures of which the stream held nothing."""
     misplaced: int = 0
     """Pictures whose access unit came one place too early or too late."""
     retimed: int = 0
     """Pictures whose time was wrong and put right."""
+    held: int = 0
+    """Pictures in whose place an earlier one was shown."""
+    dropped: int = 0
+    """Pictures left out because of their damage, or of what they lack."""
     hidden: int = 0
     """Pictures outside the edit list: decoded, not shown."""
     lost_blocks: int = 0
@@ -47,6 +51,8 @@ class Totals:
     """16x16 blocks that arrived corrupt."""
     tainted_blocks: int = 0
     """16x16 blocks predicted from damage."""
+    saved_blocks: int = 0
+    """16x16 blocks sent behind damage in the same picture that were decoded as they were sent."""
     causes: dict[str, int] = field(default_factory=dict)
     """Damaged pictures per cause."""
     methods: dict[str, int] = field(default_factory=dict)
@@ -57,6 +63,8 @@ class Totals:
     def add(self, picture: DecodedPicture) -> None:
         damage, outcome = picture.damage, picture.outcome
         self.pictures += 1
+        if not picture.synthesised and not damage.state.any():
+            return
         damaged = is_damaged(picture)
         self.damaged += damaged
         self.synthesised += picture.synthesised
@@ -65,13 +73,14 @@ class Totals:
         self.lost_blocks += lost
         self.broken_blocks += broken
         self.tainted_blocks += tainted
+        self.saved_blocks += damage.saved
         self.tainted += bool(tainted and not damaged)
         if not damaged:
             return
         for cause in damage.causes:
             self.causes[cause] = self.causes.get(cause, 0) + 1
         if outcome is not None:
-            self.repaired += outcome.method != "none"
+            self.repaired += outcome.method not in ("none", "decoder")
             self.methods[outcome.method] = self.methods.get(outcome.method, 0) + 1
             self.repair_milliseconds += outcome.milliseconds
 
@@ -124,11 +133,20 @@ class Report:
                 "lost": lost,
                 "broken": broken,
                 "tainted": tainted,
+                "saved": damage.saved,
                 "all": int(damage.state.size),
             }
             entry["causes"] = list(damage.causes)
-            entry["confidence"] = round(damage.confidence, 3)
+            entry["extent_confidence"] = round(damage.confidence, 3)
             entry["in_loop"] = picture.in_loop
+        if picture.confidence < 1.0:
+            entry["confidence"] = round(picture.confidence, 3)
+        if picture.promise is not None:
+            entry["expected_psnr"] = round(picture.promise.expected_psnr, 1)
+        if picture.repeated:
+            entry["held"] = True
+        if picture.frame.interlaced_frame:
+            entry["interlaced"] = "bottom field first" if picture.bottom_first else "top field first"
         if picture.synthesised:
             entry["synthesised"] = True
         if outcome is not None and outcome.method != "none":

@@ -29,7 +29,7 @@ class Statistics:
         self.visible_seconds = self.latency_sum = 0.0
         """Time that pictures with unrepaired damage were shown; all delays added up."""
         self.confidence = 1.0
-        """Of the latest damage map."""
+        """Of the latest picture."""
         self.latency_counts = [0] * (len(LATENCY_BOUNDS) + 1)
         """Pictures by delay, between one bound and the next."""
         self._repair: deque[float] = deque(maxlen=_WINDOW)
@@ -45,10 +45,10 @@ class Statistics:
             self._added.append(waited * 1e3)
             self.latency_sum += waited
             self.latency_counts[bisect_left(LATENCY_BOUNDS, waited)] += 1
+        self.confidence = picture.confidence
         damage = picture.damage
         if not damage.state.any():
             return
-        self.confidence = damage.confidence
         if picture.lacks_references or (damage.any_hole and not is_repaired(picture)):
             self.visible_seconds += seconds
         self.damaged += damage.any_hole

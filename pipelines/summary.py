@@ -18,8 +18,13 @@ def summary(result: ConcealResult) -> str:
     elif result.action == "encoded" or not totals.damaged:
         text = f"no damage in {pictures}{': encoded' if result.action != 'analysed' else ''}"
     else:
-        verb = "damaged" if result.action == "analysed" else "repaired"
-        text = f"{totals.damaged} of {pictures} {verb}"
+        analysed = result.action == "analysed"
+        text = f"{totals.damaged} of {pictures} damaged" if analysed else f"{totals.repaired} of {pictures} repaired"
+        if result.kept is not None:
+            text += f" in {counted(result.kept.groups_encoded, 'group')} of pictures, all else kept as it was"
+        left = totals.damaged - totals.repaired
+        if left > 0 and not analysed:
+            text += f", {counted(left, 'damaged one')} left to the decoder's concealment"
         details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
         if details:
             text += f" ({', '.join(details)})"
@@ -38,7 +43,10 @@ def _remarks(result: ConcealResult) -> list[str]:
     misplaced = 0 if spliced else totals.misplaced  # told of what was done to the stream
     known = [
         (misplaced, f"{counted(misplaced, 'access unit')} {'out of' if analysed else 'put in'} place"),
+        (totals.held, f"{counted(totals.held, 'picture')} held"),
+        (totals.dropped, f"{counted(totals.dropped, 'picture')} dropped"),
         (totals.retimed, f"{counted(totals.retimed, 'wrong time')} {'found' if analysed else 'put right'}"),
+        (totals.saved_blocks, f"{counted(totals.saved_blocks, 'block')} behind damage saved"),
         (totals.without_references, f"{totals.without_references} predicted from what lies before the start"),
         (len(result.dropped), f"{counted(len(result.dropped), 'stream')} left out"),
         (missing, f"{counted(missing, 'packet')} not shown"),

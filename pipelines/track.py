@@ -11,7 +11,7 @@ from concealer.decoder import Between, DecodedPicture, ObserveFn
 from concealer.front_door import LIVE_DEADLINE_MS, open_decoder
 from concealer.repair import Repairer
 from pipelines.gaps import GapPolicy, Gaps
-from pipelines.joining import Joining, JoinPolicy
+from pipelines.on_damage import DamagePolicy
 from pipelines.outage import Outage
 from pipelines.presenting import Presenter, ShownPicture
 from pipelines.reading.mending import TimeMender
@@ -25,8 +25,6 @@ _LEAST_MS = 8.0
 """Deadline of access units that have waited for those before them."""
 _HURRIED_MS = 1.0
 """For an access unit behind which others wait: the cheapest repair."""
-_TOLD = GapPolicy(fill_seconds=0)
-"""Where pictures are not made here: holes that are left are told."""
 
 
 class Track:
@@ -41,18 +39,20 @@ class Track:
         threads: int,
         lookahead: int = 0,
         observe: ObserveFn | None = None,
-        join: JoinPolicy = "conceal",
+        policy: DamagePolicy | None = None,
         statistics: Statistics | None = None,
         gaps: GapPolicy | None = None,
         outage: str | None = None,
+        header: bytes | None = None,
     ) -> None:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
-        observe: the decoder's observer; its access units bear the number of their payload as tag. join: what is shown
-        until pictures have what they are predicted from; of files, every picture is shown where it is "conceal".
+        observe: the decoder's observer; its access units bear the number of their payload as tag. policy: what is
+        shown in place of damaged pictures; of files, every picture is shown where that is "conceal".
         statistics: filled if there are any. gaps: what is done about holes in time; None looks for none, nor is that
         done in live inputs, where what follows can't be waited for, and in streams without times.
-        outage: what is shown while nothing comes (`Outage`), None: nothing.
+        outage: what is shown while nothing comes (`Outage`), None: nothing. header: of the container's form or with
+        start codes, in place of the stream's own, where decoding does not begin with its first payload.
         """
         self.index = index
         self.time_base = source.time_base(index)
@@ -60,13 +60,13 @@ class Track:
         self.totals = Totals()
         self.damaged = False
         """A damaged picture came, one out of its place, or a packet that the container marks as corrupt."""
-        self.any_hidden = False
-        """The container hides pictures of this stream from the viewer that decoders would show."""
-        self.payloads = self._with_picture = 0
+        self.any_hidden, self._counting = False, True
+        """`any_hidden`: the container hides pictures of this stream from the viewer that decoders would show."""
+        self.payloads = self._with_picture = self.counted_from = 0
+        """`counted_from`: number of the payload with which counting begins; those before only lead there."""
         self.tags, self.times = array("q"), array("q")
         """Of files: numbers of the payloads, from 0, in the order in which their pictures are shown; when, in ticks."""
-        self._codec, self._source = source.codec(index), source
-        self._rootless = 0
+        self._codec, self._source, self._rootless = source.codec(index), source, 0
         self._open = partial(
             open_decoder,
             source.codec(index),
@@ -82,24 +82,22 @@ class Track:
         self._repairer = repairer
         self._deadline_ms = LIVE_DEADLINE_MS if source.live else None
         self._timed = not source.elementary
-        interval = round(1 / (self.rate * self.time_base))
-        self.interval = max(interval, 1)
+        self.interval = max(round(1 / (self.rate * self.time_base)), 1)
         """Ticks from one picture to the next at the nominal rate."""
-        self._presenter = self._present(source, gaps if observe is None or gaps is None else _TOLD)
-        self._hidden: set[int] = set()
-        self._statistics = statistics
-        self._arrivals: dict[int | None, float] = {}
-        self._joining = Joining(join) if source.live or join != "conceal" else None
+        self._presenter = self._present(source, gaps if observe is None or gaps is None else gaps.left)
+        self._hidden, self._arrivals, self._statistics = set[int](), dict[int | None, float](), statistics
+        self._policy = policy if policy and (source.live or policy.on_damage != "conceal") else None
         self._outage = None if outage is None else Outage(outage, float(1 / self.rate))
-        self._decoder = self._open(source.video[index].codec_context.extradata)
+        self._header = source.video[index].codec_context.extradata if header is None else header
+        self._decoder = self._open(self._header)
 
     def _present(self, source: Source, gaps: GapPolicy | None) -> Presenter:
         between = Between(self._codec, self._repairer)
         if source.live or not self._timed:
-            return Presenter(PictureClock(self.interval, self._timed), None, between, self._count)
+            return Presenter(PictureClock(self.interval, self._timed), None, between, self._count_made)
         label = f"stream #{self.index}"
         found = Gaps(gaps, float(self.time_base), label) if gaps is not None else None
-        return Presenter(TimeMender(self.interval), found, between, self._count)
+        return Presenter(TimeMender(self.interval), found, between, self._count_made)
 
     @property
     def hooked(self) -> bool:
@@ -154,9 +152,9 @@ class Track:
         if outage.is_due:
             yield from self.flush()
             held = outage.begin()
-            self._decoder = self._open(self._source.video[self.index].codec_context.extradata)
-            if self._joining is not None:
-                self._joining.begin(held)
+            self._decoder = self._open(self._header)
+            if self._policy is not None:
+                self._policy.begin(held)
         for picture in outage.pictures():
             yield self._presenter.instead(picture)
 
@@ -178,28 +176,45 @@ class Track:
         HEVC RASL pictures behind a first CRA picture, which our decoder leaves out as well, and others before the first
         that lacks nothing.
         """
-        skipped = self.payloads - self._with_picture - self.totals.hidden if self._codec == "hevc" else 0
+        counted = max(self.payloads - self.counted_from, 0)
+        skipped = counted - self._with_picture - self.totals.hidden if self._codec == "hevc" else 0
         return skipped + self._rootless
 
     def _out(self, pictures: Iterable[DecodedPicture]) -> Iterator[ShownPicture]:
         for picture in pictures:
+            dropped = self.totals.dropped
             seen = self._seen(picture)
-            yield from self._noted(self._presenter.push(seen or picture, seen is not None))
+            left_out = self.totals.dropped > dropped and not self._source.live
+            yield from self._noted(self._presenter.push(seen or picture, seen is not None, left_out))
 
     def _noted(self, shown: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         for one in shown:
-            if one.pts is not None and one.picture.tag is not None:
+            if one.pts is not None and one.picture.tag is not None and self.counts(one.picture):
                 self._with_picture += 1
                 if not self._source.live:
                     self.tags.append(one.picture.tag)
                     self.times.append(one.pts)
             yield one
 
+    def counts(self, picture: DecodedPicture) -> bool:
+        """Whether a picture of which something arrived belongs to what is counted."""
+        return picture.tag is None or picture.tag >= self.counted_from
+
+    def _count_made(self, picture: DecodedPicture, following: DecodedPicture) -> None:
+        if self.counts(following):
+            self._add(picture)
+
     def _count(self, picture: DecodedPicture) -> None:
+        if picture.tag is not None:
+            self._counting = self.counts(picture)
+        if self._counting:
+            self._add(picture)
+
+    def _add(self, picture: DecodedPicture) -> None:
         self.totals.add(picture)
         self.totals.misplaced += picture.moved
         self._rootless += picture.lacks_references
-        self.damaged |= is_damaged(picture) or picture.moved
+        self.damaged = self.damaged or is_damaged(picture) or picture.moved
 
     def _seen(self, picture: DecodedPicture) -> DecodedPicture | None:
         """Count a picture; what is shown in its place, None if nothing is."""
@@ -210,12 +225,15 @@ class Track:
             self._statistics.picture(picture, waited, float(1 / self.rate))
         if picture.tag is not None and picture.tag in self._hidden:
             self._hidden.discard(picture.tag)
-            self.totals.hidden += 1
+            self.totals.hidden += self.counts(picture)
             self.any_hidden |= not picture.lacks_references
             return None
-        seen = picture if self._joining is None else self._joining.shown(picture)
-        if self._statistics is not None and self._joining is not None:
-            self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
+        seen: DecodedPicture | None = picture
+        if self._policy is not None:
+            seen = self._policy.shown(picture)
+            self.totals.held, self.totals.dropped = self._policy.held, self._policy.dropped
+            if self._statistics is not None:
+                self._statistics.held, self._statistics.dropped = self._policy.held, self._policy.dropped
         if seen is None or self._came_too_late(seen, picture):
             return None
         return seen

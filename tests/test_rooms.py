@@ -41,7 +41,7 @@ FACES = {
     "transport": ("concealer.bitstream.transport",),
     "standins": ("concealer.standins", "concealer.standins.h264", "concealer.standins.hevc"),
     "hook": ("concealer.decoder.hook",),
-    "decoder": ("concealer.decoder", "concealer.decoder.locating"),
+    "decoder": ("concealer.decoder", "concealer.decoder.locating", "concealer.decoder.promising"),
     "repair": ("concealer.repair",),
     "splice": ("concealer.splice",),
     "loss": ("concealer.loss",),

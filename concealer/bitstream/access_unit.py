@@ -27,6 +27,8 @@ class Slice:
     """None: the header did not parse, or contradicts the rest of its picture; the slice is broken."""
     first: int | None = None
     """Raster address, in the frame's units, of its first macroblock or CTB; None without header."""
+    wrong_from: int | None = None
+    """Place in coding order from which its units are decoded from wrong bytes, if that is known before decoding."""
 
 
 @dataclass(slots=True, eq=False)
@@ -172,6 +174,8 @@ class AccessUnit:
     """PicOrderCnt made continuous over IDRs: increases in output order over the whole stream."""
     missing_before: list[MissingPicture] = field(default_factory=list)
     """Reference pictures lost between the access unit before and this one."""
+    gap_after: bool = False
+    """Bytes are missing behind its last slice, or at the end of that."""
     room_before: int | None = None
     """Access units that its decode time leaves room for behind the one before; None where times do not tell."""
     altered: bool = False

@@ -3,18 +3,26 @@
 from concealer.decoder.between import Between
 from concealer.decoder.extent import from_blocks
 from concealer.decoder.follower import Follower
+from concealer.decoder.growing import OF_USE
 from concealer.decoder.outputs import DecodedPicture
+from concealer.decoder.placing import Placer
+from concealer.decoder.roots import Roots
+from concealer.decoder.rules import rules_of
 from concealer.decoder.scout import MOST_AHEAD
 from concealer.decoder.session import ConcealingDecoder
 from concealer.decoder.settled import ObserveFn, Settled
 
 __all__ = [
     "MOST_AHEAD",
+    "OF_USE",
     "Between",
     "ConcealingDecoder",
     "DecodedPicture",
     "Follower",
     "ObserveFn",
+    "Placer",
+    "Roots",
     "Settled",
     "from_blocks",
+    "rules_of",
 ]

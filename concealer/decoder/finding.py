@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concealer.bitstream import AccessUnit
 from concealer.damage import BLOCK, Damage, DamageMap
-from concealer.decoder.extent import mark_known_losses, mark_slices
+from concealer.decoder.extent import mark_known_losses, mark_slices, places
 from concealer.decoder.hook import Decoded
 from concealer.decoder.prepare import Prepared
 from concealer.decoder.rules import Rules
@@ -27,6 +27,7 @@ def mark_known(
     if (-(-au.width // BLOCK), -(-au.height // BLOCK)) != damage.state.shape[::-1]:
         damage.mark(damage.state >= 0, Damage.BROKEN, "picture size not decoded yet")
     elif prepared.nals is not au.nals or decoded.errors is not None:
+        damage.places = places(au, damage)
         mark_known_losses(damage, au)
         mark_slices(damage, au, prepared.orphans, "slice unusable")
         if decoded.errors is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from concealer.bitstream import Codec
 from concealer.decoder.history import Painted, Step
-from concealer.decoder.hook import Buffer, Decoded, DecoderCore, Field
+from concealer.decoder.hook import FRAME, Buffer, Coding, Decoded, DecoderCore, Field
 
 
 class Follower:
@@ -23,7 +23,7 @@ class Follower:
         self.core = DecoderCore(codec, seed=seed)
         self._flipped = flipped
         for step in history:
-            decoded = self.core.decode(step.payload, 0, step.concealed)
+            decoded = self.core.decode(step.payload, 0, step.concealed, step.coding)
             if step.painted is not None and decoded.buffer is not None:
                 self.take_over_hole(decoded.buffer, step.painted)
 
@@ -43,9 +43,9 @@ class Follower:
         if vectors is not None and self.core.motion_store is not None:
             self.core.motion_store.copy(own, vectors)
 
-    def decode(self, payload: bytes, conceal: bool = True) -> Decoded:
-        """Decode one access unit; `conceal` as in `DecoderCore.decode`."""
-        return self.core.decode(payload, 0, conceal)
+    def decode(self, payload: bytes, conceal: bool = True, coding: Coding = FRAME) -> Decoded:
+        """Decode one access unit or field; `conceal` and `coding` as in `DecoderCore.decode`."""
+        return self.core.decode(payload, 0, conceal, coding)
 
     def close(self) -> None:
         """Free the decoder."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.damage import DamageMap
-from concealer.decoder.hook import Field
+from concealer.decoder.hook import FRAME, Coding, Field
 from concealer.picture import Plane
 
 log = logging.getLogger(__name__)
@@ -56,12 +56,14 @@ class Painted:
 
 @dataclass
 class Step:
-    """One access unit as the main decoder got it."""
+    """One access unit, or one field of it, as the main decoder got it."""
 
     payload: bytes
     concealed: bool
     """The decoder was to conceal by itself what it failed in."""
     painted: Painted | None = None
+    coding: Coding = FRAME
+    """Fields of a pair are two steps."""
 
 
 class History:

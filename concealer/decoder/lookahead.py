@@ -98,15 +98,16 @@ class LookAhead:
             self._task = self._beside.submit(self._scout.keep_step, key, au, buffer, vectors)
         self._quiet += 1
         if self._quiet > (min(_IDLE, max(_WORTH_KEEPING, len(history))) if history.complete else _IDLE):
-            self._stop()
+            self.stop()
 
     def close(self) -> None:
         """Free the scout."""
-        self._stop()
+        self.stop()
         if self._beside is not None:
             self._beside.shutdown()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Let the scout go; it starts anew at the next hole."""
         self._wait()
         if self._scout is not None:
             log.debug("scout stops")

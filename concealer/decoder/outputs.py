@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import av
+import numpy as np
+import numpy.typing as npt
 
 from concealer.damage import DamageMap
 from concealer.decoder.roots import NO_REFERENCES
-from concealer.outcome import KnownVectors, RepairOutcome
+from concealer.outcome import KnownVectors, Promise, RepairOutcome
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +47,17 @@ class Record:
     """Its access unit has HEVC layers above the base layer."""
     place_guessed: bool = False
     """`order` is what the pictures around suggest, not what the stream says."""
+    bottom_first: bool | None = None
+    """The bottom field is shown first; None if the stream has no fields."""
     motion: tuple[KnownVectors, ...] = ()
     """What an observer is told."""
+    real: float = 0.0
+    """Of a picture that lacks references: share of its samples that do not hang on them, or hardly."""
+    promise: Promise | None = None
+    """None: no damage touches it."""
+    inherited: npt.NDArray[np.float32] | None = None
+    """(2, rows, cols): mean squared error expected of what its blocks are predicted from, and how much changed where it
+    was repaired; None: none."""
 
 
 @dataclass
@@ -67,7 +78,7 @@ class DecodedPicture:
     synthesised: bool
     """True if the stream held nothing of it, or the decoder could make no picture of what it held."""
     in_loop: bool
-    """False if it could not be repaired in the decoder's reference memory (e.g. interlaced coding)."""
+    """False if it could not be repaired in the decoder's reference memory."""
     moved: bool = False
     """Its access unit came one place too early or too late; it was decoded in its own."""
     tag: int | None = None
@@ -76,6 +87,23 @@ class DecodedPicture:
     """Counts the IRAP pictures before it in decode order."""
     layered: bool = False
     """Its access unit has HEVC layers above the base layer, which are not decoded."""
+    promise: Promise | None = None
+    """What it is held to be worth, if damage touches it or what it is predicted from."""
+    real: float = 0.0
+    """Of a picture that lacks what it is predicted from: share of its samples that do not hang on that, or hardly."""
+    repeated: bool = False
+    """Whoever shows it shows an earlier picture in its place; `frame` is that one's."""
+    bottom_first: bool | None = None
+    """Of the fields of a picture of an interlaced stream the bottom one is shown first; None: such there are none."""
+
+    @property
+    def confidence(self) -> float:
+        """0 to 1: how sure it is that the picture is worth what a repair promises; 1 where no damage touches it."""
+        if self.lacks_references:
+            return 0.0
+        if self.promise is not None:
+            return self.promise.confidence
+        return 0.0 if self.synthesised or self.damage.any_hole else 1.0
 
     @property
     def lacks_references(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from concealer.bitstream import AccessUnit, NalUnit, Slice
+from concealer.decoder.extent import in_order, place_of
 from concealer.decoder.rules import FieldFn, Rules
 
 _MIN_SLICE_BYTES = 12
@@ -29,7 +30,7 @@ class _Entry:
     nal: NalUnit
     other: NalUnit
     first: int | None
-    """Raster address of a slice's first unit; None for other NAL units."""
+    """Place of a slice's first unit; None for other NAL units."""
 
 
 def prepare(au: AccessUnit, rules: Rules, motion: FieldFn | None = None, write_lost: bool = True) -> Prepared:
@@ -37,6 +38,7 @@ def prepare(au: AccessUnit, rules: Rules, motion: FieldFn | None = None, write_l
 
     `write_lost` False leaves lost slices out but for a first one, without which the decoder would drop the picture.
     """
+    rules.take_apart(au)
     if au.coverage.is_intact and all(s.header is not None and s.nal.damaged_at is None for s in au.slices):
         return Prepared(au.base_nals, slices=len(au.slices))
     out = Prepared()
@@ -57,11 +59,11 @@ def prepare(au: AccessUnit, rules: Rules, motion: FieldFn | None = None, write_l
             continue
         out.slices += 1
         if cut is None:
-            entries.append(_Entry(nal, nal, slice_.first))
+            entries.append(_Entry(nal, nal, _place(au, slice_)))
         else:
-            short, other = rules.cut(nal, cut, au.interlaced)
+            short, other = rules.cut(slice_, cut, au.interlaced)
             junk |= other is not None
-            entries.append(_Entry(short, other or short, slice_.first))
+            entries.append(_Entry(short, other or short, _place(au, slice_)))
     if out.slices:
         arrived = {entry.first for entry in entries if entry.first is not None}
         for first, stand_in in rules.stand_ins(au, motion, arrived, write_lost):
@@ -83,4 +85,8 @@ def _follows_arrived(au: AccessUnit, slice_: Slice) -> bool:
     """Whether the unit before `slice_` arrived; a dependent slice takes its header from the slice that holds it."""
     if not slice_.first:
         return False
-    return not bool(au.coverage.lost.ravel()[slice_.first - 1])
+    return not bool(in_order(au.coverage.lost, au)[place_of(au, slice_.first) - 1])
+
+
+def _place(au: AccessUnit, slice_: Slice) -> int | None:
+    return None if slice_.first is None else place_of(au, slice_.first)

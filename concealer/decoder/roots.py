@@ -19,6 +19,11 @@ class Roots:
         """In output order, of the first picture that lacks nothing."""
         self._restarted = False
         """Whatever comes now has all it needs, even if it is shown before that picture."""
+        self._begun = False
+        self._leading: set[int] = set()
+        """In output order, of the RASL pictures of the first IRAP picture, if that was not the first of all: they are
+        decoded, and refer to what lies before it."""
+        self._irap = 0
         self._recovery = Recovery()
 
     def arrives(self, au: AccessUnit) -> None:
@@ -26,11 +31,22 @@ class Roots:
         # What leads a HEVC picture of this kind and is decoded at all needs nothing from before it (RADL). Leading
         # pictures of an IDR picture of H.264 need nothing either, by the standard, but there are cameras that begin
         # files with an IDR picture whose leading pictures do.
+        self._irap += au.is_irap
+        if self._begun and self._irap == 1 and au.is_rasl:
+            self._leading.add(au.order)
+        self._begun = True
         if au.is_irap and (self._order is not None or isinstance(au.sps, hevc.Sps)):
             self._restarted = True
         if self._order is None and (au.is_irap or au.kind == "I" or self._recovery.is_complete(au)):
             self._order = au.order
 
+    @property
+    def found(self) -> bool:
+        """The first picture that lacks nothing was there."""
+        return self._order is not None
+
     def lacks(self, order: int) -> bool:
         """Whether the picture at this place in output order lacks what it is predicted from."""
+        if order in self._leading:
+            return True
         return not self._restarted and (self._order is None or order < self._order)

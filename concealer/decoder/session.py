@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -14,9 +14,12 @@ import av
 from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, StreamParser, join_annexb, parse_extradata
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
+from concealer.decoder.fields import bottom_first, field_orders, is_interlaced
 from concealer.decoder.finding import is_one_slice, mark_known, same_starts
+from concealer.decoder.growing import Growing
 from concealer.decoder.history import History, Painted, Step
-from concealer.decoder.hook import Buffer, Decoded
+from concealer.decoder.hook import Buffer
+from concealer.decoder.interlaced import InterlacedTurns
 from concealer.decoder.locating import Suspicion
 from concealer.decoder.lookahead import LookAhead
 from concealer.decoder.lost_pictures import decode_stand_in
@@ -24,47 +27,20 @@ from concealer.decoder.opening import open_core
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.painting import Painter, known_motion
 from concealer.decoder.placing import Placer
-from concealer.decoder.prepare import Prepared, prepare
-from concealer.decoder.roots import NO_REFERENCES, Roots
+from concealer.decoder.prepare import prepare
+from concealer.decoder.promising import Promises
+from concealer.decoder.roots import NO_REFERENCES
 from concealer.decoder.rules import FieldFn, rules_of
 from concealer.decoder.scout import MOST_AHEAD, REFERENCES
 from concealer.decoder.settled import ObserveFn, Settled
 from concealer.decoder.shadow import Shadows
 from concealer.decoder.showing import Showing
-from concealer.decoder.turn import Held, Key, Turn, all_lost
+from concealer.decoder.turn import Held, Turn, all_lost
+from concealer.decoder.work import Unfinished, Work
 from concealer.outcome import Measure, Motion, Repair, Vectors
 from concealer.picture import Picture
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What went to the decoder for one picture, and what came of it."""
-
-    record: Record
-    key: Key
-    au: AccessUnit
-    """The access unit whose turn it is: `key` itself, or the one before which the picture of `key` is missing."""
-    step: Step
-    decoded: Decoded
-    prepared: Prepared | None = None
-    """None for a stand-in of a whole picture."""
-    other: bytes | None = None
-    """The payload with other junk behind damaged bytes, where there are any."""
-
-    @property
-    def received(self) -> AccessUnit | None:
-        """The access unit of the picture; None if nothing of it arrived."""
-        return self.key if isinstance(self.key, AccessUnit) else None
-
-
-@dataclass(frozen=True)
-class _Unfinished:
-    """What a repaired picture leaves to do before the next one is decoded; it need not wait for that itself."""
-
-    work: _Work
-    turn: Turn
 
 
 class ConcealingDecoder:
@@ -90,8 +66,7 @@ class ConcealingDecoder:
     track_taint: find tainted blocks too, with a shadow decoder: about halves the speed while there is damage.
     probe_breaks: decode HEVC slices with a known damaged byte once more with other bytes behind it, which shows the
         block where they go wrong; False estimates the block from the share of bytes before it: no picture then takes
-        longer than its decoding and repair. Over seven clips the mean was 0.2 dB lower so; single ones went up to
-        2.5 dB either way.
+        longer than its decoding and repair. Over seven clips the mean was 0.2 dB lower, single ones 2.5 either way.
     hook: False takes the slow route on purpose (out-of-loop repair of what the parser can see).
     lookahead: access units that wait so that repair sees what follows; pictures come out that much later.
     observe: told of every picture right after it was repaired; what it raises ends the decoding.
@@ -126,11 +101,10 @@ class ConcealingDecoder:
             raise ValueError("scout_repair must be another object than repair")
         self._parser = StreamParser(codec, extradata, container_framed=container_framed)
         self._headers: list[NalUnit] = parse_extradata(codec, extradata).parameter_sets
-        self._rules = rules_of(codec)
+        self._rules = rules_of(codec, threads)
         self._core = open_core(codec, threads, hook)
         self._store = self._core.motion_store if stand_ins else None
-        self._stand_ins = stand_ins
-        self._motion = motion
+        self._stand_ins, self._motion = stand_ins, motion
         self._painter = Painter(self._rules, repair, measure)
         ahead = lookahead if self._core.hooked and repair is not None else 0
         self._lookahead = LookAhead(codec, self._rules, ahead, Painter(self._rules, scout_repair, measure))
@@ -140,15 +114,16 @@ class ConcealingDecoder:
         self._observe = observe
         self._placer = Placer(self._rules, fill)
         self._outputs = OutputQueue()
-        self._showing = Showing(self._rules, self._painter, self._core.hooked)
-        self._recent: deque[Held] = deque(maxlen=REFERENCES)
         self._history = History()
+        self._turns = InterlacedTurns(self._core, self._painter, self._shadows, self._history)
+        self._promises = Promises(self._rules)
+        self._showing = Showing(self._rules, self._painter, self._promises, self._core.hooked)
+        self._recent: deque[Held] = deque(maxlen=REFERENCES)
         self._previous: AccessUnit | None = None
         self._hollow: list[Record] = []
-        self._unfinished: _Unfinished | None = None
-        self._index = 0
-        self._scene = 0
-        self._roots = Roots()
+        self._unfinished: Unfinished | None = None
+        self._index = self._scene = 0
+        self._growing = Growing(codec, self._rules)
 
     @property
     def hooked(self) -> bool:
@@ -199,8 +174,10 @@ class ConcealingDecoder:
         self._unfinished = None
         self._shadows.drop()
         self._lookahead.close()
+        self._growing.close()
         self._recent.clear()
         self._core.close()
+        self._rules.close()
 
     def _come_in(self, au: AccessUnit) -> list[DecodedPicture]:
         """An access unit arrives; the pictures of the one whose turn it is then."""
@@ -228,6 +205,8 @@ class ConcealingDecoder:
             self._headers = []
             self._tell(record, au=au)
             return out
+        if au.interlaced != "progressive" and self.hooked:
+            return out + self._interlaced(au)
         prepared = prepare(au, self._rules, self._predicted(au), self._stand_ins)
         if not prepared.slices:
             record = self._record(self._placer.order_of(au), au.pts, au.duration, au.kind, au)
@@ -244,10 +223,32 @@ class ConcealingDecoder:
         self._headers = []
         conceal = not is_one_slice(au)
         decoded = self._core.decode(payload, record.index, conceal)
-        self._settle(_Work(record, au, au, Step(payload, conceal), decoded, prepared, other))
+        self._settle(Work(record, au, au, Step(payload, conceal), decoded, prepared, other))
         self._tell(record, decoded.buffer, au=au)
         self._previous = au
         return out + self._put_out(decoded.frames)
+
+    def _interlaced(self, au: AccessUnit) -> list[DecodedPicture]:
+        """Decode one access unit that is no progressive frame."""
+        record = self._record(au.order, au.pts, au.duration, au.kind, au)
+        self._hollow.clear()
+        self._lookahead.stop()
+        self._growing.close()
+        whole = self._turns.decode(au, self._headers, record.index, self._scene, tuple(self._recent))
+        self._headers = []
+        self._growing.roots.arrives(au)
+        record.damage, record.outcome, record.in_loop = whole.damage, whole.outcome, whole.buffer is not None
+        if record.damage is None or whole.buffer is None or whole.picture is None:
+            record.damage = all_lost(au.width, au.height)
+            self._outputs.absent(record)
+        else:
+            if self._growing.roots.lacks(record.order):
+                record.damage.mark(record.damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
+            self._outputs.expect(record)
+            self._recent.append(Held(whole.picture, whole.buffer))
+        self._tell(record, whole.buffer, au=au)
+        self._previous = au
+        return self._put_out(whole.frames)
 
     def _missing_picture(self, missing: MissingPicture, before: AccessUnit) -> list[DecodedPicture]:
         """A reference picture before `before` never arrived: decode a stand-in in its place and repair all of it."""
@@ -267,14 +268,14 @@ class ConcealingDecoder:
             self._tell(record, missing=missing)
             return []
         payload, decoded = stand_in
-        self._settle(_Work(record, key, before, Step(payload, concealed=True), decoded))
+        self._settle(Work(record, key, before, Step(payload, concealed=True), decoded))
         self._tell(record, decoded.buffer, missing=missing)
         return self._put_out(decoded.frames)
 
     def _put_out(self, frames: Iterable[av.VideoFrame]) -> list[DecodedPicture]:
         return [picture for frame in frames for picture in self._showing.show(self._outputs.put(frame))]
 
-    def _settle(self, work: _Work) -> None:
+    def _settle(self, work: Work) -> None:
         """Find the damage of the picture just decoded, have it repaired, keep the other decoders in step."""
         record, au, buffer = work.record, work.received, work.decoded.buffer
         if buffer is None and self.hooked:
@@ -286,20 +287,13 @@ class ConcealingDecoder:
         if buffer is None:
             if au is not None:
                 estimate_broken(damage, au)
-            record.repairable = damage.any_hole
+            record.repairable = damage.any_hole and (au is None or au.interlaced == "progressive")
             return
-        record.in_loop = au is None or au.interlaced == "progressive"
-        if not record.in_loop:
-            return
-        picture = Picture(
-            buffer.planes,
-            buffer.layout.bit_depth,
-            record.order,
-            record.pts,
-            record.kind,
-            self._scene,
-            work.decoded.filled,
-        )
+        record.in_loop = True
+        depth, filled = buffer.layout.bit_depth, work.decoded.filled
+        fields = field_orders(work.au) if is_interlaced(work.au) else None
+        picture = Picture(buffer.planes, depth, record.order, record.pts, record.kind, self._scene, filled, fields)
+        self._growing.mark(record, damage, au, work.step, buffer)
         self._shadows.find_broken(damage, au, buffer, work.step, work.other, self._history)
         if au is not None and not (damage.any_hole and damage.hole.all()):
             earlier = [one.picture for one in self._recent]
@@ -307,12 +301,12 @@ class ConcealingDecoder:
         turn = Turn(work.key, self._previous, Held(picture, buffer), damage, tuple(self._recent), work.decoded.errors)
         if damage.any_hole:
             self._repair(work, turn)
-        self._unfinished = _Unfinished(work, turn)
-        if self._track_taint or self._observe is not None:  # what it finds is told with the picture
+        self._unfinished = Unfinished(work, turn)
+        if self._track_taint or self._observe:  # what it finds is told with the picture
             self._finish()
         self._recent.append(turn.held)
 
-    def _known_damage(self, work: _Work) -> DamageMap:
+    def _known_damage(self, work: Work) -> DamageMap:
         """The map of what parser and decoder tell of a picture."""
         au, buffer = work.received, work.decoded.buffer
         if buffer is not None:
@@ -321,8 +315,8 @@ class ConcealingDecoder:
             width, height = (au.width, au.height) if au is not None and au.width else self._last_size()
         damage = DamageMap(width, height)
         if au is not None:
-            self._roots.arrives(au)
-        if self._roots.lacks(work.record.order):
+            self._growing.roots.arrives(au)
+        if self._growing.roots.lacks(work.record.order):
             damage.mark(damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
         if au is None or work.prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
@@ -331,11 +325,11 @@ class ConcealingDecoder:
             mark_known(damage, au, work.prepared, work.decoded, self._rules, self._previous, alike)
         return damage
 
-    def _repair(self, work: _Work, turn: Turn) -> None:
+    def _repair(self, work: Work, turn: Turn) -> None:
         sides = {reference.order > turn.picture.order for reference in turn.reference_pictures}
         # Between pictures on both sides repair need not look any further.
         outlook = None
-        if len(sides) < 2:
+        if len(sides) < 2 and not is_interlaced(work.au):
             outlook = self._lookahead.outlook(work.key, work.au, self._previous, self._history, turn.references)
         work.record.outcome = self._painter.paint(turn.picture, turn.damage, turn.reference_pictures, outlook)
 
@@ -349,6 +343,7 @@ class ConcealingDecoder:
         work.record.motion = known_motion(vectors, turn)
         self._lookahead.settled(work.key, work.au, turn.buffer, vectors, self._history)
         painted = Painted.of(turn.buffer.planes, turn.damage, vectors) if turn.hole is not None else None
+        self._growing.painted(painted)
         step = replace(work.step, painted=painted)
         other = step if work.other is None else replace(step, payload=work.other)
         self._shadows.follow(turn.damage, turn.buffer, other, self._history)
@@ -377,6 +372,7 @@ class ConcealingDecoder:
         au: AccessUnit | None = None,
         missing: MissingPicture | None = None,
     ) -> None:
+        self._promises.settled(record, au or missing, buffer)
         if self._observe is not None:
             planes, damage = ((), None) if buffer is None else (buffer.planes, record.damage)
             motion, record.motion = record.motion, ()
@@ -388,6 +384,7 @@ class ConcealingDecoder:
         record = Record(self._index, order, pts, duration, kind, scene=self._scene)
         if au is not None:
             record.moved, record.tag, record.layered = au.moved, au.tag, au.base_nals is not au.nals
+            record.bottom_first = bottom_first(au)
         self._index += 1
         return record
 

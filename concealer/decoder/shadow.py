@@ -15,7 +15,7 @@ from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import differing_blocks, estimate_broken, mark_junk, squared_difference
 from concealer.decoder.follower import Follower
 from concealer.decoder.history import History, Painted, Step
-from concealer.decoder.hook import Buffer
+from concealer.decoder.hook import FRAME, Buffer, Coding
 from concealer.outcome import Blocks
 
 _SEED = 1
@@ -29,20 +29,22 @@ class Shadow:
         self._agreed = 0
         self._buffer: Buffer | None = None
 
-    def decode(self, payload: bytes, conceal: bool) -> None:
-        """Decode one access unit, as the main decoder did."""
-        self._buffer = self._follower.decode(payload, conceal).buffer
+    def decode(self, payload: bytes, conceal: bool, coding: Coding = FRAME) -> None:
+        """Decode one access unit or field, as the main decoder did."""
+        self._buffer = self._follower.decode(payload, conceal, coding).buffer
 
     def paint(self, painted: Painted) -> None:
         """Fill the hole of the picture just decoded."""
         if self._buffer is not None:
             self._follower.take_over_hole(self._buffer, painted)
 
-    def differences(self, main: Buffer) -> Blocks | None:
-        """16x16 grid of luma blocks that differ from the main decoder's picture; None if they can't be compared."""
+    def differences(self, main: Buffer, coding: Coding = FRAME) -> Blocks | None:
+        """16x16 grid of luma blocks that differ from the main decoder's picture, or from its field of that `coding`;
+        None if they can't be compared."""
         if self._buffer is None or self._buffer.planes[0].shape != main.planes[0].shape:
             return None
-        differing = differing_blocks(self._buffer.planes[0], main.planes[0])
+        rows = slice(coding.parity, None, 2) if coding.is_field else slice(None)
+        differing = differing_blocks(self._buffer.planes[0][rows], main.planes[0][rows])
         self._agreed = 0 if differing.any() else self._agreed + 1
         return differing
 
@@ -116,8 +118,8 @@ class Shadows:
             self._taint = Shadow(self._codec, so_far, flipped=True)
         if self._taint is None:
             return
-        self._taint.decode(step.payload, step.concealed)
-        differing = self._taint.differences(buffer)
+        self._taint.decode(step.payload, step.concealed, step.coding)
+        differing = self._taint.differences(buffer, step.coding)
         if differing is not None:
             damage.mark(differing & ~damage.hole, Damage.TAINTED, "predicted from damage")
         if painted is not None:

@@ -12,6 +12,7 @@ from concealer.damage import DamageMap
 from concealer.decoder.hook import copy_frame, frame_picture
 from concealer.decoder.outputs import DecodedPicture, Due, Record
 from concealer.decoder.painting import Painter
+from concealer.decoder.promising import Promises
 from concealer.decoder.rules import Rules
 from concealer.decoder.turn import all_lost
 from concealer.picture import Picture
@@ -22,10 +23,11 @@ log = logging.getLogger(__name__)
 class Showing:
     """Makes the pictures of one stream from what is due."""
 
-    def __init__(self, rules: Rules, painter: Painter, hooked: bool) -> None:
-        """hooked: pictures were repaired before they came here."""
+    def __init__(self, rules: Rules, painter: Painter, promises: Promises, hooked: bool) -> None:
+        """hooked: pictures were repaired before they came here. promises: tells what those repaired here are worth."""
         self._rules = rules
         self._painter = painter
+        self._promises = promises
         self._hooked = hooked
         self._last: DecodedPicture | None = None
         self._shown: deque[Picture] = deque(maxlen=2)
@@ -56,6 +58,7 @@ class Showing:
             if picture is not None:
                 picture.concealed = self._rules.fills_holes
                 record.outcome = self._painter.paint(picture, damage, list(self._shown))
+                self._promises.judge(record, damage)
         return self._put_out(record, frame, damage)
 
     def _synthesise(self, due: Due) -> DecodedPicture | None:
@@ -78,6 +81,7 @@ class Showing:
         picture = frame_picture(frame, record.order, record.pts, record.kind, record.scene)
         if picture is not None:
             record.outcome = self._painter.paint(picture, damage, [r for r in references if r is not None])
+            self._promises.judge(record, damage)
         record.synthesised, record.in_loop = True, False
         return self._put_out(record, frame, damage)
 
@@ -102,6 +106,9 @@ class Showing:
             record.tag,
             record.scene,
             record.layered,
+            record.promise,
+            record.real,
+            bottom_first=record.bottom_first,
         )
 
 

@@ -88,5 +88,17 @@ def load_weights(path: Path) -> nn.Module:
     return network.eval()
 
 
+def with_arguments(path: Path, out: Path, **arguments: Any) -> None:
+    """Write the weights of `path` to `out` for a network built with these arguments besides: those that change no
+    tensor. Raises ValueError if they do not fit, or if it is no such file."""
+    load_weights(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    metadata["arguments"] = json.dumps(json.loads(metadata["arguments"]) | arguments)
+    save_file(tensors, out, metadata=metadata)
+    load_weights(out)
+
+
 def _may_halve(name: str, tensor: torch.Tensor) -> bool:
     return tensor.dtype == torch.float32 and "running_" not in name

@@ -2,6 +2,7 @@
 
 from concealer.repair.blend import SHARPNESS, Expected
 from concealer.repair.candidates import Candidate
+from concealer.repair.cells import cell_size, cells_of, on_cells
 from concealer.repair.choice import Choice, Chosen, LearntChoice
 from concealer.repair.crops import Square
 from concealer.repair.figures import (
@@ -11,19 +12,16 @@ from concealer.repair.figures import (
     FRESHNESS,
     MOST,
     ChoiceInputs,
-    cell_size,
-    cells_of,
     choice_inputs,
     freshness,
-    on_cells,
     own_candidate,
 )
 from concealer.repair.generative import GenerativeRepair, Locate
 from concealer.repair.landmarks import LandmarkStructure, draw_maps, follow, settle, visible
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.motion_field import predicted_motion
+from concealer.repair.own import total_log_weight
 from concealer.repair.policy import METHODS, MOTION_METHODS, Method, Repairer
-from concealer.repair.rehearsal import rehearse
 from concealer.repair.site import Layer, Site, share_of_repair
 from concealer.repair.tracks import Tracks
 
@@ -57,7 +55,7 @@ __all__ = [
     "freshness",
     "on_cells",
     "own_candidate",
-    "rehearse",
+    "total_log_weight",
     "METHODS",
     "MOTION_METHODS",
     "Method",

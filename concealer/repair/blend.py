@@ -58,10 +58,11 @@ def expected_errors(site: Site, candidates: list[Candidate]) -> Expected:
     trust = site.rim_weight
     floor = np.float32(ERROR_FLOOR)
     weight = np.maximum(trust, 1e-3)
-    seen = np.stack(
-        [to_grid(cv2.multiply(cv2.absdiff(c.luma, site.window_luma), site.window_trust), site.step)
-         for c in candidates]
-    )  # fmt: skip
+    seen = np.zeros((len(candidates), *trust.shape), np.float32)
+    for luma, error in zip((c.luma for c in candidates), seen, strict=True):
+        for cells, rows in site.rim_rows:
+            difference = cv2.absdiff(luma[rows], site.window_luma[rows])
+            error[cells] = to_grid(cv2.multiply(difference, site.window_trust[rows]), site.step)
     mean = seen.sum(axis=(1, 2)) / max(float(trust.sum()), 1e-3)
     from_rim = np.log(site.rim_spreader.fill_all(seen / weight) + floor)
     doubts = [c.doubt for c in candidates if c.doubt is not None]

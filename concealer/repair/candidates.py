@@ -88,9 +88,13 @@ def fill_flow(site: Site, seen: Array, predicted: Array) -> tuple[Array, Array]:
     predicted: (h, w, 2) flow of the region to the same picture, known without the damaged one. filled spreads the
     surroundings' motion; acc spreads their deviation from `predicted`, the acceleration.
     """
-    excess = cv2.subtract(seen, predicted)
-    filled, more = both(lambda: site.spread_flow(seen), lambda: site.spread_flow(excess))
-    return filled, cv2.add(predicted, more)
+    spread = site.spread_flow(np.concatenate([seen, cv2.subtract(seen, predicted)], axis=2))
+    return np.ascontiguousarray(spread[..., :2]), cv2.add(predicted, np.ascontiguousarray(spread[..., 2:]))
+
+
+def accelerated(site: Site, seen: Array, predicted: Array) -> Array:
+    """The second of these alone."""
+    return cv2.add(predicted, site.spread_flow(cv2.subtract(seen, predicted)))
 
 
 def disagreement(difference: Array, step: int) -> Array:
@@ -123,14 +127,11 @@ def from_past(
     light: bool,
     ahead: Sequence[tuple[str, Array]] = (),
     oldest: Layer | None = None,
-    sides: bool = False,
 ) -> list[Candidate]:
     """Candidates from the last one or two pictures before the damaged one.
 
     ahead: names and flows to `last`, of the whole region, that later pictures suggest. oldest: the picture before
-    `older`; where nothing was received, it tells how well motion carried on would have foretold `last`. sides: the
-    motion of each side of the hole as well.
-    """
+    `older`;@"""
     # Nothing received to see motion on (whole picture lost), or no time to look.
     look = site.flow_trusted and not (light and older is not None)
     predicted, seen = both(
@@ -144,14 +145,12 @@ def from_past(
     if seen is not None and predicted is not None:
         filled, acc = fill_flow(site, seen, predicted)
         wanted += [("filled", filled[cut]), ("acc", acc[cut])]
-        if sides and not ahead:
-            wanted += _from_one_side(site, seen, predicted)
     elif seen is not None:
         wanted.append(("filled", site.spread_flow(seen)[cut]))
     for name, flow in ahead:
         wanted.append((name, flow[cut]))
         if seen is not None:
-            wanted.append((f"acc_{name}", cv2.add(flow, site.spread_flow(cv2.subtract(seen, flow)))[cut]))
+            wanted.append((f"acc_{name}", accelerated(site, seen, flow)[cut]))
 
     def paint(named: tuple[str, Array | None]) -> Candidate:
         name, flow = named
@@ -169,17 +168,6 @@ def from_past(
     return candidates
 
 
-def _from_one_side(site: Site, seen: Array, predicted: Array) -> list[tuple[str, Array | None]]:
-    """As "acc", but for surroundings of one side of the hole only: where something else moves on the other, their mean
-    is right for neither."""
-    excess = cv2.subtract(seen, predicted)
-    spread = each(lambda above: site.spread_from(above, excess), (True, False))
-    if any(one is None for one in spread):
-        return []  # the hole has one side, which "acc" is spread from
-    return [(name, cv2.add(predicted, one)[site.flow_window])
-            for name, one in zip(("above", "below"), spread, strict=True) if one is not None]  # fmt: skip
-
-
 def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
     """How far `last` is from what the two pictures before it, motion carried on, would have made of it."""
     back = motion.dense_flow(older.gray, oldest.gray, site.scale)
@@ -191,7 +179,7 @@ def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
 
 def _carried_on(site: Site, last: Layer, older: Layer) -> Array:
     """Flow from the damaged picture to `last`, were the motion between the references to go on."""
-    back = motion.dense_flow(last.gray, older.gray, site.scale)
+    back = site.flow(last, older)
     return motion.extrapolate(back, time_ratio(site.now.order - last.order, last.order - older.order), site.scale)
 
 
@@ -201,15 +189,15 @@ def from_both(site: Site, past: Layer, future: Layer, light: bool) -> list[Candi
     share = time_ratio(site.now.order - past.order, future.order - past.order)
     look = site.flow_trusted and not light
     across, seen = both(
-        lambda: motion.dense_flow(past.gray, future.gray, site.scale),
+        lambda: site.flow(past, future),
         lambda: (surroundings_flow(site, past), surroundings_flow(site, future)) if look else None,
     )
     to_past, to_future = motion.interpolate(across, share, site.scale)
     wanted = [(past, to_past, "inter_past"), (future, to_future, "inter_future")]
     if seen is not None:
         wanted += [
-            (past, fill_flow(site, seen[0], to_past)[1], "acc"),
-            (future, fill_flow(site, seen[1], to_future)[1], "acc_future"),
+            (past, accelerated(site, seen[0], to_past), "acc"),
+            (future, accelerated(site, seen[1], to_future), "acc_future"),
         ]
     moved = each(lambda job: warp(site, job[0], job[1][cut], job[2]), wanted)
     copy_past, copy_future = warp(site, past, None, "copy"), warp(site, future, None, "copy_future")

@@ -1,5 +1,4 @@
-"""What a network is told that chooses between the candidates of a hole, on a grid of cells of 8x8 luma samples, or of
-16x16 in large pictures."""
+"""What a network is told that chooses between the candidates of a hole, on a grid of cells."""
 
 from __future__ import annotations
 
@@ -14,14 +13,12 @@ from concealer.flow import Array
 from concealer.picture import Picture
 from concealer.repair.blend import Expected, soft_weights
 from concealer.repair.candidates import Candidate
+from concealer.repair.cells import CELL, blurred, cell_size, cells_of, on_cells
 from concealer.repair.own import own_error
-from concealer.repair.parallel import each
 from concealer.repair.regions import to_grid
+from concealer.repair.rehearsal import rehearse
 from concealer.repair.site import Layer, Site
 
-CELL, LARGE = 8, 500_000
-"""Luma samples of a cell's side, and those of a picture from which on cells are twice as wide: what they show is as
-large as in the pictures that were trained on."""
 MOST = 9
 """Candidates a network is told of, the decoder's own concealment among them."""
 OWN = "own"
@@ -29,9 +26,12 @@ KINDS = (
     "copy", "extrap", "filled", "acc", "next", "acc_next", "told", "acc_told",
     "copy_both", "inter_both", "acc_future", "acc_both", "above", "below", OWN,
 )  # fmt: skip
+"""Candidates the network knows; "above" and "below" were in its training and are no longer made."""
 OWN_FIGURES = 14
 FIGURES = OWN_FIGURES + len(KINDS)
 """Numbers per candidate and cell."""
+_REHEARSED, _FLOW, _WAS_REHEARSED, _REACH = 8, 10, 12, 13
+"""The first of those of the rehearsal and of the flow, whether there was a rehearsal, and how far motion has to go."""
 AROUND = 16
 """Numbers per cell that are the same for all candidates."""
 FRESHNESS = 14
@@ -62,86 +62,120 @@ def choice_inputs(
     site: Site,
     candidates: Sequence[Candidate],
     expected: Expected,
-    rehearsed: Mapping[str, Array],
+    references: Sequence[Picture],
     own: Layer | None,
     ahead: bool,
 ) -> ChoiceInputs:
-    """rehearsed: errors by name, see `rehearse`. own: the decoder's own concealment, where there is any: the last
-    of the candidates. ahead: an outlook was given. Candidates beyond `MOST` are left out."""
-    told = list(candidates[: MOST if own is None else MOST - 1])
+    """references: what the hole is rehearsed on. own: the decoder's own concealment, where there is any: the last of
+    the candidates. ahead: an outlook was given. Candidates beyond `MOST` are left out."""
+    moved = list(candidates[: MOST if own is None else MOST - 1])
+    told = moved if own is None else [*moved, own_candidate(site, own)]
+    figures = np.zeros((len(told), FIGURES, *cells_of(site)), np.float32)
+    # One after the other: two threads take as long, and as much more of the second core.
+    _put_rehearsed(site, told, rehearse(site, references), figures)
+    seen = _seen(site, moved, expected, own)
+    _put_seen(site, seen, figures)
+    flows = _flows(site, told)
+    _put_flows(site, flows, figures)
+    for one, numbers in zip(told, figures, strict=True):
+        numbers[_REACH] = np.log(one.reach)
+        numbers[OWN_FIGURES:] = np.array([one.name == kind for kind in KINDS], np.float32)[:, None, None]
+    around = _around(site, told, seen, own, ahead)
+    return ChoiceInputs(figures, around, _moved(site, told, seen.errors, flows), seen.errors)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is expected of n candidates and how they differ, on the error grid; everything (n, h, w) or (h, w)."""
+
+    errors: Array
+    from_rim: Array
+    weights: Array
+    doubts: Array
+    gaps: Array
+    """(3, n, h, w): to the mix of all, to the decoder's own concealment, to itself blurred."""
+    least: Array
+    own_gap: Array
+    """(h, w) logarithm of the difference between the decoder's own concealment and the mix of all."""
+
+
+def _seen(site: Site, told: Sequence[Candidate], expected: Expected, own: Layer | None) -> _Seen:
     errors, from_rim = expected.errors[: len(told)], expected.from_rim[: len(told)]
-    lumas = each(lambda c: to_grid(c.luma, site.step), told)
-    mean = np.einsum("nij,nij->ij", np.stack(lumas), soft_weights(errors))
-    least = errors.min(axis=0)
-    gap = np.zeros_like(mean)
-    own_luma = None
+    lumas = np.stack([to_grid(c.luma, site.step) for c in told])
+    mean = np.einsum("nij,nij->ij", lumas, soft_weights(errors))
+    least, own_gap = errors.min(axis=0), np.zeros_like(mean)
+    doubts = np.zeros((len(told) + (own is not None), *mean.shape), np.float32)
+    for doubt, one in zip(doubts, told, strict=False):
+        if one.doubt is not None:
+            doubt[...] = _log(one.doubt)
     if own is not None:
-        own_luma = to_grid(own.luma[site.window.slices()], site.step)
-        difference = cv2.blur(cv2.absdiff(own_luma, mean), (3, 3))
-        gap, error = _log(difference), own_error(errors, difference)[None]
-        told.append(own_candidate(site, own))
-        lumas.append(own_luma)
+        lumas = np.concatenate([lumas, to_grid(own.luma[site.window.slices()], site.step)[None]])
+        difference = cv2.blur(cv2.absdiff(lumas[-1], mean), (3, 3))
+        own_gap, error = _log(difference), own_error(errors, difference)[None]
         errors, from_rim = np.concatenate([errors, error]), np.concatenate([from_rim, error])
-    weights = soft_weights(errors)
-    tried = {name: _log(one) for name, one in rehearsed.items()}
-    known = [tried[c.name] for c in told if c.name in tried]
-    best = np.min(known, axis=0) if known else None
+    apart = np.zeros((3, *lumas.shape), np.float32)
+    np.subtract(lumas, mean, out=apart[0])
+    if own is not None:
+        np.subtract(lumas, lumas[-1], out=apart[1])
+    np.subtract(lumas, blurred(lumas), out=apart[2])
+    np.abs(apart, out=apart)
+    gaps = _log(blurred(apart.reshape(-1, *mean.shape))).reshape(apart.shape)
+    return _Seen(errors, from_rim, soft_weights(errors), doubts, gaps, least, own_gap)
 
-    def of(index: int) -> Array:
-        one, error, luma = told[index], errors[index], lumas[index]
-        rehearsal = tried.get(one.name)
-        maps = [
-            error,
-            error - least,
-            weights[index],
-            from_rim[index],
-            None if one.doubt is None else _log(one.doubt),
-            _gap(luma, mean),
-            None if own_luma is None else _gap(luma, own_luma),
-            _gap(luma, cv2.blur(luma, (3, 3))),
-            rehearsal,
-            None if rehearsal is None or best is None else rehearsal - best,
-        ]
-        constants = [float(rehearsal is not None), float(np.log(one.reach)), *(one.name == kind for kind in KINDS)]
-        return _figures(site, maps, one.flow, constants)
 
-    figures = np.stack(each(of, range(len(told))))
-    around = _around(site, told, least, gap, own, ahead)
-    return ChoiceInputs(figures, around, _moved(site, told, errors), errors)
+def _put_seen(site: Site, seen: _Seen, figures: Array) -> None:
+    count = len(seen.errors)
+    stack = np.concatenate([seen.errors, seen.weights, seen.from_rim, seen.doubts, *seen.gaps, seen.least[None]])
+    cells = on_cells(stack, site.step, site)
+    error, weight, from_rim, doubt, *gaps = cells[:-1].reshape(7, count, *cells.shape[1:])
+    for place, values in enumerate((error, error - cells[-1], weight, from_rim, doubt, *gaps)):
+        figures[:, place] = values
+
+
+def _put_rehearsed(site: Site, told: Sequence[Candidate], rehearsed: Mapping[str, Array], figures: Array) -> None:
+    known = [index for index, one in enumerate(told) if one.name in rehearsed]
+    if not known:
+        return
+    errors = _log(np.stack([rehearsed[told[index].name] for index in known]))
+    cells = on_cells(np.concatenate([errors, errors.min(axis=0)[None]]), site.step, site)
+    figures[known, _REHEARSED] = cells[:-1]
+    figures[known, _REHEARSED + 1] = cells[:-1] - cells[-1]
+    figures[known, _WAS_REHEARSED] = 1.0
+
+
+def _flows(site: Site, told: Sequence[Candidate]) -> dict[int, Array]:
+    """(2, rows, cols) in samples, of each candidate that has one."""
+    moving = {index: one.flow for index, one in enumerate(told) if one.flow is not None}
+    if not moving:
+        return {}
+    maps = np.stack([flow[..., axis] for flow in moving.values() for axis in (0, 1)])
+    cells = on_cells(maps, site.step, site)
+    return {index: cells[2 * number : 2 * number + 2] for number, index in enumerate(moving)}
+
+
+def _put_flows(site: Site, flows: Mapping[int, Array], figures: Array) -> None:
+    shrink = np.float32(CELL / cell_size(site.picture))
+    for index, flow in flows.items():
+        vectors = flow * shrink
+        changes = np.abs(vectors - blurred(vectors))
+        figures[index, _FLOW] = np.log1p(np.hypot(*vectors))
+        figures[index, _FLOW + 1] = np.log1p(changes[0] + changes[1])
 
 
 def own_candidate(site: Site, own: Layer) -> Candidate:
     """The decoder's own concealment as one of the candidates."""
-    return Candidate(OWN, np.ascontiguousarray(own.luma[site.window.slices()]), None)
+    return Candidate(OWN, own.luma[site.window.slices()], None)
 
 
-def _figures(site: Site, maps: Sequence[Array | None], flow: Array | None, constants: Sequence[float]) -> Array:
-    """(FIGURES, rows, cols) of one candidate. maps: on the error grid, None for zero."""
-    rows, cols = cells_of(site)
-    out = np.zeros((FIGURES, rows, cols), np.float32)
-    for index, values in enumerate(maps):
-        if values is not None:
-            out[index] = on_cells(values, site.step, site)
-    if flow is not None:
-        shrink = np.float32(CELL / cell_size(site.picture))
-        vectors = [on_cells(flow[..., axis], site.step, site) * shrink for axis in (0, 1)]
-        changes = [cv2.absdiff(one, cv2.blur(one, (3, 3))) for one in vectors]
-        out[len(maps)] = np.log1p(np.hypot(*vectors))
-        out[len(maps) + 1] = np.log1p(changes[0] + changes[1])
-    out[len(maps) + 2 :] = np.array(constants, np.float32)[:, None, None]
-    return out
-
-
-def _around(
-    site: Site, candidates: Sequence[Candidate], least: Array, gap: Array, own: Layer | None, ahead: bool
-) -> Array:
+def _around(site: Site, candidates: Sequence[Candidate], seen: _Seen, own: Layer | None, ahead: bool) -> Array:
     trust = site.rim_weight
     distance = cv2.distanceTransform((trust < 0.5).astype(np.uint8), cv2.DIST_L2, 3) if (trust >= 0.5).any() else None
     if distance is None:
         distance = np.full(trust.shape, 64.0 / site.step, np.float32)
     hole = to_grid(site.window_hole, site.step)
-    maps = np.stack([trust, hole, np.log1p(distance * np.float32(site.step / cell_size(site.picture))), least, gap])
-    cells = _to_cells(maps[None], site)[0]
+    away = np.log1p(distance * np.float32(site.step / cell_size(site.picture)))
+    maps = np.stack([trust, hole, away, seen.least, seen.own_gap])
+    cells = on_cells(maps, site.step, site)
     names = {c.name for c in candidates}
     two_sided = bool(names & {"copy_both", "inter_both"})
     kind = site.picture.kind
@@ -173,18 +207,16 @@ def _belief(site: Site, shape: tuple[int, ...]) -> Array:
     return np.asarray(near, np.float32)
 
 
-def _moved(site: Site, candidates: Sequence[Candidate], errors: Array) -> Array:
+def _moved(site: Site, candidates: Sequence[Candidate], errors: Array, flows: Mapping[int, Array]) -> Array:
     """By the flow of the candidate that is expected to err least on the mean, of those from the past."""
     rows, cols = cells_of(site)
-    moving = [(float(e.mean()), c) for c, e in zip(candidates, errors, strict=True)
-              if c.flow is not None and c.source_order < site.now.order]  # fmt: skip
+    moving = [(float(errors[index].mean()), index) for index in flows
+              if candidates[index].source_order < site.now.order]  # fmt: skip
     if not moving:
         return np.zeros((2, rows, cols), np.float32)
-    best = min(moving, key=lambda one: one[0])[1]
-    steps = site.now.order - best.source_order
-    assert best.flow is not None
-    flow = _to_cells(np.ascontiguousarray(best.flow.transpose(2, 0, 1))[None], site)[0]
-    return np.asarray(flow * np.float32(1.0 / (cell_size(site.picture) * steps)), np.float32)
+    best = min(moving)[1]
+    steps = site.now.order - candidates[best].source_order
+    return np.asarray(flows[best] * np.float32(1.0 / (cell_size(site.picture) * steps)), np.float32)
 
 
 def freshness(order: int, seen: Array) -> Array:
@@ -193,39 +225,6 @@ def freshness(order: int, seen: Array) -> Array:
     return np.asarray(np.nan_to_num(np.exp(age * np.float32(-1.0 / _AGE)), nan=0.0), np.float32)
 
 
-def cell_size(picture: Picture) -> int:
-    """Luma samples of a cell's side."""
-    return CELL if picture.width * picture.height < LARGE else 2 * CELL
-
-
-def cells_of(site: Site) -> tuple[int, int]:
-    """Rows and columns of the window in cells."""
-    rows, cols = site.window_hole.shape
-    cell = cell_size(site.picture)
-    return -(-rows // cell), -(-cols // cell)
-
-
-def _gap(one: Array, other: Array) -> Array:
-    return _log(cv2.blur(cv2.absdiff(one, other), (3, 3)))
-
-
 def _log(values: Array) -> Array:
-    return np.asarray(np.log(values + np.float32(_STEADY)), np.float32)
-
-
-def _to_cells(maps: Array, site: Site) -> Array:
-    """(n, f, h, w) on the error grid to (n, f, rows, cols)."""
-    rows, cols = cells_of(site)
-    out = np.empty((*maps.shape[:2], rows, cols), np.float32)
-    for index in np.ndindex(*maps.shape[:2]):
-        out[index] = on_cells(maps[index], site.step, site)
-    return out
-
-
-def on_cells(values: Array, step: int, site: Site) -> Array:
-    """A map of the window on cells of `step` samples, brought to (rows, cols) cells."""
-    rows, cols = cells_of(site)
-    cell = cell_size(site.picture)
-    if step <= cell:
-        return to_grid(values, cell // step)[:rows, :cols]
-    return np.ascontiguousarray(values.repeat(step // cell, 0).repeat(step // cell, 1)[:rows, :cols], np.float32)
+    tall = (values + np.float32(_STEADY)).reshape(-1, values.shape[-1])
+    return np.asarray(cv2.log(tall), np.float32).reshape(values.shape)

@@ -16,6 +16,7 @@ from concealer.flow import Array
 from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
+from concealer.repair.activity import activity
 from concealer.repair.blend import Expected, expected_errors, expected_square, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.choice import Choice, Chosen
@@ -30,6 +31,7 @@ from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
 from concealer.repair.site import UNMEASURED_ERROR, Layer, Site
 from concealer.repair.spatial import fill_spatially, spatial_misfit, weighted_misfit
+from concealer.repair.woven import by_parity, from_as_far, from_sister, is_combed, repair_woven, rim_error
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +141,9 @@ class Repairer:
         """
         started = time.perf_counter()
         _check(picture, damage)
+        if damage.any_hole and self._is_woven(picture, damage, references):
+            alike = [r for r in references if _same_format(r, picture)]
+            return repair_woven(self, picture, damage, alike, quick=self._budget.left() is not None)
         blocks = int(np.count_nonzero(damage.hole))
         if not blocks:
             return RepairOutcome("none", (time.perf_counter() - started) * 1e3, 0)
@@ -146,6 +151,7 @@ class Repairer:
             cv2.setNumThreads(THREADS)
         samples = int(np.count_nonzero(damage.hole_pixels()))
         usable = [r for r in references if r.order != picture.order and _same_format(r, picture)]
+        usable, others = by_parity(usable, picture)
         places = regions(damage.hole, picture.width, picture.height)
         areas = [region.area for region in places]
         two_sided = len({r.order > picture.order for r in usable}) == 2
@@ -155,12 +161,14 @@ class Repairer:
         detail: Counter[str] = Counter()
         self._aside_ms = 0.0
         ends = None if left is None else started + left / 1e3
+        error = np.zeros(damage.state.shape, np.float32)
         for index, region in enumerate(places):
             site = Site(picture, damage, region, coarse=level == "light")
             share = float(np.count_nonzero(site.window_hole)) / samples
             later = self._costs.expected(level, areas[index + 1 :], two_sided) / 1e3
             until = None if ends is None else ends - later
-            method, notes = self._paint(site, usable, level, until, outlook)
+            method, notes = self._paint(site, usable, level, until, outlook, others)
+            np.maximum(error[site.rows, site.cols], site.error, out=error[site.rows, site.cols])
             painted[method] += share  # type: ignore[assignment]
             for name, value in notes.items():
                 detail[name] += value * share  # type: ignore[assignment]
@@ -169,7 +177,14 @@ class Repairer:
         notes = {f"share_{name}": float(share) for name, share in painted.items()} | dict(detail)
         best = max(painted, key=lambda name: painted[name])
         log.debug("repaired %d blocks by %s (%s) in %.1f ms", blocks, best, level, spent)
-        return RepairOutcome(best, spent, blocks, notes)
+        return RepairOutcome(best, spent, blocks, notes, error, activity(picture, damage.hole, usable))
+
+    @staticmethod
+    def _is_woven(picture: Picture, damage: DamageMap, references: Sequence[Picture]) -> bool:
+        """Whether the rows of a frame are likely to show two moments in turns."""
+        if picture.field_orders is None or picture.parity is not None or picture.height % (2 * BLOCK):
+            return False
+        return is_combed([one for one in references if _same_format(one, picture)][-2:], damage)
 
     @property
     def _method(self) -> Method:
@@ -182,8 +197,10 @@ class Repairer:
         level: Level,
         until: float | None,
         outlook: Outlook | None,
+        others: Sequence[Picture] = (),
     ) -> tuple[str, dict[str, float]]:
-        """Repair one region; returns the method that was kept and its figures. until: clock time the network has."""
+        """Repair one region; returns the method that was kept and its figures. until: clock time the network has.
+        others: fields of the other parity."""
         if not references and site.picture.concealed and self._method != "spatial" and site.picture.kind in ("P", "B"):
             # The decoder predicted this picture from references that were not handed to us.
             return "decoder", {}
@@ -197,7 +214,8 @@ class Repairer:
         # A hole of 1280 x 80 costs about 20 ms on two cores: 6 flow, 5 warps, 4 expected errors, 2 each the site, the
         # mix, the seam and the decoder's own. With references on both sides half as much again.
         asks = level == "full" and self._has_time_to_choose(site, until)
-        proposals = self.propose(site, references, light=level == "light", outlook=outlook, sides=asks)
+        proposals = self.propose(site, references, light=level == "light", outlook=outlook)
+        proposals += from_sister(site, references, others)
         expected = expected_errors(site, proposals)
         own = self._own(site, outlook)
         chosen = Chosen(expected.errors)
@@ -209,6 +227,7 @@ class Repairer:
         notes["rim_error"] = float(expected.seen.min())
         if self._method in ("auto", "generative") and self._misfits(site, luma, references, notes):
             return self._paint_without_motion(site, references, until, notes)
+        notes["mix_error"] = rim_error(site, luma)
         luma = close_seam(site, luma)
         if own is not None:
             luma, chroma = join_own(site, luma, chroma, own, chosen.own_odds)
@@ -220,7 +239,7 @@ class Repairer:
 
     def _has_time_to_choose(self, site: Site, until: float | None) -> bool:
         """Whether there is a network that chooses between candidates, and the time to ask it."""
-        if self._method != "auto" or self.choice is None or not self.choice.works:
+        if self._method != "auto" or self.choice is None or not self.choice.works or site.picture.parity is not None:
             return False
         area = site.region.area
         ahead = self._costs.expected("full", [area], False)
@@ -255,16 +274,10 @@ class Repairer:
         return None
 
     def propose(
-        self,
-        site: Site,
-        references: list[Picture],
-        *,
-        light: bool,
-        outlook: Outlook | None = None,
-        sides: bool = False,
+        self, site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None
     ) -> list[Candidate]:
         """Temporal candidates for one region; a place to look at them or to add others."""
-        return propose(site, references, light=light, outlook=outlook, sides=sides)
+        return propose(site, references, light=light, outlook=outlook)
 
     def _paint_without_motion(
         self, site: Site, references: list[Picture], until: float | None, notes: dict[str, float]
@@ -290,7 +303,7 @@ class Repairer:
         method: str,
     ) -> tuple[Array, Array | None, str]:
         """Take in the network's proposal beside that of `method`; the method that painted most of the hole."""
-        if self.generative is None or self._method not in ("auto", "generative"):
+        if self.generative is None or self._method not in ("auto", "generative") or site.picture.parity is not None:
             return luma, chroma, method
         began = time.perf_counter()
         allowed = None if until is None else (until - began) * 1e3
@@ -322,11 +335,8 @@ def nearest(site: Site, references: list[Picture]) -> list[Picture]:
     return [min(side, key=lambda r: abs(r.order - site.now.order)) for side in sides if side]
 
 
-def propose(
-    site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None, sides: bool = False
-) -> list[Candidate]:
-    """Temporal candidates from the nearest references, on both sides in time if there are any. sides: those that only
-    who chooses by more than the rim can tell apart, too."""
+def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outlook | None = None) -> list[Candidate]:
+    """Temporal candidates from the nearest references, on both sides in time if there are any."""
     past = sorted((r for r in references if r.order < site.now.order), key=lambda r: -r.order)
     future = sorted((r for r in references if r.order > site.now.order), key=lambda r: r.order)
     if past and future:
@@ -335,7 +345,8 @@ def propose(
     last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
     oldest = site.layer(near[2]) if len(near) > 2 and not site.flow_trusted and not light else None
     if outlook is None or light or future:
-        return from_past(site, last, older, light, oldest=oldest, sides=sides)
+        further = [] if light or future else from_as_far(site, last, near)
+        return from_past(site, last, older, light, oldest=oldest) + further
     candidates = from_past(site, last, older, light, flows_ahead(site, last, outlook), oldest)
     doubt_what_next_refutes(site, candidates)
     return candidates

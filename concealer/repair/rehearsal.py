@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
+import numpy as np
 
 from concealer import flow as motion
 from concealer.flow import Array
 from concealer.picture import Picture
-from concealer.repair.candidates import disagreement, fill_flow, time_ratio
-from concealer.repair.parallel import both
+from concealer.repair.candidates import accelerated, disagreement, fill_flow, time_ratio
 from concealer.repair.site import Site
 
 _LARGE = 10_000
@@ -34,56 +34,68 @@ def rehearse(site: Site, references: Sequence[Picture]) -> dict[str, Array]:
 
 def _onward(site: Site, near: Sequence[Picture]) -> dict[str, Array]:
     """near: two or three references, the nearest first; that one is foretold from the others."""
-    last, older = (site.gray(one) for one in near[:2])
-    tried: dict[str, Array] = {"copy": older}
-    back, before = both(
-        lambda: _flow(last, older, site.scale),
-        lambda: _flow(older, site.gray(near[2]), site.scale) if len(near) > 2 else None,
-    )
-    if before is not None:
-        ratio = time_ratio(near[0].order - near[1].order, near[1].order - near[2].order)
-        predicted = motion.extrapolate(before, ratio, site.scale)
-        tried["extrap"] = motion.sample(older, predicted, site.scale)
+    last, older = near[:2]
+    made = _Warps(site, site.gray(older))
+    tried: dict[str, Array] = {"copy": made.moved(None)}
+    if len(near) > 2:
+        before = _flow(site, older, near[2])
+        predicted = motion.extrapolate(
+            before, time_ratio(last.order - older.order, older.order - near[2].order), site.scale
+        )
+        tried["extrap"] = made.moved(predicted)
         if site.flow_trusted:
+            back = _flow(site, last, older)
             filled, acc = fill_flow(site, back, predicted)
-            tried["filled"] = motion.sample(older, filled, site.scale)
-            tried["acc"] = motion.sample(older, acc, site.scale)
-            excess = cv2.subtract(back, predicted)
-            for name, above in (("above", True), ("below", False)):
-                spread = site.spread_from(above, excess)
-                if spread is not None:
-                    tried[name] = motion.sample(older, cv2.add(predicted, spread), site.scale)
+            tried["filled"], tried["acc"] = made.moved(filled), made.moved(acc)
     elif site.flow_trusted:
-        tried["filled"] = motion.sample(older, site.spread_flow(back), site.scale)
-    return _errors(site, last, tried)
+        tried["filled"] = made.moved(site.spread_flow(_flow(site, last, older)))
+    return _errors(site, site.gray(last), tried)
 
 
 def _between(site: Site, nearest: Picture, earlier: Picture, later: Picture) -> dict[str, Array]:
     """`nearest`, the last picture before the damaged one, is made up between the two around it."""
-    truth, past, future = (site.gray(one) for one in (nearest, earlier, later))
+    past, future = _Warps(site, site.gray(earlier)), _Warps(site, site.gray(later))
     share = time_ratio(nearest.order - earlier.order, later.order - earlier.order)
-    across, seen = both(
-        lambda: _flow(past, future, site.scale),
-        lambda: (_flow(truth, past, site.scale), _flow(truth, future, site.scale)),
-    )
+    across = _flow(site, earlier, later)
     to_past, to_future = motion.interpolate(across, share, site.scale)
-    tried = {"copy": past, "copy_both": cv2.addWeighted(past, 1.0 - share, future, share, 0.0)}
-    tried["inter_both"] = _mean(motion.sample(past, to_past, site.scale), motion.sample(future, to_future, site.scale))
+    still = past.moved(None)
+    tried = {"copy": still, "copy_both": cv2.addWeighted(still, 1.0 - share, future.moved(None), share, 0.0)}
+    tried["inter_both"] = _mean(past.moved(to_past), future.moved(to_future))
     if site.flow_trusted:
-        tried["acc"] = motion.sample(past, fill_flow(site, seen[0], to_past)[1], site.scale)
-        tried["acc_future"] = motion.sample(future, fill_flow(site, seen[1], to_future)[1], site.scale)
+        tried["acc"] = past.moved(accelerated(site, _flow(site, nearest, earlier), to_past))
+        tried["acc_future"] = future.moved(accelerated(site, _flow(site, nearest, later), to_future))
         tried["acc_both"] = _mean(tried["acc"], tried["acc_future"])
-    return _errors(site, truth, tried)
+    return _errors(site, site.gray(nearest), tried)
 
 
-def _flow(first: Array, second: Array, scale: int) -> Array:
-    """`dense_flow`, in large regions of reduced pictures: the search is most of a rehearsal's time."""
-    rows, cols = first.shape
+class _Warps:
+    """The window painted from one picture, on the flow grid."""
+
+    def __init__(self, site: Site, gray: Array) -> None:
+        self._gray, self._cut, self._part = gray, site.flow_window, np.float32(1.0 / site.scale)
+        self._places = np.ascontiguousarray(motion.grid(*gray.shape)[self._cut])
+
+    def moved(self, flow: Array | None) -> Array:
+        """flow: of the whole region; None: zero."""
+        if flow is None:
+            return np.ascontiguousarray(self._gray[self._cut])
+        inside = np.ascontiguousarray(flow[self._cut])
+        return motion.read_at(self._gray, cv2.scaleAdd(inside, float(self._part), self._places))
+
+
+def _flow(site: Site, first: Picture, second: Picture) -> Array:
+    """Flow on the flow grid. In large regions it is searched for on reduced pictures, where it is not known yet: the
+    search is most of a rehearsal's time."""
+    known = site.known_flow(first, second)
+    if known is not None:
+        return known
+    one, other = site.gray(first), site.gray(second)
+    rows, cols = one.shape
     if rows * cols < _LARGE:
-        return motion.dense_flow(first, second, scale)
+        return motion.dense_flow(one, other, site.scale)
     size = -(-cols // 2), -(-rows // 2)
-    small, other = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (first, second))
-    return cv2.resize(motion.dense_flow(small, other, 2 * scale), (cols, rows), interpolation=cv2.INTER_LINEAR)
+    one, other = (cv2.resize(gray, size, interpolation=cv2.INTER_AREA) for gray in (one, other))
+    return cv2.resize(motion.dense_flow(one, other, 2 * site.scale), (cols, rows), interpolation=cv2.INTER_LINEAR)
 
 
 def _mean(first: Array, second: Array) -> Array:
@@ -91,6 +103,5 @@ def _mean(first: Array, second: Array) -> Array:
 
 
 def _errors(site: Site, truth: Array, tried: dict[str, Array]) -> dict[str, Array]:
-    cut = site.flow_window
-    return {name: disagreement(cv2.absdiff(made[cut], truth[cut]), site.step // site.scale)
-            for name, made in tried.items()}  # fmt: skip
+    inside = np.ascontiguousarray(truth[site.flow_window])
+    return {name: disagreement(cv2.absdiff(made, inside), site.step // site.scale) for name, made in tried.items()}

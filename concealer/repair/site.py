@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from concealer.damage import BLOCK, RATHER_WRONG, Damage, DamageMap
-from concealer.flow import Array, grid
+from concealer.flow import Array, dense_flow, grid
 from concealer.picture import Picture
 from concealer.repair.regions import Region, to_grid
 from concealer.repair.spread import Spreader
@@ -51,6 +51,8 @@ class Site:
         self.step = self.scale
         rows = slice(region.top // BLOCK, -(-region.bottom // BLOCK))
         cols = slice(region.left // BLOCK, -(-region.right // BLOCK))
+        self.rows, self.cols = rows, cols
+        """The region within the damage map."""
         self.state = damage.state[rows, cols]
         blocks = self.state >= Damage.BROKEN
         self.belief = None if damage.belief is None else damage.belief[rows, cols]
@@ -72,23 +74,28 @@ class Site:
             max(0, int(filled_cols[0]) * BLOCK - unit),
             min(width, (int(filled_cols[-1]) + 1) * BLOCK + unit),
         )
+        self._grays: dict[int, tuple[Picture, Array]] = {}
+        """By the picture's id, with the picture, so that no other gets that id."""
+        self._flows: dict[tuple[int, int], Array] = {}
         self.now = self.layer(picture)
         inside = self.window.slices()
         self.window_hole = np.ascontiguousarray(self.hole[inside])
         self.window_trust = np.ascontiguousarray(trust_full[inside])
         self.window_luma = np.ascontiguousarray(self.now.luma[inside])
         self.rim_weight = to_grid(self.window_trust, self.step)
+        self.rim_rows = _runs(np.asarray(self.rim_weight.any(axis=1)), self.step)
+        """Rows of the window that show anything received, as (rows of the error grid, rows of samples)."""
         # Flow next to a hole saw what was put into it; 4 samples is half a search patch.
         reach = 2 * -(-4 // self.scale) + 1
         self.flow_hole = to_grid(self.hole, self.scale) > 0
         guarded = cv2.erode((~self.flow_hole).astype(np.uint8), np.ones((reach, reach), np.uint8))
         flow_trust = to_grid(trust_full, self.scale) * guarded
         self.flow_trusted = bool(flow_trust.any())
-        self._flow_trust = flow_trust
-        self._sides: dict[bool, Spreader | None] = {}
         self._flow_spreader = Spreader(flow_trust)
         self.rim_spreader = Spreader(self.rim_weight)
         self._places: dict[tuple[int, int], Array] = {}
+        self.error = np.where(blocks, np.float32(UNMEASURED_ERROR), np.float32(0.0))
+        """(block rows, block cols) of the region: mean squared error expected of the hole as it was written."""
 
     def layer(self, picture: Picture) -> Layer:
         """The region cut out of `picture` (same size as the damaged one)."""
@@ -97,12 +104,26 @@ class Site:
         if len(picture.planes) == 3:
             part = self.region.slices(*self.shift)
             chroma = cv2.merge([_samples(p[part], self.gain) for p in picture.planes[1:]])
-        gray = to_grid(luma, self.scale)
-        return Layer(luma, chroma, cv2.convertScaleAbs(gray), picture.order)
+        gray = cv2.convertScaleAbs(to_grid(luma, self.scale))
+        self._grays[id(picture)] = picture, gray
+        return Layer(luma, chroma, gray, picture.order)
 
     def gray(self, picture: Picture) -> Array:
         """The region's luma on the flow grid, uint8."""
-        return cv2.convertScaleAbs(to_grid(_samples(picture.planes[0][self.region.slices()], self.gain), self.scale))
+        if id(picture) not in self._grays:
+            luma = _samples(picture.planes[0][self.region.slices()], self.gain)
+            self._grays[id(picture)] = picture, cv2.convertScaleAbs(to_grid(luma, self.scale))
+        return self._grays[id(picture)][1]
+
+    def flow(self, first: Layer, second: Layer) -> Array:
+        """Dense flow of the region from one reference to another; searched for once."""
+        if (first.order, second.order) not in self._flows:
+            self._flows[first.order, second.order] = dense_flow(first.gray, second.gray, self.scale)
+        return self._flows[first.order, second.order]
+
+    def known_flow(self, first: Picture, second: Picture) -> Array | None:
+        """The same where it was searched for already."""
+        return self._flows.get((first.order, second.order))
 
     @property
     def flow_window(self) -> tuple[slice, slice]:
@@ -110,17 +131,8 @@ class Site:
         return _cells(self.window, self.scale)
 
     def spread_flow(self, flow: Array) -> Array:
-        """(h, w, 2) flow of the region, its trusted places spread into the others."""
+        """(h, w, 2 or 4) flows of the region, their trusted places spread into the others."""
         return self._flow_spreader.fill(flow)
-
-    def spread_from(self, above: bool, flow: Array) -> Array | None:
-        """The same from the places above the hole alone, or from those below it; None where none is trusted."""
-        if above not in self._sides:
-            reached = np.cumsum(self.flow_hole if above else self.flow_hole[::-1], axis=0) > 0
-            trust = np.where(reached if above else reached[::-1], np.float32(0.0), self._flow_trust)
-            self._sides[above] = Spreader(trust) if trust.any() else None
-        spreader = self._sides[above]
-        return None if spreader is None else spreader.fill(flow)
 
     def places(self, shift: tuple[int, int]) -> Array:
         """(h, w, 2) float32 x, y of the window's samples within the region, in a plane of that subsampling."""
@@ -141,10 +153,20 @@ class Site:
         picture is wrong, both are mixed as errs least.
         """
         share = self._share_of_repair(luma, error)
+        self._expect(error, share)
         self._write_plane(0, luma, (0, 0), share)
         if chroma is not None:
             self._write_plane(1, chroma[..., 0], self.shift, share)
             self._write_plane(2, chroma[..., 1], self.shift, share)
+
+    def _expect(self, error: Array | float, share: Array | None) -> None:
+        """Note what is expected of the hole: where it is mixed with what it held, by the mix that errs least."""
+        blocks = self._window_blocks()
+        held = self.state[blocks] >= Damage.BROKEN
+        if not isinstance(error, float):
+            error = cv2.resize(error, held.shape[::-1], interpolation=cv2.INTER_AREA)
+        each = error if share is None else error * share
+        self.error[blocks] = np.where(held, each, np.float32(0.0))
 
     def _window_blocks(self) -> tuple[slice, slice]:
         return _cells(self.window, BLOCK)
@@ -206,6 +228,12 @@ def _samples(plane: Array, gain: float) -> Array:
     if gain != 1.0:
         values *= np.float32(gain)
     return values
+
+
+def _runs(some: Array, step: int) -> list[tuple[slice, slice]]:
+    """Runs of true values: as they are, and of `step` samples each."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], some, [False]]).astype(np.int8)))
+    return [(slice(first, end), slice(first * step, end * step)) for first, end in edges.reshape(-1, 2).tolist()]
 
 
 def _blocks_to_samples(blocks: Array, height: int, width: int) -> Array:

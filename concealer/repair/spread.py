@@ -31,7 +31,7 @@ class Spreader:
         trusts = [np.minimum(level * 4.0, 1.0) for level in self._levels]
         self._fine = [t / np.maximum(k, 1e-6) for t, k in zip(trusts, self._levels, strict=True)]
         self._coarse = [1.0 - t for t in trusts]
-        self._sides: dict[int, tuple[list[Array], list[Array]]] = {}
+        self._repeated: dict[int, tuple[list[Array], list[Array], list[Array]]] = {}
 
     def fill(self, values: Array) -> Array:
         """(h, w) or (h, w, 2..4) float32: known places keep their (slightly smoothed) value, unknown ones get that of
@@ -43,13 +43,14 @@ class Spreader:
             raise ValueError(f"cannot spread {values.shape} with trust of shape {self._levels[0].shape}")
         # Nearly all of the cost is the number of calls: four maps at once cost little more than one.
         channels = values.shape[2:]
-        fines, coarses = self._for_channels(channels[0] if channels else 1)
-        total = cv2.multiply(np.ascontiguousarray(values, np.float32), self._spread_out(self._levels[0], channels))
+        levels, fines, coarses = self._for_channels(channels[0] if channels else 1)
+        total = cv2.multiply(np.ascontiguousarray(values, np.float32), levels[0])
         totals = [total]
-        for level in self._levels[1:]:
-            total = cv2.resize(total, level.shape[::-1], interpolation=cv2.INTER_AREA).reshape(level.shape + channels)
+        for level in levels[1:]:
+            size = level.shape[1::-1]
+            total = cv2.resize(total, size, interpolation=cv2.INTER_AREA).reshape(level.shape[:2] + channels)
             totals.append(total)
-        filled: Array = totals[-1] / np.maximum(self._spread_out(self._levels[-1], channels), 1e-6)
+        filled: Array = totals[-1] / np.maximum(levels[-1].reshape(totals[-1].shape), 1e-6)
         for total, fine, coarse in zip(totals[-2::-1], fines[-2::-1], coarses[-2::-1], strict=True):
             filled = cv2.resize(filled, total.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(total.shape)
             cv2.multiply(filled, coarse, dst=filled)
@@ -68,15 +69,15 @@ class Spreader:
                 out[first : first + len(group)] = cv2.split(self.fill(cv2.merge(list(group))))
         return out
 
-    def _for_channels(self, count: int) -> tuple[list[Array], list[Array]]:
-        """`_fine` and `_coarse` repeated for so many channels."""
+    def _for_channels(self, count: int) -> tuple[list[Array], list[Array], list[Array]]:
+        """`_levels`, `_fine` and `_coarse` repeated for so many channels."""
         if count == 1:
-            return self._fine, self._coarse
-        if count not in self._sides:
-            fine, coarse = ([self._spread_out(m, (count,)) for m in maps] for maps in (self._fine, self._coarse))
-            self._sides[count] = fine, coarse
-        return self._sides[count]
+            return self._levels, self._fine, self._coarse
+        if count not in self._repeated:
+            repeated = [[_repeat(one, count) for one in maps] for maps in (self._levels, self._fine, self._coarse)]
+            self._repeated[count] = repeated[0], repeated[1], repeated[2]
+        return self._repeated[count]
 
-    @staticmethod
-    def _spread_out(level: Array, channels: tuple[int, ...]) -> Array:
-        return cv2.merge([level] * channels[0]).reshape(level.shape + channels) if channels else level
+
+def _repeat(level: Array, count: int) -> Array:
+    return cv2.merge([level] * count).reshape(*level.shape, count)

@@ -18,6 +18,11 @@ log = logging.getLogger(__name__)
 
 _JUNK_BYTES = 256
 _TAIL_BYTES = 1 << 15
+STOP = b"\xff" * 16
+"""Behind the bytes of a tile, or of a row of CTBs of a wavefront: libav goes on as to the next one, where the
+arithmetic decoder starts anew (9.3.2.5), and gives up there, since no stream begins with nine ones."""
+STOP_TAIL = STOP[:1] * _TAIL_BYTES
+OTHER_STOP_TAIL = b"\x04\x88\x88" + STOP_TAIL
 _NO_ZERO = bytes([1, *range(1, 256)])
 
 
@@ -76,8 +81,23 @@ def lost_picture_standin(previous: AccessUnit, missing: MissingPicture) -> list[
     return None
 
 
+def lost_field_standin(sibling: h264.SliceHeader, second: bool) -> NalUnit | None:
+    """A P field of skipped macroblocks in place of a lost one, or None where the stream's tools forbid it.
+
+    sibling: header of a slice of the other field of its frame. second: the lost one is the second in decoding order.
+    """
+    own = h264_standins.lost_field_header(sibling, second)
+    try:
+        return h264_standins.inter_standin(own, 0, own.sps.width_mbs * own.sps.height_mbs >> 1)
+    except UnsupportedStandInError as error:
+        log.debug("lost field: %s", error)
+        return None
+
+
 def lost_idr_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalUnit] | None:
-    """A grey IDR picture for a lost H.264 one, or None where none can be written; `previous` as for other pictures.
+    """A grey IDR picture, or the two fields of one, for a lost H.264 one; None where none can be written.
+
+    `previous`: as for other pictures.
 
     Without it a decoder would go on counting where the stream has begun anew, and show what follows in a wrong order or
     not at all.
@@ -86,12 +106,14 @@ def lost_idr_standin(previous: AccessUnit, missing: MissingPicture) -> list[NalU
     if header is None or not missing.is_idr:
         return None
     sps = header.sps
-    count = sps.width_mbs * sps.height_mbs
+    own = h264_standins.lost_idr_header(header)
+    count = sps.width_mbs * sps.height_mbs >> own.field_pic
     try:
-        own = h264_standins.coded_header(
-            h264_standins.lost_idr_header(header), 0, count, h264.I, header.pps.pic_init_qp
-        )
-        return [h264_standins.grey_standin(own, 0, count)]
+        own = h264_standins.coded_header(own, 0, count, h264.I, header.pps.pic_init_qp)
+        nals = [h264_standins.grey_standin(own, 0, count)]
+        if own.field_pic:
+            nals.append(h264_standins.inter_standin(h264_standins.lost_field_header(own, True), 0, count))
+        return nals
     except UnsupportedStandInError as error:
         log.debug("lost IDR picture: %s", error)
         return None
@@ -105,6 +127,15 @@ def junk_tail(nal: NalUnit, damaged_at: int, seed: int) -> NalUnit:
     """
     keep = max(damaged_at, 2)
     return NalUnit(nal.data[:keep] + _junk(max(len(nal.data) - keep, _TAIL_BYTES), seed), nal.offset, damaged_at)
+
+
+def stop_tail(nal: NalUnit, damaged_at: int, other: bool = False) -> NalUnit:
+    """The unit with the bytes from `damaged_at` on replaced by what ends its decoding with the tile or the row.
+
+    other: another tail to the same end, which differs from its first bit on.
+    """
+    keep = max(damaged_at, 2)
+    return NalUnit(nal.data[:keep] + (OTHER_STOP_TAIL if other else STOP_TAIL), nal.offset, damaged_at)
 
 
 def _junk(count: int, seed: int) -> bytes:

@@ -72,6 +72,16 @@ def add(
     return entry
 
 
+def _tiled(weights: dict[str, Path], tile: Sequence[int], folder: Path) -> dict[str, Path]:
+    """The weights of a network that works on tiles, for tiles of another size. Raises ValueError for others."""
+    from concealer.networks.weights import with_arguments
+
+    made = {part: folder / path.name for part, path in weights.items()}
+    for part, path in weights.items():
+        with_arguments(path, made[part], tile=list(tile))
+    return made
+
+
 def _keep(zoo: Path, stem: str, suffix: str, data: bytes) -> ZooFile:
     digest = sha256(data)
     file = ZooFile(f"{stem}-{digest[:SHOWN]}{suffix}", len(data), digest)
@@ -89,18 +99,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--domain", choices=DOMAINS, required=True, help="what its pictures must show")
     parser.add_argument("--half", action="store_true", help="ship an fp16 graph too, for TensorRT without torch")
     parser.add_argument("--zoo", type=Path, default=Path(__file__).resolve().parent, help="folder of the table")
+    parser.add_argument("--tile", type=int, nargs=2, metavar=("ROWS", "COLS"), help="export for tiles of this size")
     options = parser.parse_args(arguments)
     weights = {part: path for part in PARTS if (path := getattr(options, part)) is not None}
     try:
-        entry = add(
-            options.zoo,
-            options.name,
-            weights,
-            options.card,
-            does=options.does,
-            domain=options.domain,
-            precisions=("fp32", "fp16") if options.half else ("fp32",),
-        )
+        with tempfile.TemporaryDirectory(prefix="concealer-zoo-") as folder:
+            entry = add(
+                options.zoo,
+                options.name,
+                weights if options.tile is None else _tiled(weights, options.tile, Path(folder)),
+                options.card,
+                does=options.does,
+                domain=options.domain,
+                precisions=("fp32", "fp16") if options.half else ("fp32",),
+            )
     except (EngineError, ModelError, ValueError, OSError, ImportError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

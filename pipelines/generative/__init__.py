@@ -1,7 +1,7 @@
 """Networks in the repair, from the zoo through an engine: what chooses between candidates of motion; what makes faces,
 and where the faces are."""
 
-from pipelines.generative.choosing import choice_in_background, choice_or_none
+from pipelines.generative.choosing import AwaitedChoice, choice_in_background, choice_or_none
 from pipelines.generative.network import (
     ENGINES,
     NoNetworkError,
@@ -13,6 +13,7 @@ from pipelines.generative.network import (
 )
 
 __all__ = [
+    "AwaitedChoice",
     "ENGINES",
     "NoNetworkError",
     "check_engine",

@@ -27,8 +27,8 @@ from pipelines.gst.picture_output import PictureOutput
 from pipelines.gst.requests import KeyframeRequests
 from pipelines.gst.stream_caps import SINK_CAPS, BadCodecDataError, StreamCaps
 from pipelines.gst.times import known_time, timed_segment
-from pipelines.joining import Joining
 from pipelines.metrics import Served
+from pipelines.on_damage import DamagePolicy
 from pipelines.statistics import Statistics
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class ConcealDec(Gst.Element):
         self._intake: Intake | None = None
         self._output = PictureOutput(self._src, self._options)
         self._pace = Pace(self._options)
-        self._joining = Joining()
+        self._policy = DamagePolicy()
         self._had_input = self._had_output = False
         self._coded: tuple[Fraction | None, Fraction | None] = (None, None)
         self._awaits_first = True
@@ -165,7 +165,7 @@ class ConcealDec(Gst.Element):
         if kind == Gst.EventType.FLUSH_STOP:
             self._drop_decoder()
             self._begin_stream()
-            self._joining.forget()
+            self._policy.forget()
             self.outages.forget()
             self._output.flush()
             self._pace.forget_lateness()
@@ -241,7 +241,7 @@ class ConcealDec(Gst.Element):
     def _begin_stream(self) -> None:
         """Fresh knowledge of losses for the decoder to come."""
         self._output.begin_stream()
-        self._joining.begin()
+        self._policy.begin()
         self._requests.begin()
         self._awaits_first = True
         if self._caps is not None:
@@ -310,7 +310,7 @@ class ConcealDec(Gst.Element):
             started = time.perf_counter()
             deadline = self._pace.deadline(self._output.running_time)
             decoder.repairer.method = self._options.method
-            self._joining.policy = self._options.join
+            self._policy.on_damage, self._policy.min_confidence = self._options.on_damage, self._options.min_confidence
             pictures = list(decoder.decode(feed, deadline))
             milliseconds = (time.perf_counter() - started) * 1e3
             self._statistics.access_unit(milliseconds, deadline)
@@ -352,7 +352,7 @@ class ConcealDec(Gst.Element):
         if self._decoder is not None:
             self._push(list(self._decoder.flush(self._pace.deadline(self._output.running_time))), self._decoder)
         self._drop_decoder()
-        self._joining.begin()
+        self._policy.begin()
         self._requests.begin()
 
     def _push(self, pictures: Iterable[Shown], decoder: StreamDecoder) -> None:
@@ -362,10 +362,10 @@ class ConcealDec(Gst.Element):
             picture = shown.picture
             if picture.synthesised and picture.pts is not None and self._intake is not None:
                 self._intake.made_up(picture.pts)
-            if self._requests.wanted_for(picture):
+            seen = self._policy.shown(picture)
+            if self._requests.wanted_for(picture, seen is picture):
                 self._request_keyframe()
-            seen = self._joining.shown(picture)
-            self._statistics.held, self._statistics.dropped = self._joining.held, self._joining.dropped
+            self._statistics.held, self._statistics.dropped = self._policy.held, self._policy.dropped
             if seen is None:
                 continue
             self._had_output |= not picture.synthesised
@@ -390,7 +390,7 @@ class ConcealDec(Gst.Element):
     def _fall_silent(self, held: DecodedPicture | None) -> None:
         """Nothing comes: show what is left, and what comes later as a stream joined anew, once it is clean."""
         self._drain()
-        self._joining.begin(held)
+        self._policy.begin(held)
 
     def _request_keyframe(self) -> None:
         self._statistics.keyframe_requests += 1

@@ -19,10 +19,10 @@ from pipelines.statistics import is_repaired, repair_of
 def mark(buffer: Gst.Buffer, picture: DecodedPicture, options: Options) -> None:
     """Flag the buffer of a damaged picture and name its holes, as the options ask for."""
     any_hole, marked = picture.damage.any_hole, options.mark_corrupted
-    stayed = picture.lacks_references or (any_hole and not is_repaired(picture))
+    stayed = picture.repeated or picture.lacks_references or (any_hole and not is_repaired(picture))
     if marked == "damaged" or (marked == "unrepaired" and stayed):
         buffer.set_flags(Gst.BufferFlags.CORRUPTED)
-    if any_hole and options.regions:
+    if any_hole and options.regions and not picture.repeated:
         _add_regions(buffer, picture)
 
 

@@ -9,7 +9,7 @@ from concealer.front_door import LIVE_DEADLINE_MS
 from concealer.repair import METHODS, Method
 from pipelines.generative import ENGINES
 from pipelines.gst.bindings import GObject, Gst
-from pipelines.joining import JOIN_POLICIES, JoinPolicy
+from pipelines.on_damage import ON_DAMAGE, OnDamage
 from pipelines.outage import HOLD
 
 CORRUPTED = ("never", "unrepaired", "damaged")
@@ -21,7 +21,8 @@ class Options:
 
     method: Method = "auto"
     engine: str = "auto"
-    join: JoinPolicy = "conceal"
+    on_damage: OnDamage = "conceal"
+    min_confidence: float = 1.0
     outage: str = ""
     deadline_ms: float = LIVE_DEADLINE_MS
     max_threads: int = 1
@@ -39,7 +40,7 @@ class Options:
 
     def set(self, name: str, value: str | int | float | bool) -> None:
         """Take over a property. Raises ValueError for a word it does not know."""
-        allowed = {"method": METHODS, "engine": ENGINES, "join": JOIN_POLICIES, "mark_corrupted": CORRUPTED}.get(name)
+        allowed = {"method": METHODS, "engine": ENGINES, "on_damage": ON_DAMAGE, "mark_corrupted": CORRUPTED}.get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name.replace('_', '-')} must be one of {', '.join(allowed)}; got {value!r}")
         if name == "outage" and value not in ("", HOLD) and not os.path.isfile(str(value)):
@@ -70,14 +71,26 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         _DEFAULT.engine,
         _READY,
     ),
-    "join": (
+    "on-damage": (
         str,
-        "Join",
-        "What is shown of a stream joined in its middle, until its pictures have what they are predicted from. "
-        "conceal: the pictures as they come, flagged corrupted; hold: the last picture that lacked nothing, nothing if "
-        "there was none; drop: nothing. A keyframe is asked for in each case. Nothing is ever made up before the "
-        "first picture.",
-        _DEFAULT.join,
+        "On damage",
+        "What is shown in place of a damaged picture, of one predicted from damage (see min-confidence), and of a "
+        "stream joined in its middle until its pictures have what they are predicted from. conceal: the pictures as "
+        "repaired, at a join as they come, flagged corrupted; hold: the last good picture, nothing if there was none; "
+        "drop: nothing. With hold and drop a keyframe is asked for until there is a good picture. Nothing is ever made "
+        "up before the first picture.",
+        _DEFAULT.on_damage,
+        _PLAYING,
+    ),
+    "min-confidence": (
+        float,
+        "Least confidence",
+        "With on-damage=hold and drop: pictures of at least this confidence are shown all the same. Confidence is the "
+        "probability that a picture comes within 1 dB of 30 dB PSNR-Y, or above, against the undamaged one. 1: only "
+        "pictures that no damage touches; 0: all but those that lack what they are predicted from.",
+        0.0,
+        1.0,
+        _DEFAULT.min_confidence,
         _PLAYING,
     ),
     "outage": (
@@ -211,7 +224,7 @@ STATS: tuple[object, ...] = (
     Gst.Structure,
     "Statistics",
     "Structure concealer-stats: pictures out, damaged, repaired, made-up (the stream held nothing of them), "
-    "without-references, held and dropped (see join); "
+    "without-references, held and dropped (see on-damage); "
     "blocks of 16x16 lost, broken, tainted; RTP packets lost; restarts of the sender; keyframe requests; access "
     "units that missed the deadline; repairs by method; milliseconds of repair, of processing an access unit, and from "
     "an access unit's arrival to its picture (latency), over the latest 900 pictures.",

@@ -64,7 +64,7 @@ class Outages:
         if self._last is not None and self._last - Gst.SECOND < shown.pts <= self._last:
             return True
         self._last = shown.pts
-        if shown.picture.synthesised:
+        if shown.picture.synthesised or shown.picture.repeated:
             self._outage.goes_on()
         else:
             self._outage.shown(shown.picture)

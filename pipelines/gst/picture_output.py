@@ -151,11 +151,12 @@ class PictureOutput:
             buffer.set_flags(Gst.BufferFlags.DISCONT)
             self._discont = False
         if picture.frame.interlaced_frame:
-            # Which field is first is told by the caps alone; top is what broadcasts are.
-            fields = _BOTTOM_FIRST if self.kept.bottom_first else _TOP_FIRST
-            buffer.set_flags(fields)
+            # Where the stream does not tell which field is first, the caps may; top is what broadcasts are.
+            known = picture.bottom_first
+            bottom_first = self.kept.bottom_first if known is None else known
+            buffer.set_flags(_BOTTOM_FIRST if bottom_first else _TOP_FIRST)
         self.carried.give(picture.pts, buffer)
-        if picture.damage.state.any():
+        if picture.damage.state.any() or picture.repeated:
             marks.mark(buffer, picture, self._options)
         return buffer
 
@@ -171,6 +172,6 @@ class PictureOutput:
             answered = self._pad.peer_query(query)
             meta = GstVideo.video_meta_api_get_type()
             self._raw.share_memory(answered and query.find_allocation_meta(meta)[0])
-        if not (self._options.overlay and picture.damage.state.any()):
+        if not (self._options.overlay and picture.damage.state.any()) or picture.repeated:
             return self._raw.buffer(frame)
         return self._raw.buffer(frame, partial(marks.draw, picture, bit_depth=self._raw.bit_depth, rgb=self._raw.rgb))

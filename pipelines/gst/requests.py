@@ -38,8 +38,8 @@ class KeyframeRequests:
         self._joined = True
         return self._asks()
 
-    def wanted_for(self, picture: DecodedPicture) -> bool:
-        """Whether to ask because of what this picture lacks."""
+    def wanted_for(self, picture: DecodedPicture, shown: bool) -> bool:
+        """Whether to ask because of what this picture lacks. shown: it is not held or dropped for it."""
         if picture.lacks_references:
             return self.joins()
         if picture.kind == "I" and not picture.synthesised:
@@ -47,9 +47,10 @@ class KeyframeRequests:
         share = self._options.keyframe_request_share
         hole = float(picture.damage.hole.mean()) if picture.damage.any_hole else 0.0
         self._lost = self._lost + 1 if hole == 1.0 else 0
-        if not share or not self._options.automatic_request_sync_points or hole < share or not self._is_poor(picture):
+        if not share or not self._options.automatic_request_sync_points:
             return False
-        return self._asks()
+        # As long as pictures are held or dropped nothing but a keyframe helps.
+        return (not shown or (hole >= share and self._is_poor(picture))) and self._asks()
 
     def _is_poor(self, picture: DecodedPicture) -> bool:
         outcome = repair_of(picture)

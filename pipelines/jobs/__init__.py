@@ -1,8 +1,17 @@
-"""From a damaged file to a whole one: analyse, then copy, encode or splice."""
+"""From a damaged file to a whole one: analyse, then copy, keep what is whole, splice or encode."""
 
 from pipelines.jobs.conceal import conceal_file
-from pipelines.jobs.result import Action, ConcealResult
-from pipelines.jobs.settings import Settings
+from pipelines.jobs.result import Action, ConcealResult, Kept
+from pipelines.jobs.settings import OUTPUT_MODES, OutputMode, Settings
 from pipelines.jobs.splice_totals import SpliceTotals
 
-__all__ = ["Action", "ConcealResult", "Settings", "SpliceTotals", "conceal_file"]
+__all__ = [
+    "OUTPUT_MODES",
+    "Action",
+    "ConcealResult",
+    "Kept",
+    "OutputMode",
+    "Settings",
+    "SpliceTotals",
+    "conceal_file",
+]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pipelines.errors import Interrupted
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
+from pipelines.jobs.survey import Marks, Survey
 from pipelines.presenting import ShownPicture
 from pipelines.reading import VideoPayload
 from pipelines.track import Track
@@ -22,17 +23,22 @@ def analyse(run: Run) -> ConcealResult:
         return result
 
 
-def find_damage(passed: Pass, *, to_the_end: bool) -> None:
+def find_damage(passed: Pass, *, to_the_end: bool, surveys: Mapping[int, Survey] | None = None) -> None:
     """Decode without repair; unless `to_the_end`, leave once every stream is known to be damaged.
+
+    surveys: of the streams by index, filled.
 
     Raises InputError if nothing can be decoded, Interrupted if the run is stopped.
     """
     run = passed.run
     open_streams = set(passed.tracks)
+    marks = {index: Marks(survey) for index, survey in (surveys or {}).items()}
     for event in passed.events("analysing", open_streams):
         if isinstance(event, VideoPayload) and event.stream in open_streams:
             track = passed.tracks[event.stream]
-            _look_at(passed, track, track.feed(event))
+            if surveys is not None:
+                surveys[event.stream].payload(event)
+            _look_at(passed, track, track.feed(event), marks.get(event.stream))
             if not to_the_end and (track.damaged or track.any_hidden):
                 open_streams.discard(event.stream)
                 if not open_streams:
@@ -40,10 +46,11 @@ def find_damage(passed: Pass, *, to_the_end: bool) -> None:
     if run.stopped() and not run.source.live:
         raise Interrupted("interrupted")
     for index in open_streams:
-        _look_at(passed, passed.tracks[index], passed.tracks[index].flush())
+        _look_at(passed, passed.tracks[index], passed.tracks[index].flush(), marks.get(index))
     passed.need_pictures()
 
 
-def _look_at(passed: Pass, track: Track, pictures: Iterable[ShownPicture]) -> None:
-    for _ in passed.told(track, pictures):
-        pass
+def _look_at(passed: Pass, track: Track, pictures: Iterable[ShownPicture], marks: Marks | None) -> None:
+    for shown in passed.told(track, pictures):
+        if marks is not None:
+            marks.picture(shown.picture)

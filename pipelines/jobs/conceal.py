@@ -1,8 +1,8 @@
 """From a damaged file to a whole one: what is asked is checked, the input opened, its way chosen.
 
-A file is read twice where it can be. The first pass only decodes and stops at the first damage of every video
-stream, so that it costs little on a damaged file; an undamaged file is then copied packet by packet, which is
-both exact and far cheaper than encoding. A pipe is read once: its video is always encoded.
+A file is read twice where it can be. The first pass only decodes, to find the damage; an undamaged file is then copied
+packet by packet, and of a damaged one all that is not damaged: both exact and far cheaper than encoding. Where all is
+to be encoded the first pass stops at the first damage. A pipe is read once: its video is always encoded.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pipelines.errors import UsageError
 from pipelines.jobs.analyse import analyse, find_damage
 from pipelines.jobs.copy import copy, copyable
 from pipelines.jobs.encode import encode
+from pipelines.jobs.keep import keep
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
 from pipelines.jobs.splice import splice
+from pipelines.jobs.survey import Survey
+from pipelines.jobs.together import NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
 from pipelines.reading import Source, of_description, with_late_streams
 from pipelines.writing import check_codec, output_file
@@ -81,16 +84,42 @@ def _process(run: Run) -> ConcealResult:
     source, settings = run.source, run.settings
     if settings.dry_run:
         return analyse(run)
-    if settings.splice:
+    if settings.output == "splice":
         return splice(run)
+    if settings.output == "gop" and (source.elementary or not source.seekable):
+        raise UsageError(f"{source.label}: --output gop needs a file with times")
     streams = set(source.video)
     for index in streams:
         check_codec(run.target_format, settings.encoder.encoder(source.codec(index)))
     if source.seekable and not settings.always_encode:
-        with Pass(run, streams, repair=False, track_taint=False) as analysis:
-            find_damage(analysis, to_the_end=False)
-            streams = {index for index, track in analysis.tracks.items() if not copyable(run, track)}
+        keeps = settings.keeps and not source.elementary
+        with _analysed(run, keeps) as (analysis, surveys):
+            streams = {index for index, known in analysis.known.items() if not copyable(run, known)}
             if not streams:
                 return copy(run, analysis)
+        if keeps:
+            result = keep(run, analysis, {index: surveys[index] for index in streams})
+            if result is not None:
+                return result
         source.rewind()
     return encode(run, streams)
+
+
+@contextlib.contextmanager
+def _analysed(run: Run, keeps: bool) -> Iterator[tuple[Pass, Mapping[int, Survey]]]:
+    """A pass that knows the damage, all of it if what is whole is to be kept, and where the streams can be cut."""
+    source = run.source
+    if keeps and run.settings.report is None:  # which tells of every picture in the order in which they are shown
+        try:
+            facts, surveys = look_at_all(run)
+        except NotTogetherError:
+            source.rewind()
+        else:
+            with Pass(run, (), repair=False, track_taint=False, facts=facts) as analysis:
+                analysis.need_pictures()
+                yield analysis, surveys
+            return
+    surveys = {i: Survey(source.codec(i), source.video[i].codec_context.extradata) for i in source.video}
+    with Pass(run, source.video, repair=False, track_taint=False) as analysis:
+        find_damage(analysis, to_the_end=keeps, surveys=surveys)
+        yield analysis, surveys

@@ -9,32 +9,33 @@ from fractions import Fraction
 import av
 from av.video.stream import VideoStream
 
+from pipelines.jobs.facts import Known
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.jobs.times import Stamps, all_have_pictures, mended_times
 from pipelines.jobs.writing_out import write_out
-from pipelines.track import Track
 from pipelines.writing import Sink, can_hold, stream_label
 
 log = logging.getLogger(__name__)
 
 
-def copyable(run: Run, track: Track) -> bool:
+def copyable(run: Run, track: Known) -> bool:
     """Undamaged, and a plain copy of its packets would be shown as the input is.
 
     track: of a pass that analysed all of the stream.
     """
     if track.damaged:
         return False
-    stream = run.source.video[track.index]
-    reason = _hindrance(run, track, stream)
+    reason = hindrance(run, track)
     if reason is not None:
-        log.warning("%s %s: encoded, not copied", stream_label(stream), reason)
+        log.warning("%s %s: encoded, not copied", stream_label(run.source.video[track.index]), reason)
     return reason is None
 
 
-def _hindrance(run: Run, track: Track, stream: VideoStream) -> str | None:
+def hindrance(run: Run, track: Known) -> str | None:
+    """Why packets of a stream would not be shown as the input's are, None if they would."""
+    stream = run.source.video[track.index]
     if track.any_hidden:
         return "has pictures outside its edit list"
     if track.totals.retimed and not all_have_pictures(track):
@@ -54,11 +55,11 @@ def copy(run: Run, analysis: Pass) -> ConcealResult:
     """Write every packet as it is. analysis: the pass that found no damage."""
     result = analysis.result("copied")
     elementary = run.source.elementary
-    tracks = [track for track in analysis.tracks.values() if elementary or track.totals.retimed]
+    tracks = [track for track in analysis.known.values() if elementary or track.totals.retimed]
     times = {track.index: _times(run, track) for track in tracks}
     run.source.rewind()
     sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
-    for track in analysis.tracks.values():
+    for track in analysis.known.values():
         sink.leave_out(track.index, track.left_out)
     stopped = write_out(run, sink, _copy_packets(analysis, sink, times))
     return analysis.written(result, sink, stopped)
@@ -71,7 +72,7 @@ def _copy_packets(analysis: Pass, sink: Sink, times: dict[int, Stamps]) -> Itera
         assert isinstance(event, av.Packet)
         stamp = next(left[event.stream_index], None) if event.stream_index in left else None
         if stamp is not None:
-            track = analysis.tracks[event.stream_index]
+            track = analysis.known[event.stream_index]
             event.time_base = track.time_base
             event.pts, event.dts = stamp
             event.duration = track.interval
@@ -89,14 +90,14 @@ def _same_shape(stream: VideoStream) -> bool:
     return abs(container / bitstream - 1) < 0.01
 
 
-def _times(run: Run, track: Track) -> Stamps:
+def _times(run: Run, track: Known) -> Stamps:
     """Of each packet, in decode order."""
     if run.source.elementary:
         return _elementary_times(track)
     return mended_times(track, run.source.first_delay(track.index)[1])
 
 
-def _elementary_times(track: Track) -> Stamps:
+def _elementary_times(track: Known) -> Stamps:
     """(pts, dts) of each packet of an elementary stream in decode order, in the track's time base."""
     shown_at = [0] * track.payloads
     for position, packet in enumerate(track.tags):

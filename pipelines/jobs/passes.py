@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 
 import av
 
 from concealer.decoder import ObserveFn
-from pipelines.errors import InputError
+from pipelines.errors import ConcealError, InputError
 from pipelines.gaps import GapPolicy
+from pipelines.jobs.facts import Facts, Known
 from pipelines.jobs.repairers import make_repairers
 from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.metrics import Served
+from pipelines.on_damage import DamagePolicy
 from pipelines.presenting import ShownPicture
 from pipelines.progress import Meter
 from pipelines.reading import VideoPayload, ticking
@@ -41,13 +43,17 @@ class Pass:
         track_taint: bool,
         observers: Mapping[int, ObserveFn] | None = None,
         quiet: bool = False,
+        told: Collection[int] = (),
+        facts: Mapping[int, Facts] | None = None,
     ) -> None:
         """streams: those that are decoded, by index; each has its track. quiet: there is no report of it.
+        told: streams whose tracks are kept elsewhere, of which the report tells. facts: of streams looked at before.
 
         Raises UsageError, OutputError.
         """
         self.run = run
         self.tracks: dict[int, Track] = {}
+        self._facts = dict(facts or {})
         self._report: Report | None = None
         self._served: list[Served] = []
         with contextlib.ExitStack() as undo:
@@ -62,14 +68,24 @@ class Pass:
                     run.settings.threads,
                     run.lookahead,
                     None if observers is None else observers[index],
-                    run.settings.join if repair and observers is None else "conceal",
+                    self._policy() if repair and observers is None else DamagePolicy(),
                     self._serve(index) if repair else None,
-                    GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps),
+                    self._gap_policy(),
                     run.settings.outage if repair else None,
                 )
             if run.settings.report is not None and not quiet:
-                self._report = Report(run.settings.report, self._head(run.lookahead if repair else 0))
+                self._report = Report(run.settings.report, self._head({*streams, *told}, repair or bool(told)))
             undo.pop_all()
+
+    def _policy(self) -> DamagePolicy:
+        settings = self.run.settings
+        return DamagePolicy(settings.on_damage, 1.0 if settings.min_confidence is None else settings.min_confidence)
+
+    def _gap_policy(self) -> GapPolicy:
+        settings = self.run.settings
+        # What is left out leaves a hole on purpose.
+        fill = 0.0 if settings.on_damage == "drop" else settings.fill_gaps
+        return GapPolicy(fill, settings.freeze_gaps, settings.on_damage == "hold")
 
     def _serve(self, index: int) -> Statistics | None:
         """Counts of a stream that are served while the pass lasts, if they are to be."""
@@ -79,11 +95,11 @@ class Pass:
         self._served.append(Served(self.run.settings.metrics, f"{self.run.source.label}#{index}", statistics))
         return statistics
 
-    def _head(self, lookahead: int) -> dict[str, object]:
-        source = self.run.source
+    def _head(self, indices: Collection[int], repaired: bool) -> dict[str, object]:
+        source, lookahead = self.run.source, self.run.lookahead if repaired else 0
         streams = {
-            str(index): {"codec": source.codec(index), "time_base": str(track.time_base)}
-            for index, track in self.tracks.items()
+            str(index): {"codec": source.codec(index), "time_base": str(source.time_base(index))}
+            for index in sorted(indices)
         }
         return {"input": source.label, "output": self.run.target, "lookahead": lookahead, "streams": streams}
 
@@ -103,16 +119,25 @@ class Pass:
         for track in self.tracks.values():
             track.close()
 
-    def events(self, phase: str, decode: Collection[int]) -> Iterator[VideoPayload | av.Packet]:
+    @property
+    def known(self) -> Mapping[int, Known]:
+        """What this pass, or one before it, knows of the streams that it looked at, by index."""
+        return self._facts or self.tracks
+
+    def events(
+        self, phase: str, decode: Collection[int], counts: Callable[[], Iterable[Totals]] | None = None
+    ) -> Iterator[VideoPayload | av.Packet]:
         """The input's packets, as payloads for the streams in `decode`: until its end, or until the run is stopped.
 
-        Progress is told at each.
+        Progress is told at each; counts: of what is decoded elsewhere than in this pass.
         """
-        for event in self.timed_events(phase, decode):
+        for event in self.timed_events(phase, decode, counts):
             if event is not None:
                 yield event
 
-    def timed_events(self, phase: str, decode: Collection[int]) -> Iterator[VideoPayload | av.Packet | None]:
+    def timed_events(
+        self, phase: str, decode: Collection[int], counts: Callable[[], Iterable[Totals]] | None = None
+    ) -> Iterator[VideoPayload | av.Packet | None]:
         """The same, with None now and then while nothing comes, if an outage is to be filled."""
         meter = Meter(phase, self.run.on_progress)
         events: Iterator[VideoPayload | av.Packet | None] = self.run.source.events(decode)
@@ -122,7 +147,7 @@ class Pass:
             if self.run.stopped():
                 return
             yield event
-            totals = [track.totals for track in self.tracks.values()]
+            totals = list(counts()) if counts is not None else [track.totals for track in self.tracks.values()]
             pictures, damaged = sum(t.pictures for t in totals), sum(t.damaged for t in totals)
             meter.tell(pictures, damaged, self.run.source.progress)
 
@@ -135,20 +160,22 @@ class Pass:
 
     def need_pictures(self) -> None:
         """Raise InputError if none could be decoded."""
-        if not any(track.totals.pictures for track in self.tracks.values()):
+        if not any(known.totals.pictures for known in self.known.values()):
             raise InputError(f"{self.run.source.label}: not one picture could be decoded")
+        if self.tracks and all(one.totals.dropped == one.totals.pictures for one in self.tracks.values()):
+            raise ConcealError(f"{self.run.source.label}: every picture is damaged, none is left to show (--on-damage)")
 
     def result(self, action: Action) -> ConcealResult:
         """What has been counted so far."""
         total = Totals()
-        for track in self.tracks.values():
-            total.merge(track.totals)
+        for known in self.known.values():
+            total.merge(known.totals)
         return ConcealResult(
             self.run.source.label,
             self.run.target if action != "analysed" else None,
             action,
             total,
-            {index: track.totals for index, track in self.tracks.items()},
+            {index: known.totals for index, known in self.known.items()},
             ended_early=self.run.source.ended_early,
             unread=self.run.source.unread,
             losses=self.run.source.losses,

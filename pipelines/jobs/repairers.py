@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from concealer.repair import Repairer
-from pipelines.generative import choice_in_background, choice_or_none, generative_or_none, open_in_background
+from pipelines.generative import AwaitedChoice, choice_in_background, generative_or_none, open_in_background
 from pipelines.jobs.run import Run
 
 
@@ -22,6 +22,10 @@ def make_repairers(run: Run, streams: Collection[int]) -> dict[int, Repairer]:
         return repairers
     network = generative_or_none(method, engine) if streams else None
     return {
-        index: Repairer(method, generative=network() if network else None, choice=choice_or_none(method, engine))
+        index: Repairer(
+            method,
+            generative=network() if network else None,
+            choice=AwaitedChoice(engine) if method == "auto" else None,
+        )
         for index in streams
     }

@@ -13,6 +13,27 @@ Action = Literal["repaired", "spliced", "encoded", "copied", "analysed"]
 
 
 @dataclass
+class Kept:
+    """How much of the damaged video streams stayed as it was, where only what is damaged changes."""
+
+    route: Literal["splice", "gop"]
+    """"splice": slices of ours in the gaps; "gop": groups of pictures encoded anew."""
+    bytes_kept: int = 0
+    """Of payloads that were copied."""
+    bytes_new: int = 0
+    """Of pictures encoded anew."""
+    groups_encoded: int = 0
+    pictures_encoded: int = 0
+
+    def merge(self, other: Kept) -> None:
+        """Add the counts of another stream."""
+        self.bytes_kept += other.bytes_kept
+        self.bytes_new += other.bytes_new
+        self.groups_encoded += other.groups_encoded
+        self.pictures_encoded += other.pictures_encoded
+
+
+@dataclass
 class ConcealResult:
     """What was done to a file."""
 
@@ -37,6 +58,8 @@ class ConcealResult:
     """Places at which packets of a transport stream are missing, over all its streams."""
     splice: SpliceTotals | None = None
     """What splicing took out and put in, over all spliced streams."""
+    kept: Kept | None = None
+    """How much stayed, where not everything was encoded, and not everything copied."""
     interrupted: bool = False
     """Stopped by the user: the output holds what was done until then."""
     seconds: float = 0.0

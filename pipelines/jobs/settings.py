@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import Literal
 
 from concealer.decoder import MOST_AHEAD
 from concealer.repair import Method
 from pipelines.errors import UsageError
 from pipelines.generative import check_engine
-from pipelines.joining import JoinPolicy
 from pipelines.metrics import parse_address
+from pipelines.on_damage import OnDamage
 from pipelines.outage import HOLD, read_slate
 from pipelines.writing import EncoderSettings
+
+MOST_JOBS = 256
+OutputMode = Literal["auto", "splice", "gop", "encode"]
+OUTPUT_MODES: tuple[OutputMode, ...] = ("auto", "splice", "gop", "encode")
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,10 @@ class Settings:
     """Repair by the method that fits best, or always by one."""
     engine: str = "auto"
     """What runs the generative method's network: "auto" or a backend of `engines`."""
-    join: JoinPolicy = "conceal"
-    """What is shown of a stream joined in its middle, until its pictures have what they are predicted from."""
+    on_damage: OnDamage = "conceal"
+    """What is shown in place of a picture that damage touches, or that lacks what it is predicted from."""
+    min_confidence: float | None = None
+    """With "hold" and "drop": confidence from which a picture is shown all the same, 0 to 1; None: untouched ones."""
     outage: str | None = None
     """What is shown while a live input says nothing: "hold", the last good picture, or the file of one; sound is
     silent. None: nothing."""
@@ -44,8 +52,10 @@ class Settings:
     """Replace an output that exists."""
     always_encode: bool = False
     """Encode video without damage too."""
-    splice: bool = False
-    """Encode nothing: put slices that carry the repair into the gaps of the stream."""
+    output: OutputMode = "auto"
+    """What changes of a damaged file. "splice": slices that carry the repair are put into the gaps, nothing is encoded.
+    "gop": groups of pictures with damage are encoded anew, the others copied. "encode": all of it. "auto": as little as
+    the stream allows, in this order."""
     dry_run: bool = False
     """Analyse only: no output."""
     lookahead: int | None = None
@@ -56,8 +66,25 @@ class Settings:
     """When stopped, complete the output with what was done so far."""
     report: str | None = None
     """Path of a JSON report (docs/report.md)."""
+    jobs: int = 0
+    """Processes that look for damage in a file; 0 = as many as there are cores."""
     threads: int = 1
     """Slice threads of the HEVC decoder; encoders choose their own."""
+
+    @property
+    def cores(self) -> int:
+        """Processes to look for damage in."""
+        if self.jobs:
+            return self.jobs
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def keeps(self) -> bool:
+        """What is not damaged is to stay as it is."""
+        if self.output == "auto":
+            encodes = self.encoder != EncoderSettings() or self.always_encode or self.freeze_gaps
+            return not encodes and self.on_damage == "conceal"
+        return self.output == "gop"
 
     def check(self) -> None:
         """Raise UsageError if one of them makes no sense, whatever the file."""
@@ -65,11 +92,19 @@ class Settings:
         check_engine(self.engine)
         if self.outage is not None and self.outage != HOLD:
             read_slate(self.outage)
-        if self.outage is not None and (self.splice or self.dry_run):
-            raise UsageError("--outage: pictures are made up for an encoder, which --splice and --dry-run have not")
+        if self.outage is not None and (self.output == "splice" or self.dry_run):
+            raise UsageError("--outage: pictures are made for an encoder, which --output splice and --dry-run have not")
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise UsageError(f"--min-confidence must be 0 to 1, got {self.min_confidence:g}")
+        if self.min_confidence is not None and self.on_damage == "conceal":
+            raise UsageError("--min-confidence: --on-damage conceal shows every picture; it is for hold and drop")
+        if self.on_damage != "conceal" and self.output == "gop":
+            raise UsageError("--on-damage: pictures are held and dropped where all of them are encoded, not in groups")
         if self.metrics is not None:
             parse_address(self.metrics)
         if not 0 <= self.fill_gaps <= 3600:
             raise UsageError(f"gaps to fill must be 0 to 3600 seconds long, got {self.fill_gaps:g}")
+        if not 0 <= self.jobs <= MOST_JOBS:
+            raise UsageError(f"jobs must be 0 to {MOST_JOBS}, got {self.jobs}")
         if self.lookahead is not None and not 0 <= self.lookahead <= MOST_AHEAD:
             raise UsageError(f"look-ahead must be 0 to {MOST_AHEAD} access units, got {self.lookahead}")

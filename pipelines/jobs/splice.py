@@ -169,4 +169,4 @@ def _refusals(label: str) -> Iterator[None]:
     try:
         yield
     except UnsupportedStandInError as error:
-        raise ConcealError(f"{label}: cannot be spliced: {error}; without --splice it is re-encoded") from error
+        raise ConcealError(f"{label}: cannot be spliced: {error}; --output auto encodes what must be") from error

@@ -44,6 +44,13 @@ class SpliceTotals:
         self.bytes_in += sent - ours + gone
         self.bytes_out += sent
 
+    def count_copied(self, nal_units: int, size: int) -> None:
+        """A payload that was copied as it is."""
+        self.access_units += 1
+        self.kept += nal_units
+        self.bytes_in += size
+        self.bytes_out += size
+
     def merge(self, other: SpliceTotals) -> None:
         """Add the counts of another stream."""
         for key, value in asdict(other).items():

@@ -12,11 +12,9 @@ from concealer.bitstream import START_CODE, Codec, NalUnit, join_annexb, join_le
 from concealer.decoder import Settled
 from concealer.splice import SplicedUnit, Splicer
 from pipelines.jobs.splice_totals import SpliceTotals, describe
+from pipelines.jobs.untimed import Untimed
 from pipelines.reading import VideoPayload
 from pipelines.writing import with_data
-
-_MOST_UNTIMED = 16
-"""Packets in a row without DTS; where there are more, the container has none."""
 
 
 @dataclass(slots=True)
@@ -46,12 +44,14 @@ class SplicedStream:
         *,
         live: bool = False,
         reported: bool = True,
+        header: bytes | None = None,
     ) -> None:
         """
         framed: the container delimits access units.
         timed: it has timestamps.
         interval, seconds: from one picture to the next, in ticks and in seconds.
         live: an access unit leaves before the next one comes in. reported: `changes` are kept.
+        header: in place of the stream's own, where it does not begin with its first payload.
 
         Raises UnsupportedStandInError for a codec that can't be spliced.
         """
@@ -65,7 +65,7 @@ class SplicedStream:
         self._framed = framed
         self._timed_input = timed
         self._interval = interval
-        framing = parse_extradata(codec, stream.codec_context.extradata)
+        framing = parse_extradata(codec, stream.codec_context.extradata if header is None else header)
         self._splicer = Splicer(codec, framing.parameter_sets, seconds=seconds, own_process=not live, quick=live)
         self._length_size = framing.length_size
         self._count = 0
@@ -73,8 +73,7 @@ class SplicedStream:
         self._announced: dict[int | None, list[NalUnit]] = {}
         """Parameter sets of new container headers by the number of their payload."""
         self._out: list[av.Packet] = []
-        self._untimed: list[av.Packet] = []
-        self._last_dts: int | None = None
+        self._untimed = Untimed(interval)
         self._raw = bytearray()
         self._raw_start = 0
         """Place in the stream of the first byte of `_raw`."""
@@ -140,8 +139,7 @@ class SplicedStream:
         if self._raw:
             self._send(self._packet(bytes(self._raw), None, None, False))
             self._raw.clear()
-        if self._untimed:
-            self._spread(None)
+        self._out += self._untimed.flush()
         return self.take()
 
     def close(self) -> None:
@@ -264,30 +262,5 @@ class SplicedStream:
         return packet
 
     def _send(self, packet: av.Packet) -> None:
-        """Give out a packet; one without DTS waits for the next that has one."""
-        if packet.dts is None and self._timed_input:
-            self._untimed.append(packet)
-            if len(self._untimed) > _MOST_UNTIMED:
-                self._spread(None)
-            return
-        if self._untimed:
-            self._spread(packet.dts)
-        self._last_dts = packet.dts
-        self._out.append(packet)
-
-    def _spread(self, until: int | None) -> None:
-        """Times for packets without DTS: evenly between those around them."""
-        waiting, self._untimed = self._untimed, []
-        last = self._last_dts
-        for place, packet in enumerate(waiting, 1):
-            if last is not None and until is not None:
-                packet.dts = last + (until - last) * place // (len(waiting) + 1)
-            elif last is not None:
-                packet.dts = last + self._interval * place
-            elif until is not None:
-                packet.dts = until - self._interval * (len(waiting) + 1 - place)
-            if packet.pts is None and packet.dts is not None:
-                packet.pts = packet.dts
-            elif packet.pts is not None and packet.dts is not None:
-                packet.dts = min(packet.dts, packet.pts)
-            self._out.append(packet)
+        """Give out a packet, with a DTS where the stream has times."""
+        self._out += self._untimed.push(packet) if self._timed_input else [packet]

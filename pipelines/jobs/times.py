@@ -6,10 +6,10 @@ import logging
 
 from concealer.bitstream import StreamParser
 from pipelines.jobs.analyse import find_damage
+from pipelines.jobs.facts import Known
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.run import Run
 from pipelines.reading import Source, TimeMender, VideoPayload
-from pipelines.track import Track
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def wrong_times(run: Run) -> dict[int, Restamper]:
     with Pass(run, suspect, repair=False, track_taint=False, quiet=True) as analysis:
         find_damage(analysis, to_the_end=True)
         run.source.rewind()
-        wrong = {index: track for index, track in analysis.tracks.items() if track.totals.retimed}
+        wrong = {index: track for index, track in analysis.known.items() if track.totals.retimed}
         for index, track in wrong.items():
             if not all_have_pictures(track):
                 log.warning(
@@ -83,12 +83,12 @@ def _rises(source: Source, index: int) -> bool:
     return all_timed and not mender.mended
 
 
-def all_have_pictures(track: Track) -> bool:
+def all_have_pictures(track: Known) -> bool:
     """Whether each packet gave one picture."""
     return sorted(track.tags) == list(range(track.payloads))
 
 
-def mended_times(track: Track, held: int) -> Stamps:
+def mended_times(track: Known, held: int) -> Stamps:
     """Of a stream each of whose packets gave one picture: mended presentation times, and decode times that rise and lie
     before them.
 

@@ -1,7 +1,7 @@
 """What comes in: files, pipes, live addresses, what their transport knows of losses, their times."""
 
 from pipelines.reading.addresses import is_live, scheme
-from pipelines.reading.connection import STDIN
+from pipelines.reading.connection import STDIN, LateStreamsError
 from pipelines.reading.files import ELEMENTARY
 from pipelines.reading.mending import TimeMender
 from pipelines.reading.parameter_sets import of_description
@@ -12,6 +12,7 @@ from pipelines.reading.timing import PictureClock
 
 __all__ = [
     "ELEMENTARY",
+    "LateStreamsError",
     "STDIN",
     "PictureClock",
     "TimeMender",

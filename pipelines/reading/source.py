@@ -120,6 +120,11 @@ class Source:
         return {number: pids for number, pids in known.items() if not present.isdisjoint(pids)}
 
     @property
+    def parameter_sets(self) -> bytes:
+        """Those given from elsewhere, with start codes."""
+        return self._wanted.parameter_sets
+
+    @property
     def elementary(self) -> bool:
         """A byte stream without container: no timestamps."""
         return self.format_name in ("h264", "hevc")

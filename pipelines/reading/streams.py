@@ -15,7 +15,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from concealer.bitstream import BitstreamError, Codec, h264, hevc, nal_type, parse_extradata
-from pipelines.errors import InputError
+from pipelines.errors import InputError, NoVideoError
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def repairable(container: InputContainer, label: str) -> dict[int, VideoStream]:
             found[stream.index] = stream
     if not found:
         held = ", ".join(f"{s.type} {codec_name(s)}" for s in container.streams) or "no streams"
-        raise InputError(f"{label}: no H.264 or HEVC video in it ({held})")
+        raise NoVideoError(f"{label}: no H.264 or HEVC video in it ({held})")
     return found
 
 

@@ -129,6 +129,10 @@ def copy_stream(container: OutputContainer, stream: Stream) -> Stream:
     """The stream in another container; its packets must go through `Filtered`."""
     made = container.add_stream_from_template(stream, opaque=True)
     name = codec_name(stream)
+    if made.codec_context is not None and isinstance(stream, VideoStream):
+        made.codec_context.extradata = (
+            stream.codec_context.extradata
+        )  # which may have been given more since it was read
     if made.codec_context is not None and to_start_codes(container.format.name, stream) is not None:
         held = parse_extradata("h264" if name == "h264" else "hevc", made.codec_context.extradata)
         made.codec_context.extradata = join_annexb(held.parameter_sets)

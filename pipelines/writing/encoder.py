@@ -41,6 +41,8 @@ _LOOKAHEAD = "20"
 """Pictures; half of x264's own, which at 1080p saves 100 MB and at constant quality costs next to nothing."""
 _UNSPECIFIED = 2
 """The value that says "not known" in the colour code points of ITU-T H.273."""
+_PROGRESSIVE = 1
+"""AV_FIELD_PROGRESSIVE; the greater values are orders of fields, 0 is "not known"."""
 _FLAG_INTERLACED = av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
 _CARRIED = (
     "width", "height", "pix_fmt", "framerate", "sample_aspect_ratio",
@@ -99,11 +101,13 @@ class PictureEncoder:
         rate: Fraction,
         sample: av.VideoFrame | None = None,
         chroma_location: int | None = None,
+        further: Mapping[str, object] | None = None,
     ) -> None:
         """Add a video stream to `container`, whose header must not be written yet.
 
         `stream` is the input's, `first` the first picture to encode, `sample` one with the container's side
-        data. Raises OutputError if the encoder cannot be opened or the container cannot hold its codec.
+        data, `further` more of x264's or x265's own parameters. Raises OutputError if the encoder cannot be
+        opened or the container cannot hold its codec.
         """
         source_codec = stream.codec_context.codec.canonical_name
         self.name = settings.encoder(source_codec)
@@ -126,7 +130,7 @@ class PictureEncoder:
         except ValueError as error:
             raise cannot_hold(container.format.name, self.name) from error
         self._configure(stream, first, container, time_base, rate)
-        self.context.options = self._options(settings, first, chroma_location)
+        self.context.options = self._options(settings, first, chroma_location, further or {})
         try:
             self.context.open()
         except (av.FFmpegError, ValueError) as error:
@@ -157,7 +161,7 @@ class PictureEncoder:
         context.colorspace = _specified(held.colorspace, first.colorspace)
         if has_flag(container.format, av.format.Flags.global_header):
             context.flags |= av.codec.context.Flags.global_header
-        if first.interlaced_frame:
+        if first.interlaced_frame or held.field_order > _PROGRESSIVE:  # the first may be the only progressive one
             context.flags |= _FLAG_INTERLACED
             context.field_order = held.field_order
         # x264 holds a picture and more for each thread: memory must not follow the number of cores.
@@ -178,7 +182,13 @@ class PictureEncoder:
         if tag is not None:
             target.codec_tag = tag
 
-    def _options(self, settings: EncoderSettings, first: av.VideoFrame, chroma_location: int | None) -> dict[str, str]:
+    def _options(
+        self,
+        settings: EncoderSettings,
+        first: av.VideoFrame,
+        chroma_location: int | None,
+        further: Mapping[str, object],
+    ) -> dict[str, str]:
         known = _option_names(self.name)
         options: dict[str, str] = {}
         crf = settings.crf if settings.crf is not None else DEFAULT_CRF.get(self.name)
@@ -195,10 +205,10 @@ class PictureEncoder:
             light = light or content_light(self._sample)
         location = {"chromaloc": chroma_location} if chroma_location is not None else {}
         if self.name == "libx264":
-            params = {**location, "mastering-display": mastering, "cll": light}
+            params = {**location, "mastering-display": mastering, "cll": light, **further}
             options["x264-params"] = _join(params)
         elif self.name == "libx265":
-            params = {"log-level": "none", **location, "master-display": mastering, "max-cll": light}
+            params = {"log-level": "none", **location, "master-display": mastering, "max-cll": light, **further}
             options["x265-params"] = _join(params)
         elif mastering or light:
             log.warning("%s cannot carry the HDR mastering metadata of this stream", self.name)

@@ -32,7 +32,9 @@ class Fitting:
         )
         steps = [
             start,
-            graph.add("scale", f"{size}:force_original_aspect_ratio=decrease:force_divisible_by=2:flags=bicubic"),
+            graph.add(
+                "scale", f"{size}:force_original_aspect_ratio=decrease:force_divisible_by=2:interl=-1:flags=bicubic"
+            ),
             graph.add("pad", f"{size}:(ow-iw)/2:(oh-ih)/2:black"),
             graph.add("format", f"pix_fmts={self._format}"),
             graph.add("buffersink"),

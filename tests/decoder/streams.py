@@ -18,6 +18,7 @@ from concealer.bitstream.stream import StreamParser
 from concealer.damage import BLOCK, DamageMap
 from concealer.decoder.outputs import DecodedPicture
 from concealer.decoder.session import ConcealingDecoder
+from concealer.outcome import RepairOutcome
 from concealer.picture import Picture
 from tests.media import clip, encode_bytes
 
@@ -91,10 +92,10 @@ def luma(picture: DecodedPicture | av.VideoFrame) -> npt.NDArray[np.uint8]:
     return np.array(rows[: plane.height, : plane.width])
 
 
-def paint_grey(picture: Picture, damage: DamageMap, references: object) -> str:
+def paint_grey(picture: Picture, damage: DamageMap, references: object) -> RepairOutcome:
     """A repair whose effect is easy to see."""
     planes = picture.planes
     for index, plane in enumerate(planes):
         shift = int(index > 0)
         plane[damage.hole_pixels(shift, shift)] = 200
-    return "grey"
+    return RepairOutcome("grey", 0.0, int(damage.hole.sum()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,7 +58,7 @@ def test_dropped_slices_are_found_and_every_picture_comes_out(codec: Codec, bfra
         np.testing.assert_array_equal(picture.damage.state == Damage.LOST, truth)
         assert not (picture.damage.state == Damage.BROKEN).any()
         if truth.any():
-            assert picture.outcome == "grey"
+            assert picture.outcome is not None and picture.outcome.method == "grey"
             assert "slice lost" in picture.damage.causes
 
 
@@ -174,7 +175,10 @@ def test_known_damaged_byte(codec: Codec, probe: bool) -> None:
         rows, cols = damaged.damage.state.shape
         first, end = (units[place].slices[i].first or 0 for i in (1, 2))
         lines = [a // units[place].cols * units[place].unit for a in (first, end)]
-        wrong[: lines[0]] = wrong[lines[1] :] = False  # neighbours across the slice border differ by deblocking
+        wrong[: lines[0]] = wrong[lines[1] :] = False
+        # Loop filters carry differences at most four samples out of what was decoded wrong.
+        hole = damaged.damage.hole_pixels().astype(np.uint8)
+        wrong &= (hole > 0) | (cv2.dilate(hole, np.ones((9, 9), np.uint8)) == 0)
         blocks = wrong.reshape(rows, 16, cols, 16).any((1, 3))
         hit += int((blocks & damaged.damage.hole).sum())
         total += int(blocks.sum())

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from concealer.networks.dcgan import DcganGenerator
 from concealer.networks.style_gan import StyleGenerator
-from concealer.networks.weights import build, load_weights, save_weights
+from concealer.networks.weights import build, load_weights, save_weights, with_arguments
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -30,6 +30,17 @@ def test_half_keeps_batch_statistics(tmp_path: Path) -> None:
     network.layers[0].running_var.fill_(1e6)
     save_weights(network, {"width": 8}, tmp_path / "g.safetensors", half=True)
     assert load_weights(tmp_path / "g.safetensors").layers[0].running_var.max() == 1e6
+
+
+def test_arguments_that_change_no_tensor_can_be_exchanged(tmp_path: Path) -> None:
+    arguments = {"width": 6, "hidden": 5}
+    save_weights(build("VideoPrior", arguments), arguments, tmp_path / "p.safetensors", half=True)
+    with_arguments(tmp_path / "p.safetensors", tmp_path / "low.safetensors", tile=[8, 12])
+    network, low = load_weights(tmp_path / "p.safetensors"), load_weights(tmp_path / "low.safetensors")
+    assert low.tile == (8, 12)
+    assert all(torch.equal(low.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
+    with pytest.raises(ValueError, match="does not fit"):
+        with_arguments(tmp_path / "p.safetensors", tmp_path / "wide.safetensors", width=7)
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:

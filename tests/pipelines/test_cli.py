@@ -104,7 +104,7 @@ def test_ctrl_c_leaves_nothing_or_a_valid_file(media: Path, tmp_path: Path, numb
 def test_json_summary_and_progress_lines(media: Path, tmp_path: Path) -> None:
     done = conceal(media / "damaged-h264.mkv", tmp_path / "out.mkv", "--json")
     summary = json.loads(done.stdout)
-    assert summary["action"] == "repaired"
+    assert (summary["action"], summary["kept"]["route"]) == ("spliced", "splice")
     assert summary["totals"]["damaged"] == 2
     progress = [json.loads(line) for line in done.stderr.splitlines()]
     assert {line["event"] for line in progress} == {"progress"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -147,12 +148,51 @@ def test_the_decoders_own_concealment_can_be_chosen() -> None:
         fixed, damage = damaged(clean, blocks(clean, ROWS))
         held = fixed.planes[0].copy()
         fixed.concealed = True
-        count = 7  # copy, extrap, filled, acc, above, below, own
+        count = 5  # copy, extrap, filled, acc, own
         network = Leaning((0.0,) * (count - 1) + (lean,) + (0.0,) * (MOST - count))
         Repairer(choice=LearntChoice(network))(fixed, damage, references)
         assert network.seen[0]["present"][0].sum() == count
         results.append(np.abs(fixed.planes[0].astype(int) - held)[damage.hole_pixels()].mean())
     assert results[1] < 2.0 < results[0]
+
+
+def test_corrections_are_halved_where_the_place_of_the_damage_is_not_told() -> None:
+    clean = picture(3, (9.0, 0.0))
+    references = [picture(t, (3.0 * t, 0.0)) for t in (0, 1, 2)]
+    shares = {}
+    for told, lean in ((True, -1.0), (False, -1.0), (True, -0.5)):
+        fixed, damage = damaged(clean, blocks(clean, ROWS))
+        if not told:
+            damage.belief = np.ones(damage.state.shape, np.float32)
+        network = Leaning((lean,) + (0.0,) * (MOST - 1))
+        shares[told, lean] = Repairer(choice=LearntChoice(network))(fixed, damage, references).detail["weight_copy"]
+    assert shares[False, -1.0] == pytest.approx(shares[True, -0.5], rel=1e-4)
+    assert shares[False, -1.0] < shares[True, -1.0]
+
+
+def test_it_is_not_asked_where_nothing_was_received_and_nothing_lies_behind() -> None:
+    for orders, asked in (((0, 1, 2), False), ((1, 2, 4), True)):
+        clean = picture(3, (9.0, 0.0), kind="B")
+        fixed, damage = damaged(clean, blocks(clean, slice(0, 9)))
+        network = Leaning()
+        Repairer(choice=LearntChoice(network))(fixed, damage, [picture(t, (3.0 * t, 0.0)) for t in orders])
+        assert bool(network.seen) is asked
+
+
+def test_that_network_is_asked_whose_tiles_have_least_to_do() -> None:
+    low, tall = Leaning(tile=(8, 16)), Leaning()
+    _, both, _, _ = repaired(Repairer(choice=LearntChoice(tall, low)))
+    assert low.seen and not tall.seen
+    assert same(both, repaired(Repairer(choice=LearntChoice(Leaning())))[1])
+
+
+def test_networks_of_one_state_are_needed() -> None:
+    other = Leaning(tile=(8, 16))
+    ports = [Port(p.name, (HIDDEN + 1, *p.shape[1:])) if "state" in p.name else p for p in other.inputs]
+    with pytest.raises(ValueError, match="one state"):
+        LearntChoice(Leaning(), SimpleNamespace(inputs=ports, states=other.states, run=other.run))
+    with pytest.raises(ValueError, match="needs a network"):
+        LearntChoice()
 
 
 def test_only_auto_asks_it() -> None:

@@ -35,7 +35,6 @@ from concealer.repair import (
     choice_inputs,
     on_cells,
     own_candidate,
-    rehearse,
 )
 
 PICTURES = 40
@@ -99,7 +98,7 @@ class Recorder:
     ) -> Chosen:
         clean = None if site.picture.pts is None else self._clean.get(site.picture.pts)
         if clean is not None and clean.shape == site.picture.planes[0].shape and 1 < len(candidates) < MOST:
-            told = choice_inputs(site, candidates, expected, rehearse(site, references), own, ahead)
+            told = choice_inputs(site, candidates, expected, references, own, ahead)
             cell = cell_size(site.picture)
             self.size = -(-site.picture.height // cell), -(-site.picture.width // cell)
             shown = [*candidates, own_candidate(site, own)] if own is not None else candidates
@@ -121,14 +120,14 @@ def _hole(site: Site, candidates: Sequence[Candidate], told: ChoiceInputs, clean
     errors = [(c.luma - truth) * hole for c in candidates]
     cell = cell_size(site.picture)
     whole = np.float32(cell * cell)
-    samples = on_cells(hole, 1, site) * whole
+    samples = on_cells(hole[None], 1, site)[0] * whole
     gram = np.empty((len(candidates), len(candidates), rows, cols), np.float32)
     for i, one in enumerate(errors):
         for j in range(i, len(errors)):
-            product = on_cells(cv2.multiply(one, errors[j]), 1, site) * whole
+            product = on_cells(cv2.multiply(one, errors[j])[None], 1, site)[0] * whole
             gram[i, j] = gram[j, i] = product / np.maximum(samples, 1.0)
     samples *= told.around[BELIEF]
-    coarse = np.stack([on_cells(one, site.step, site) for one in told.errors])
+    coarse = on_cells(told.errors, site.step, site)
     top = (site.region.top + site.window.top) // cell
     left = (site.region.left + site.window.left) // cell
     figures, around, motion = (one.astype(np.float16) for one in (told.figures, told.around, told.motion))
@@ -149,6 +148,8 @@ class Take:
     seed: int
     known: bool
     """Whether the places of lost bytes are told."""
+    gop: int = 250
+    """Pictures from one intra picture to the next at most."""
 
 
 def draw(rng: random.Random, codec: Codec, real: bool) -> Take:
@@ -170,10 +171,10 @@ def holes_of(
     path: Path, take: Take, size: tuple[int, int] | None = None, within: Callable[[], Choice] | None = None
 ) -> tuple[list[Hole], tuple[int, int]]:
     """Holes of one clip in decoding order, and the picture's (rows, cols) in cells. none if it is too short."""
-    frames = _frames(path, take.seed, size)
+    frames = frames_of(path, take.seed, size)
     if len(frames) < PICTURES // 2:
         return [], (0, 0)
-    units, clean = _encoded(frames, take)
+    units, clean = encoded(frames, take)
     channel: Channel = (
         RtpLoss(take.rate, seed=take.seed, closed_up=True) if take.slices == 1 else SliceLoss(take.rate, seed=take.seed)
     )
@@ -191,7 +192,8 @@ def holes_of(
     return recorder.holes, recorder.size
 
 
-def _frames(path: Path, seed: int, size: tuple[int, int] | None) -> list[av.VideoFrame]:
+def frames_of(path: Path, seed: int, size: tuple[int, int] | None = None) -> list[av.VideoFrame]:
+    """`PICTURES` pictures of a clip, from the `seed` % 40th on; size: (width, height), None: at most 640x360."""
     frames: list[av.VideoFrame] = []
     with av.open(str(path)) as container:
         video = container.streams.video[0]
@@ -206,14 +208,14 @@ def _frames(path: Path, seed: int, size: tuple[int, int] | None) -> list[av.Vide
     return frames
 
 
-def _encoded(frames: Sequence[av.VideoFrame], take: Take) -> tuple[list[AccessUnit], dict[int, Any]]:
+def encoded(frames: Sequence[av.VideoFrame], take: Take) -> tuple[list[AccessUnit], dict[int, Any]]:
     """Parsed access units, and the luma of the undamaged pictures by pts."""
     name, key = ("libx264", "x264-params") if take.codec == "h264" else ("libx265", "x265-params")
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
     context.time_base, context.framerate, context.thread_count = Fraction(1, 25), Fraction(25), 1
-    common = f"keyint=250:slices={take.slices}:bframes={take.bframes}:scenecut=40"
+    common = f"keyint={take.gop}:slices={take.slices}:bframes={take.bframes}:scenecut=40"
     own = "sliced-threads=0:threads=1" if take.codec == "h264" else "log-level=none:pools=1:frame-threads=1"
     context.options = {"preset": take.preset, "crf": str(take.crf), key: f"{common}:{own}"}
     packets = []

@@ -242,7 +242,7 @@ class PictureAssembler(ABC):
 
     def _complete(self, draft: Draft) -> AccessUnit:
         au = self._finish(draft)
-        au.room_before, au.moved = draft.room, draft.moved
+        au.room_before, au.moved, au.gap_after = draft.room, draft.moved, draft.gap_after
         return au
 
     @abstractmethod

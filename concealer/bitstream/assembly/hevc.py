@@ -27,7 +27,7 @@ class HevcAssembler(PictureAssembler):
         self._sps: dict[int, hevc.Sps] = {}
         self._pps: dict[int, hevc.Pps] = {}
         self._active: hevc.Sps | None = None
-        self._grid_of: tuple[hevc.Pps, Grid] | None = None
+        self._grid_of: tuple[hevc.Sps, hevc.Pps, Grid] | None = None
         self._poc = HevcPoc()
         self._order = OutputOrder(step=1)
         self._gaps = ReferenceSetGaps()
@@ -127,11 +127,11 @@ class HevcAssembler(PictureAssembler):
         draft.lanes.setdefault(self._lane(h), []).append(segment)
 
     def _grid(self, h: hevc.SliceHeader) -> Grid:
-        if self._grid_of is None or self._grid_of[0] is not h.pps:
+        if self._grid_of is None or self._grid_of[0] is not h.sps or self._grid_of[1] is not h.pps:
             self._active = h.sps
             grid = Grid(h.sps.height_ctbs, h.sps.width_ctbs, tile_scan=h.pps.tile_scan(h.sps))
-            self._grid_of = (h.pps, grid)
-        return self._grid_of[1]
+            self._grid_of = (h.sps, h.pps, grid)
+        return self._grid_of[2]
 
     def _finish(self, draft: Draft) -> AccessUnit:
         au = AccessUnit("hevc", draft.nals, draft.slices, Coverage.intact(0, 0), *draft.stamp)

@@ -27,6 +27,7 @@ from concealer.bitstream.hevc.slice_header import (
     first_reference,
     parse_slice_header,
     reference_deltas,
+    substream_starts,
 )
 
 __all__ = [
@@ -59,4 +60,5 @@ __all__ = [
     "parse_slice_header",
     "parse_sps",
     "reference_deltas",
+    "substream_starts",
 ]

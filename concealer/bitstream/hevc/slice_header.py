@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from concealer.bitstream.bits import BitReader, BitstreamError, ceil_log2
 from concealer.bitstream.hevc.reference_sets import ShortTermRps, parse_short_term_rps
@@ -18,6 +19,7 @@ B, P, I = range(3)  # noqa: E741
 
 _HEADER_BYTES = 96
 """Enough for nearly every header; longer ones (many entry points) are read again whole."""
+_ESCAPED = b"\x00\x00\x03"
 
 WeightTable = tuple[tuple[tuple[int, int] | None, ...], ...]
 """Per reference: (weight delta, offset) of luma, Cb, Cr as coded, each None where its flag is 0."""
@@ -82,6 +84,8 @@ class SliceHeader:
     """RBSP bit position after the address, where an independent segment's own fields begin."""
     entry_bit: int = 0
     """RBSP bit position of num_entry_point_offsets, or where it would stand."""
+    data_byte: int = 0
+    """RBSP position in bytes where slice_segment_data() begins."""
     common_bits: str = field(default="", repr=False, compare=False)
     """The header's bits from slice_reserved_flag to before slice_qp_delta, as a rule the same in a
     whole picture."""
@@ -111,6 +115,19 @@ class SliceHeader:
         """NumPicTotalCurr (7-55)."""
         long_term = sum(used for _, used, _ in self.long_term)
         return self.short_term_rps.num_used + long_term + self.pps.curr_pic_ref
+
+
+def substream_starts(nal: NalUnit, header: SliceHeader) -> tuple[int, ...]:
+    """Places in the data of `nal` where its substreams were sent to begin, by the entry points of its `header`.
+
+    Bytes that went missing are not accounted for.
+    """
+    first, removed = header.data_byte, 0
+    found = nal.data.find(_ESCAPED)
+    while found >= 0 and found + 2 - removed < first:
+        removed += 1
+        found = nal.data.find(_ESCAPED, found + 3)
+    return tuple(accumulate(header.entry_points, initial=first + removed))
 
 
 def reference_deltas(header: SliceHeader, which: int) -> list[int | None]:
@@ -220,6 +237,7 @@ def _end(r: BitReader, h: SliceHeader) -> None:
         r.skip(8 * r.ue_max(256, "slice_segment_header_extension_length"))
     if not r.flag():
         raise BitstreamError("byte_alignment() does not begin with a one")
+    h.data_byte = -(-r.pos // 8)
 
 
 def _copied(header: SliceHeader) -> SliceHeader:

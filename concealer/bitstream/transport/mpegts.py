@@ -6,6 +6,7 @@ ISO/IEC 13818-1: packets 2.4.3.2, adaptation field 2.4.3.4, PES 2.4.3.6, PAT and
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from concealer.bitstream.nal import Codec
@@ -15,13 +16,13 @@ from concealer.bitstream.transport.tables import ProgrammeTables
 log = logging.getLogger(__name__)
 
 PACKET = 188
-_SYNC = 0x47
+SYNC = 0x47
 _LEAST_PACKET = 12
 """Bytes of a packet of which the rest is gone that may still say something."""
-_NULL_PID = 0x1FFF
+NULL_PID = 0x1FFF
 _VIDEO_IDS = range(0xE0, 0xF0)
 """stream_id of video in PES packets (Table 2-22)."""
-_MOST_BYTES = 32 << 20
+MOST_BYTES = 32 << 20
 """Of one PES packet; more is garbage, and must not pile up."""
 
 
@@ -43,7 +44,9 @@ class PesPacket:
 
 
 @dataclass(slots=True)
-class _Pid:
+class PidState:
+    """What is known of one PID, and what is being gathered of it."""
+
     counter: int | None = None
     last: bytes = b""
     parts: bytearray | None = None
@@ -75,7 +78,7 @@ class ContinuityChecker:
         self._rest = b""
         self._in_step = False
         """The last packet ended where the next one began."""
-        self._pids: dict[int, _Pid] = {}
+        self._pids: dict[int, PidState] = {}
         self._tables = ProgrammeTables()
 
     @property
@@ -94,28 +97,35 @@ class ContinuityChecker:
         done: list[PesPacket] = []
         pos = 0
         while pos + PACKET <= len(data):
-            if data[pos] == _SYNC and (pos + PACKET == len(data) or data[pos + PACKET] == _SYNC):
+            if data[pos] == SYNC and (pos + PACKET == len(data) or data[pos + PACKET] == SYNC):
                 self._packet(data[pos : pos + PACKET], done)
                 self._in_step = True
                 pos += PACKET
                 continue
-            if self._in_step and data[pos] == _SYNC and len(data) < pos + 3 * PACKET:
+            found = self._look_again(data, pos, done)
+            if found is None:
                 break  # what follows tells where the next one begins
-            found = _next_packet(data, pos)
-            if self._in_step and data[pos] == _SYNC and found - pos >= _LEAST_PACKET:
-                # Bytes were put in or taken out behind this header.
-                self._packet(data[pos : min(found, pos + PACKET)], done, damaged=True)
-            self._in_step = found < len(data)
             pos = found
         self._rest = data[pos:]
         return done
+
+    def _look_again(self, data: bytes, pos: int, done: list[PesPacket]) -> int | None:
+        """Where packets go on behind a place that none follows as it ought to; None if that can't be told yet."""
+        if self._in_step and data[pos] == SYNC and len(data) < pos + 3 * PACKET:
+            return None
+        found = _next_packet(data, pos)
+        if self._in_step and data[pos] == SYNC and found - pos >= _LEAST_PACKET:
+            # Bytes were put in or taken out behind this header.
+            self._packet(data[pos : min(found, pos + PACKET)], done, damaged=True)
+        self._in_step = found < len(data)
+        return found
 
     def flush(self) -> list[PesPacket]:
         """The stream ended: return what is left."""
         done: list[PesPacket] = []
         while len(self._rest) >= PACKET:
             packet, self._rest = self._rest[:PACKET], self._rest[PACKET:]
-            if packet[0] == _SYNC:
+            if packet[0] == SYNC:
                 self._packet(packet, done, damaged=True)
         self._rest = b""
         for number, pid in self._pids.items():
@@ -127,7 +137,7 @@ class ContinuityChecker:
         """damaged: bytes are missing inside, or there are too many."""
         number = (packet[1] & 0x1F) << 8 | packet[2]
         control = packet[3] >> 4 & 3
-        if number == _NULL_PID or packet[3] & 0xC0 or packet[1] & 0x80:
+        if number == NULL_PID or packet[3] & 0xC0 or packet[1] & 0x80:
             # Scrambled or flagged as damaged: its absence shows in the next packet's counter.
             return
         start = 4
@@ -135,7 +145,7 @@ class ContinuityChecker:
         if control & 2:
             start += 1 + packet[4]
             discontinuity = packet[4] > 0 and bool(packet[5] & 0x80)
-        pid = self._pids.setdefault(number, _Pid())
+        pid = self._pids.setdefault(number, PidState())
         if not control & 1 or start >= len(packet):
             return
         counter = packet[3] & 15
@@ -150,7 +160,7 @@ class ContinuityChecker:
         if self._tables.holds(number) and number not in self.seen:
             self._tables.push(number, payload, unit_start, lost)
             return
-        if unit_start and number not in self.seen and (number in self.codecs or _is_video(payload)):
+        if unit_start and number not in self.seen and (number in self.codecs or is_video(payload)):
             self.seen.add(number)
         if number in self.seen:
             self._gather(number, pid, payload, unit_start, lost, done)
@@ -159,7 +169,7 @@ class ContinuityChecker:
             if self._early and pid.parts is not None:
                 self._look_for_end(number, pid, is_stuffed(packet), done)
 
-    def _look_for_end(self, number: int, pid: _Pid, stuffed: bool, done: list[PesPacket]) -> None:
+    def _look_for_end(self, number: int, pid: PidState, stuffed: bool, done: list[PesPacket]) -> None:
         """Give out the PES packet at hand if this was its last packet."""
         assert pid.parts is not None
         last = pid.endings.packet(stuffed)
@@ -173,7 +183,7 @@ class ContinuityChecker:
                 done[-1].complete = begins_access_unit(done[-1].payload, codec)
 
     def _gather(
-        self, number: int, pid: _Pid, payload: bytes, unit_start: bool, lost: bool, done: list[PesPacket]
+        self, number: int, pid: PidState, payload: bytes, unit_start: bool, lost: bool, done: list[PesPacket]
     ) -> None:
         if unit_start:
             pid.endings.began(whole=not lost and not pid.gaps)
@@ -187,33 +197,35 @@ class ContinuityChecker:
             if lost:
                 pid.gaps.append(len(pid.parts))
             pid.parts += payload
-            if len(pid.parts) > _MOST_BYTES:
+            if len(pid.parts) > MOST_BYTES:
                 self._end(number, pid, True, done)
         pid.ended_early = False
 
-    def _end(self, number: int, pid: _Pid, truncated: bool, done: list[PesPacket]) -> None:
+    def _end(self, number: int, pid: PidState, truncated: bool, done: list[PesPacket]) -> None:
         if pid.parts is not None:
             data = bytes(pid.parts)
             if pid.headless:
                 done.append(PesPacket(number, data, gaps=tuple(pid.gaps), truncated=truncated))
-            elif (pes := _pes(number, data, pid.gaps, truncated)) is not None:
+            elif (pes := pes_packet(number, data, pid.gaps, truncated)) is not None:
                 done.append(pes)
         pid.parts, pid.gaps, pid.headless = None, [], False
 
 
 def _next_packet(data: bytes, pos: int) -> int:
     """Where a packet begins behind `pos` that another one follows, as far as can be seen; the end if there is none."""
-    found = data.find(_SYNC, pos + 1)
-    while found >= 0 and found + PACKET < len(data) and data[found + PACKET] != _SYNC:
-        found = data.find(_SYNC, found + 1)
+    found = data.find(SYNC, pos + 1)
+    while found >= 0 and found + PACKET < len(data) and data[found + PACKET] != SYNC:
+        found = data.find(SYNC, found + 1)
     return found if found >= 0 else len(data)
 
 
-def _is_video(payload: bytes) -> bool:
+def is_video(payload: bytes) -> bool:
+    """Whether what a transport packet holds begins a PES packet of video."""
     return payload[:3] == b"\x00\x00\x01" and len(payload) > 3 and payload[3] in _VIDEO_IDS
 
 
-def _pes(number: int, data: bytes, gaps: list[int], truncated: bool) -> PesPacket | None:
+def pes_packet(number: int, data: bytes | memoryview, gaps: Sequence[int], truncated: bool) -> PesPacket | None:
+    """What comes on PID `number`, from the header on; None if that is none. gaps: places in `data`, header included."""
     if len(data) < 9 or data[:3] != b"\x00\x00\x01":
         log.debug("PID %d: %d bytes that are no PES packet", number, len(data))
         return None
@@ -227,7 +239,7 @@ def _pes(number: int, data: bytes, gaps: list[int], truncated: bool) -> PesPacke
     cut = short or (truncated and (not declared or bool(gaps)))
     return PesPacket(
         number,
-        data[header:],
+        bytes(data[header:]),
         pts,
         dts,
         tuple(max(0, gap - header) for gap in gaps),
@@ -235,7 +247,7 @@ def _pes(number: int, data: bytes, gaps: list[int], truncated: bool) -> PesPacke
     )
 
 
-def _timestamp(field_bytes: bytes) -> int | None:
+def _timestamp(field_bytes: bytes | memoryview) -> int | None:
     if len(field_bytes) < 5:
         return None
     b = field_bytes

@@ -2,6 +2,7 @@
 
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.codec_hook import VectorReader
+from concealer.decoder.hook.coding import FRAME, Coding
 from concealer.decoder.hook.context import padded_packet
 from concealer.decoder.hook.core import BareCore, Decoded, DecoderCore, PlainCore
 from concealer.decoder.hook.errors import Errors
@@ -9,11 +10,14 @@ from concealer.decoder.hook.frames import copy_frame, frame_picture, frame_plane
 from concealer.decoder.hook.hevc import inter_header
 from concealer.decoder.hook.libav import AVFrameHead, HookUnavailableError, libav, read_memory
 from concealer.decoder.hook.motion_store import Field, MotionStore, received_vectors, reset_vectors, write_vectors
+from concealer.decoder.hook.substream_probe import Reading, SubstreamProbe
 
 __all__ = [
+    "FRAME",
     "AVFrameHead",
     "BareCore",
     "Buffer",
+    "Coding",
     "Decoded",
     "DecoderCore",
     "Errors",
@@ -21,6 +25,8 @@ __all__ = [
     "HookUnavailableError",
     "MotionStore",
     "PlainCore",
+    "Reading",
+    "SubstreamProbe",
     "VectorReader",
     "copy_frame",
     "frame_picture",

@@ -56,8 +56,8 @@ class Buffer:
     end: int
     """Address behind the last luma byte."""
     _frame: int | None = field(repr=False)
-    pattern: tuple[int, int] = (0, 0)
-    """Where in its noise the sentinel's pattern for this picture begins."""
+    patterns: tuple[tuple[int, int], ...] = ((0, 0),)
+    """Where in its noise the sentinel's pattern for this picture begins, or those for its two fields."""
 
     def release(self) -> None:
         """Give the memory back to libav. The views must not be used afterwards, so they are dropped here."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.decoder.hook.buffers import Buffer
+from concealer.decoder.hook.coding import Coding
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.motion_store import MotionStore
 from concealer.outlook import ReceivedMotion
@@ -39,6 +40,8 @@ class CodecHook(Protocol):
 
     conceals: bool
     """The decoder fills what it fails in by itself. May be set before each access unit, where `fills_holes`."""
+    coding: Coding
+    """Of what comes next. To be set before each payload."""
 
     def attach(self, pointer: int, threads: int) -> None:
         """The AVCodecContext at `pointer` is open, with so many threads."""

@@ -11,6 +11,7 @@ import av
 from concealer.bitstream import Codec
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.codec_hook import CodecHook, VectorReader
+from concealer.decoder.hook.coding import FRAME, Coding
 from concealer.decoder.hook.context import HookedContext, PlainContext, open_context
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.h264 import H264Hook
@@ -32,6 +33,8 @@ class Decoded:
     """Those blocks hold the decoder's own concealment."""
     left_over: int | None = None
     """Bytes of the last slice that were not used, less than 0: used behind its end; None: that can't be told."""
+    made_up: tuple[Buffer, ...] = ()
+    """Buffers of references that the decoder made up because it lacked them."""
 
 
 def _hook_of(codec: Codec, seed: int) -> CodecHook:
@@ -49,6 +52,8 @@ class DecoderCore:
         context = open_context(codec, min(threads, most), self._codec_hook.options)
         self._context = HookedContext(context, self._codec_hook.prepare)
         self._codec_hook.attach(self._context.pointer, min(threads, most))
+        self._first_field: Buffer | None = None
+        """Its second field is decoded into it."""
 
     @property
     def sample_aspect_ratio(self) -> Fraction | None:
@@ -69,20 +74,28 @@ class DecoderCore:
         """A reader of the vectors that pictures were decoded with; None where they cannot be reached."""
         return self._codec_hook.open_reader(self.motion_store)
 
-    def decode(self, payload: bytes, tag: int, conceal: bool = True) -> Decoded:
-        """Decode one access unit in Annex B form. Never raises on bad data.
+    def decode(self, payload: bytes, tag: int, conceal: bool = True, coding: Coding = FRAME) -> Decoded:
+        """Decode one access unit, or one field of two, in Annex B form. Never raises on bad data.
 
         conceal: what the decoder fails in is to hold its own concealment, where it has one; False leaves noise there,
-            and what was received before it as it is, for pictures of one slice.
+            and what was received before it as it is, for pictures of one slice. coding: what `payload` is; what a field
+            brings is told on the grid of the field.
         """
         self._codec_hook.conceals = conceal and self._codec_hook.fills_holes
+        self._codec_hook.coding = coding
         step = self._context.decode(self._codec_hook.dressed(payload), tag)
-        if not step.buffers:
+        buffers, first = step.buffers, self._first_field
+        if not buffers and coding.second and first is not None:
+            buffers = [first]
+        self._first_field = self._codec_hook.own(buffers) if buffers and coding.is_field and not coding.second else None
+        if not buffers:
             return Decoded(step.frames, None)
-        errors = self._codec_hook.errors(step.buffers)
+        errors = self._codec_hook.errors(buffers)
         filled = errors is not None and self._codec_hook.conceals
         left_over = self._codec_hook.left_over()
-        return Decoded(step.frames, self._codec_hook.own(step.buffers), errors, filled, left_over)
+        own = self._codec_hook.own(buffers)
+        made_up = tuple(one for one in buffers if one is not own)
+        return Decoded(step.frames, own, errors, filled, left_over, made_up)
 
     def flush(self) -> list[av.VideoFrame]:
         """The frames still held back for reordering; the decoder can't be used afterwards."""
@@ -90,6 +103,7 @@ class DecoderCore:
 
     def close(self) -> None:
         """Take the hook out; the context itself goes with its last reference."""
+        self._first_field = None
         self._context.close()
 
 
@@ -133,7 +147,7 @@ class PlainCore:
         """Pictures a second, as the active parameter set says; None if it does not."""
         return self._context.frame_rate
 
-    def decode(self, payload: bytes, tag: int, conceal: bool = True) -> Decoded:
+    def decode(self, payload: bytes, tag: int, conceal: bool = True, coding: Coding = FRAME) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data. The decoder always conceals."""
         return Decoded(self._context.decode(payload, tag).frames, None)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import av.video.plane
 import numpy as np
 import numpy.typing as npt
+from av.filter import Graph
 
 from concealer.decoder.hook.buffers import LAYOUTS
 from concealer.picture import Picture, Plane
@@ -37,7 +40,10 @@ def frame_picture(frame: av.VideoFrame, order: int, pts: int | None, kind: str =
 
 
 def copy_frame(frame: av.VideoFrame) -> av.VideoFrame:
-    """A frame of its own memory with the same samples, size, format and colour description."""
+    """A frame of its own memory with the same samples, size, format and colour description, and of an interlaced one
+    with its order of fields."""
+    if frame.interlaced_frame:  # PyAV cannot say so of a frame; a filter can
+        return _filtered_copy(frame)
     copy = av.VideoFrame(frame.width, frame.height, frame.format.name)
     for source, target in zip(frame.planes, copy.planes, strict=True):
         from_rows, to_rows = _rows(source), _rows(target)
@@ -49,6 +55,14 @@ def copy_frame(frame: av.VideoFrame) -> av.VideoFrame:
         if value is not None:
             setattr(copy, name, value)
     return copy
+
+
+def _filtered_copy(frame: av.VideoFrame) -> av.VideoFrame:
+    graph, tick = Graph(), Fraction(1, 90_000)
+    begin = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=tick)
+    graph.link_nodes(begin, graph.add("copy"), graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    return graph.vpull()
 
 
 def _rows(plane: av.video.plane.VideoPlane) -> npt.NDArray[np.uint8]:

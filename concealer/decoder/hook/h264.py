@@ -10,6 +10,7 @@ import numpy as np
 
 from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.decoder.hook.buffers import Buffer
+from concealer.decoder.hook.coding import FRAME
 from concealer.decoder.hook.error_status import ErrorStatus
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.h264_vectors import H264Vectors
@@ -39,6 +40,7 @@ class H264Hook:
         """seed: of the sentinel."""
         self._sentinel = Sentinel(seed)
         self._conceals = True
+        self.coding = FRAME
 
     @property
     def conceals(self) -> bool:
@@ -64,7 +66,7 @@ class H264Hook:
 
     def prepare(self, buffer: Buffer) -> None:
         if not self._conceals:  # else the status tells
-            self._sentinel.write(buffer)
+            self._sentinel.write(buffer, self.coding.is_field)
 
     def own(self, buffers: list[Buffer]) -> Buffer:
         """Pictures that the decoder makes up for a gap in frame_num come before it."""
@@ -72,14 +74,22 @@ class H264Hook:
 
     def errors(self, buffers: list[Buffer]) -> Errors | None:
         if not self._conceals:
-            undecoded = self._sentinel.undecoded(self.own(buffers))
-            return None if undecoded is None else Errors(np.zeros_like(undecoded), undecoded)
+            return self._undecoded(self.own(buffers))
         rows, cols = self.own(buffers).planes[0].shape
         try:
             return self._status.read(-(-cols // 16), -(-rows // 16))
         except HookUnavailableError as error:
             log.debug("error status: %s", error)
             return None
+
+    def _undecoded(self, buffer: Buffer) -> Errors | None:
+        undecoded = self._sentinel.undecoded(buffer, self.coding.parity if self.coding.is_field else None)
+        if undecoded is None:
+            return None
+        if self.coding.interlaced == "mbaff":
+            # The rows of a pair may be those of its two macroblocks in turns.
+            undecoded = (undecoded[::2] | undecoded[1::2]).repeat(2, axis=0)
+        return Errors(np.zeros_like(undecoded), undecoded)
 
     def open_motion_store(self) -> MotionStore | None:
         """None: vectors are only read here."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from concealer.bitstream import START_CODE_PREFIX, AccessUnit, MissingPicture, hevc
 from concealer.decoder.hook.buffers import Buffer
+from concealer.decoder.hook.coding import FRAME
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.libav import HookUnavailableError
 from concealer.decoder.hook.motion_store import MotionStore, open_store
@@ -33,6 +34,7 @@ class HevcHook:
     most_threads: int | None = None
     fills_holes = False
     conceals = False
+    coding = FRAME
 
     def __init__(self, seed: int) -> None:
         """seed: of the sentinel."""

@@ -49,21 +49,27 @@ class ReadingHead:
         Call it right after the access unit was decoded with `TAIL` behind it; exact to `_AHEAD` bytes, 0 for an intact
         slice. None if nothing was decoded yet. 0.01 ms.
         """
-        unread = _unread(self._context, self._layout)
-        if unread is None:
+        pointers = _pointers(self._context, self._layout)
+        if pointers is None:
             return None
-        extra = unread - len(TAIL)
+        _, at, end = pointers
+        extra = end - at - len(TAIL)
         return 0 if -_AHEAD <= extra <= 0 else extra
 
+    def begun(self) -> int | None:
+        """Bytes from where the arithmetic decoder was started last to the end of what it was given."""
+        pointers = _pointers(self._context, self._layout)
+        return None if pointers is None else pointers[2] - pointers[0]
 
-def _unread(context: int, place: _Layout) -> int | None:
-    """Bytes between the decoder's position and the end of what it was given."""
+
+def _pointers(context: int, place: _Layout) -> tuple[int, int, int] | None:
+    """Start, position and end of what the arithmetic decoder reads."""
     local = int.from_bytes(read_memory(private_data_pointer(context) + place.local, 8), "little")
     raw = read_memory(local + place.stream, 24)
     if len(raw) < 24:
         return None
     start, at, end = struct.unpack("<3Q", raw)
-    return end - at if start and start <= end else None
+    return (start, at, end) if start and start <= end else None
 
 
 @functools.cache

@@ -37,23 +37,30 @@ class Sentinel:
         self._bank: Plane = np.zeros((0, 0), np.uint8)
         self._bit_depth = 0
 
-    def write(self, buffer: Buffer) -> None:
-        """Overwrite the sampled luma rows of `buffer` with this picture's pattern."""
-        rows = buffer.planes[0][_ROW::BLOCK]
-        depth = buffer.layout.bit_depth
+    def write(self, buffer: Buffer, fields: bool = False) -> None:
+        """Overwrite the sampled luma rows of `buffer` with this picture's pattern; `fields`: of each of its fields."""
+        luma = buffer.planes[0]
+        parts = (luma[0::2], luma[1::2]) if fields else (luma,)
+        buffer.patterns = tuple(self._write(part, buffer.layout.bit_depth) for part in parts)
+
+    def _write(self, luma: Plane, depth: int) -> tuple[int, int]:
+        rows = luma[_ROW::BLOCK]
         shape = (rows.shape[0] + _PATTERNS, rows.shape[1] + _PATTERNS)
         if self._bank.shape != shape or self._bit_depth != depth:
             self._bank = self._rng.integers(0, 1 << depth, shape, rows.dtype)
             self._bit_depth = depth
         first_row, first_col = self._rng.integers(0, _PATTERNS, 2).tolist()
-        buffer.pattern = (first_row, first_col)
-        rows[...] = self._pattern(buffer, rows)
+        rows[...] = self._pattern((first_row, first_col), rows)
+        return first_row, first_col
 
-    def undecoded(self, buffer: Buffer) -> npt.NDArray[np.bool_] | None:
-        """(block rows, block cols) bool: blocks that still hold their pattern; None if there are none."""
-        luma = buffer.planes[0]
+    def undecoded(self, buffer: Buffer, parity: int | None = None) -> npt.NDArray[np.bool_] | None:
+        """(block rows, block cols) bool: blocks that still hold their pattern; None if there are none.
+
+        parity: of the field they are of (0 top, 1 bottom), where the pattern was written by fields.
+        """
+        luma = buffer.planes[0] if parity is None else buffer.planes[0][parity::2]
         rows = luma[_ROW::BLOCK]
-        pattern = self._pattern(buffer, rows)
+        pattern = self._pattern(buffer.patterns[parity or 0], rows)
         depth = buffer.layout.bit_depth
         offset = rows.dtype.type((1 << (min(depth, 10) - 5)) - 1 << max(0, depth - 10))
 
@@ -77,6 +84,6 @@ class Sentinel:
             undecoded = np.concatenate([undecoded, undecoded[-1:]])
         return undecoded if undecoded.any() else None
 
-    def _pattern(self, buffer: Buffer, rows: Plane) -> Plane:
-        row, col = buffer.pattern
+    def _pattern(self, place: tuple[int, int], rows: Plane) -> Plane:
+        row, col = place
         return self._bank[row : row + rows.shape[0], col : col + rows.shape[1]]

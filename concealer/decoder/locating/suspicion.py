@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from concealer.bitstream import AccessUnit, Codec
 from concealer.damage import BLOCK, Damage, DamageMap
-from concealer.decoder.extent import is_tiled, range_blocks, slice_range
+from concealer.decoder.extent import in_order, in_raster, range_blocks, slice_range
 from concealer.decoder.hook import Decoded
 from concealer.decoder.locating.locator import Locator, begun_by
 from concealer.outcome import Blocks
@@ -57,7 +57,7 @@ class Suspicion:
 def _suspects(damage: DamageMap, au: AccessUnit, decoded: Decoded) -> Iterator[tuple[int, int, bool]]:
     """[first, end) in units of each such slice, from its begin to where its broken blocks begin, or to its end; and
     whether the decoder gave up there."""
-    if is_tiled(au) or au.interlaced != "progressive":
+    if au.interlaced != "progressive":
         return
     broken = damage.state == Damage.BROKEN
     for slice_ in au.slices:
@@ -84,16 +84,16 @@ def _units(blocks: Blocks, au: AccessUnit) -> Blocks:
 
 
 def _sums(blocks: _Values, au: AccessUnit) -> _Values:
-    """(rows * cols,) sums over the 16x16 blocks of each unit, in raster order."""
+    """(rows * cols,) sums over the 16x16 blocks of each unit, by its place."""
     side = max(1, au.unit // BLOCK)
     whole = np.zeros((au.rows * side, au.cols * side), np.float32)
     rows, cols = (min(a, b) for a, b in zip(whole.shape, blocks.shape, strict=True))
     whole[:rows, :cols] = blocks[:rows, :cols]
-    return np.asarray(whole.reshape(au.rows, side, au.cols, side).sum((1, 3)).ravel())
+    return np.asarray(in_order(whole.reshape(au.rows, side, au.cols, side).sum((1, 3)), au))
 
 
 def _spread(units: _Values, au: AccessUnit, damage: DamageMap) -> _Values:
-    """(rows * cols,) values of units on the grid of the map."""
+    """(rows * cols,) values of units by place, on the grid of the map."""
     side = max(1, au.unit // BLOCK)
-    spread = units.reshape(au.rows, au.cols).repeat(side, 0).repeat(side, 1)
+    spread = in_raster(units, au).repeat(side, 0).repeat(side, 1)
     return np.asarray(spread[: damage.state.shape[0], : damage.state.shape[1]])

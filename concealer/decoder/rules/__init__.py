@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from concealer.bitstream import AccessUnit, Codec, Interlaced, NalUnit
+from concealer.bitstream import AccessUnit, Codec, Interlaced, NalUnit, Slice
 from concealer.damage import DamageMap
 from concealer.decoder.hook import Errors
 from concealer.decoder.rules.h264 import H264Rules
@@ -26,16 +26,24 @@ class Rules(Protocol):
     counts_pictures: bool
     """Pictures count from the latest IDR: a lost one looks like many lost pictures."""
 
-    def cut(self, nal: NalUnit, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
+    def take_apart(self, au: AccessUnit) -> None:
+        """Let `au` hold, instead of a damaged slice, what of it decodes by itself; done once."""
+
+    def close(self) -> None:
+        """Free what was used for that."""
+
+    def cut(self, slice_: Slice, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
         """What the decoder gets of a slice with wrong bytes from `damaged_at` on: (unit, the same with another tail).
 
-        The second tells where the damage reaches the picture; None if the decoder notices by itself.
+        The second tells where the damage reaches the picture; None if the decoder notices by itself, or that is known.
         """
 
     def stand_ins(
         self, au: AccessUnit, motion: FieldFn | None, arrived: Collection[int], write_lost: bool
     ) -> list[tuple[int, NalUnit]]:
-        """(address of the first unit, slice) to write in place of lost ones; see `Prepared`."""
+        """(place of the first unit, slice) to write in place of lost ones; see `Prepared`. arrived: places of the first
+        units of slices that the decoder gets.
+        """
 
     def mark_errors(
         self, damage: DamageMap, au: AccessUnit, errors: Errors, previous: AccessUnit | None, all_arrived: bool
@@ -55,6 +63,6 @@ class Rules(Protocol):
         """
 
 
-def rules_of(codec: Codec) -> Rules:
-    """The rules of a codec."""
-    return H264Rules() if codec == "h264" else HevcRules()
+def rules_of(codec: Codec, threads: int = 1) -> Rules:
+    """The rules of a codec for a decoder with so many slice threads."""
+    return H264Rules() if codec == "h264" else HevcRules(threads)

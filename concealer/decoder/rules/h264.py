@@ -26,7 +26,14 @@ class H264Rules:
     inherits_vectors = False
     counts_pictures = True
 
-    def cut(self, nal: NalUnit, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
+    def take_apart(self, au: AccessUnit) -> None:
+        """A slice has one set of contexts and predictions throughout: what follows a gap in it cannot be read."""
+
+    def close(self) -> None:
+        """There is nothing."""
+
+    def cut(self, slice_: Slice, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
+        nal = slice_.nal
         if interlaced != "progressive":
             # What is left to the decoder's own concealment is left to it as a whole: it judges by all it decodes
             # whether to fill a P picture from its reference or, which is worse, from its own samples.

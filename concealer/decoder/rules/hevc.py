@@ -12,14 +12,15 @@ from collections.abc import Collection
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, BitstreamError, Interlaced, MissingPicture, NalUnit, hevc
+from concealer.bitstream import AccessUnit, BitstreamError, Interlaced, MissingPicture, NalUnit, Slice, hevc
 from concealer.damage import Damage, DamageMap
-from concealer.decoder.extent import from_blocks, half_written, is_tiled, range_blocks, slice_range
+from concealer.decoder.extent import from_blocks, half_written, in_order, range_blocks, slice_range
 from concealer.decoder.hook import Errors, inter_header
+from concealer.decoder.parts import Parts
 from concealer.decoder.rules.motion import FieldFn
 from concealer.decoder.turn import Key
 from concealer.outcome import Vectors
-from concealer.standins import first_slice_standin, junk_tail
+from concealer.standins import first_slice_standin, junk_tail, stop_tail
 from concealer.standins.hevc import coding_order, inter_standin, lost_picture_reference
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,27 @@ class HevcRules:
     inherits_vectors = True
     counts_pictures = False
 
-    def cut(self, nal: NalUnit, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
-        """The decoder would read on in whatever memory follows, so it gets seeded junk there instead."""
+    def __init__(self, threads: int = 1) -> None:
+        """threads: slice threads of the decoder; several begin a tile anew where its slice begins."""
+        self._parts = Parts() if threads == 1 else None
+
+    def take_apart(self, au: AccessUnit) -> None:
+        if self._parts is not None:
+            self._parts.take_apart(au)
+
+    def close(self) -> None:
+        if self._parts is not None:
+            self._parts.close()
+
+    def cut(self, slice_: Slice, damaged_at: int, interlaced: Interlaced) -> tuple[NalUnit, NalUnit | None]:
+        """The decoder would read on in whatever memory follows, so it gets seeded junk there instead.
+
+        Where a tile or row ends behind the damage it is stopped there.
+        """
+        nal = slice_.nal
+        tiled = isinstance(slice_.header, hevc.SliceHeader) and slice_.header.pps.tiles
+        if slice_.wrong_from is not None or tiled:
+            return stop_tail(nal, damaged_at), stop_tail(nal, damaged_at, other=True)
         return junk_tail(nal, damaged_at, _JUNK), junk_tail(nal, damaged_at, _OTHER_JUNK)
 
     def stand_ins(
@@ -56,7 +76,7 @@ class HevcRules:
         fresh = errors.missing & ~damage.hole
         if not fresh.any():
             return
-        if all_arrived and not is_tiled(au):
+        if all_arrived:
             for slice_ in au.slices:
                 if slice_.first is None:
                     continue
@@ -95,15 +115,15 @@ class HevcRules:
 
 
 def _lost_slices(au: AccessUnit, field: FieldFn | None, arrived: Collection[int]) -> list[tuple[int, NalUnit]]:
-    """Empty for intra pictures, tiles, and where no slice of the picture arrived whose header could be taken over."""
-    lost = au.coverage.lost.reshape(-1).copy()
+    """By place; none for intra pictures, and where no slice of the picture arrived whose header could be taken over."""
+    lost = in_order(au.coverage.lost, au).copy()
     for first, end in au.coverage.broken:
         # What the decoder is not given it would leave undecoded, and the slice before it without its last filtering.
         lost[first:end] |= first not in arrived
     if not au.coverage.reliable or not lost.any():
         return []
     header = inter_header(au)
-    if header is None or header.pps.tiles:
+    if header is None:
         return []
     order = coding_order(header.sps, header.pps)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], lost, [False]])))

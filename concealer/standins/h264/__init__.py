@@ -4,7 +4,7 @@ from concealer.standins.h264.coded import InterBlocks, coded_header, coded_stand
 from concealer.standins.h264.inter import inter_standin
 from concealer.standins.h264.intra import grey_standin, intra_standin
 from concealer.standins.h264.limits import BitBudget
-from concealer.standins.h264.lost import lost_idr_header, lost_picture_header
+from concealer.standins.h264.lost import lost_field_header, lost_idr_header, lost_picture_header
 from concealer.standins.h264.motion import Span
 from concealer.standins.h264.pcm import pcm_standin
 from concealer.standins.h264.pps_copy import with_cavlc
@@ -20,6 +20,7 @@ __all__ = [
     "grey_standin",
     "inter_standin",
     "intra_standin",
+    "lost_field_header",
     "lost_idr_header",
     "lost_picture_header",
     "pcm_standin",

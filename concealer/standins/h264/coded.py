@@ -53,7 +53,7 @@ def coded_header(sibling: h264.SliceHeader, first: int, end: int, slice_type: in
     """
     header = standin_header(sibling, first, end)
     sps, pps = header.sps, header.pps
-    if not sps.frame_mbs_only:
+    if not sps.frame_mbs_only and not (slice_type == h264.I and sibling.field_pic):
         raise UnsupportedStandInError("coded stand-ins in streams with fields")
     if sps.chroma_array_type > 1:
         raise UnsupportedStandInError("coded stand-ins in 4:2:2 or 4:4:4")

@@ -30,10 +30,26 @@ def lost_picture_header(like: h264.SliceHeader, frame_num: int, poc: int, is_ref
 
 
 def lost_idr_header(like: h264.SliceHeader) -> h264.SliceHeader:
-    """Header of an IDR picture, for writers of intra slices; `like`: as for other pictures, of one before."""
+    """Header of an IDR picture, for writers of intra slices; `like`: as for other pictures, of one before.
+
+    In a stream that may have fields it is that of the top field, whose slices are simpler than those of MBAFF frames.
+    """
     h = lost_picture_header(like, 0, 0, True)
     h.slice_type = h264.I
     h.nal_unit_type, h.nal_ref_idc = h264.NAL_IDR, 3
     h.idr_pic_id = (like.idr_pic_id + 1) % 2 if like.is_idr else 1
+    h.field_pic = not like.sps.frame_mbs_only
     h.no_output_of_prior_pics = h.long_term_reference = False
     return h
+
+
+def lost_field_header(like: h264.SliceHeader, second: bool) -> h264.SliceHeader:
+    """Header of a P field in place of the lost one of the frame whose other field `like` is of.
+
+    second: the lost one is the second field in decoding order.
+    """
+    own = lost_picture_header(like, like.frame_num, 0, like.nal_ref_idc != 0)
+    own.field_pic, own.bottom_field = True, not like.bottom_field
+    step = 1 if second else -1
+    own.poc_lsb = (like.poc_lsb + step) % (1 << own.sps.log2_max_poc_lsb)
+    return own

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
 
 from concealer.bitstream.hevc import Pps, Sps
 from concealer.standins.cabac import State, Symbol, SymbolCoder
@@ -49,6 +52,16 @@ class CodingOrder:
         self._wavefront = pps.entropy_coding_sync
         self._is_aligned = not (sps.width | sps.height) & (1 << sps.log2_min_cb) - 1
         self._has_tiles = pps.tile_columns * pps.tile_rows > 1
+
+    @cached_property
+    def raster(self) -> npt.NDArray[np.intp]:
+        """Raster address of the CTB at each place; not to be written to."""
+        return np.array(self.scan, np.intp)
+
+    @cached_property
+    def places(self) -> npt.NDArray[np.intp]:
+        """Place of the CTB with each raster address; not to be written to."""
+        return np.argsort(self.raster)
 
     def starts_tile(self, place: int) -> bool:
         """Whether a tile begins at `place` in coding order; so it does at the end of the picture."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gc
-import io
 import socket
 import urllib.request
 from pathlib import Path
 from typing import get_args
 
-import av
 import numpy as np
 import pytest
 
-from concealer.bitstream import StreamParser, join_annexb
-from tests.media import Codec, clip, encode_bytes
+from concealer.bitstream import AccessUnit, join_annexb
+from tests.decoder.interlaced_streams import mbaff, paff
+from tests.media import Codec
 from tests.pipelines.gst.pads import Pads
 from tests.pipelines.gst.running import FPS, FRAME, clean, stream
 
@@ -223,23 +222,21 @@ def test_the_rate_is_the_bitstreams_where_caps_say_none(codec: Codec) -> None:
         assert {buffer.duration for buffer in pads.buffers} == {FRAME}
 
 
-def test_interlaced_pictures_say_so() -> None:
+@pytest.mark.parametrize("units", [paff(), paff(bottom_first=True), mbaff()], ids=["top", "bottom", "frames"])
+def test_interlaced_pictures_say_so(units: list[AccessUnit]) -> None:
     from pipelines.gst.bindings import GstVideo
 
-    data = encode_bytes(clip(6), "h264", extra={"interlaced": 1, "tff": 1})
-    parser = StreamParser("h264")
-    with av.open(io.BytesIO(data), format="h264") as opened:
-        assert all(frame.interlaced_frame for frame in opened.decode(video=0))
     with Pads("h264") as pads:
         pads.start()
-        for position, unit in enumerate([*parser.push(data), *parser.flush()]):
+        for position, unit in enumerate(units):
             pads.push(join_annexb(unit.nals), position)
         pads.end()
         caps = next(thing.parse_caps() for name, thing in pads.out if name == "caps")
         assert caps.get_structure(0).get_string("interlace-mode") == "mixed"
-        wanted = int(GstVideo.VideoBufferFlags.INTERLACED | GstVideo.VideoBufferFlags.TFF)
-        assert len(pads.buffers) == 6
-        assert all(int(buffer.get_flags()) & wanted == wanted for buffer in pads.buffers)
+        interlaced, top = (int(flag) for flag in (GstVideo.VideoBufferFlags.INTERLACED, GstVideo.VideoBufferFlags.TFF))
+        assert len(pads.buffers) == len(units)
+        wanted = interlaced | (top if units is paff() else 0)
+        assert all(int(buffer.get_flags()) & (interlaced | top) == wanted for buffer in pads.buffers)
 
 
 def test_a_peer_of_fixed_size_is_honoured() -> None:
@@ -267,7 +264,7 @@ def test_corrupted_pictures_can_be_left_out() -> None:
             assert len(pads.buffers) == 30 - discard
 
 
-@pytest.mark.parametrize(("name", "value"), [("method", "magic"), ("engine", "steam"), ("join", "perhaps")])
+@pytest.mark.parametrize(("name", "value"), [("method", "magic"), ("engine", "steam"), ("on-damage", "perhaps")])
 def test_bad_property_values_are_errors(name: str, value: str) -> None:
     from pipelines.gst.bindings import Gst
 

@@ -23,6 +23,7 @@ from pipelines import (
     UsageError,
     conceal_file,
 )
+from pipelines.jobs import OutputMode
 from pipelines.reading import Source
 from pipelines.writing.hdr import content_light, mastering_display
 from tests.media import clip, decode_luma, encode_bytes
@@ -63,11 +64,14 @@ def test_elementary_stream_gets_times_when_it_is_copied_into_a_container(
         assert np.array_equal(ours, whole)
 
 
+@pytest.mark.parametrize("output", ["auto", "gop", "encode"])
 @pytest.mark.parametrize("name", ["h264.mp4", "h264.mkv", "hevc.mp4", "hevc.mkv"])
-def test_lost_slices_are_repaired_and_everything_else_is_kept(media: Path, tmp_path: Path, name: str) -> None:
+def test_lost_slices_are_repaired_and_everything_else_is_kept(
+    media: Path, tmp_path: Path, name: str, output: OutputMode
+) -> None:
     damaged, out = media / f"damaged-{name}", tmp_path / name
-    result = conceal_file(damaged, out)
-    assert result.action == "repaired"
+    result = conceal_file(damaged, out, Settings(output=output))
+    assert result.action == ("spliced" if output == "auto" else "repaired")
     assert (result.pictures, result.damaged_pictures, result.totals.repaired) == (24, 2, 2)
     assert result.totals.causes["slice lost"] == 2
     assert packets_of(out, "audio") == packets_of(media / name, "audio")

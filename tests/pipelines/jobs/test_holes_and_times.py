@@ -12,12 +12,13 @@ import pytest
 
 from pipelines import EncoderSettings, Settings, UsageError, conceal_file
 from pipelines.cli import main
+from pipelines.jobs import OutputMode
 from tests.media import Codec, clip, encode_file
 from tests.pipelines.files import VideoPacket, packets_of, rewrite_video
 
 PICTURES = 60
 FAST = EncoderSettings(preset="ultrafast")
-REPAIR, SPLICE = Settings(encoder=FAST), Settings(splice=True)
+REPAIR, SPLICE, KEEP = Settings(encoder=FAST), Settings(output="splice"), Settings()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def lose_disposable(packets: list[VideoPacket]) -> list[VideoPacket]:
     return without([idle[5], idle[12], idle[13], idle[20]], packets)
 
 
-@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["repair", "splice"])
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE, KEEP], ids=["repair", "splice", "keep"])
 @pytest.mark.parametrize("target", [".mp4", ".mkv", ".ts"])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_lost_pictures_that_nobody_refers_to_are_made_up(
@@ -87,7 +88,7 @@ def lose(first: int, end: int, packets: list[VideoPacket]) -> list[VideoPacket]:
     return without(list(range(first, end)), packets)
 
 
-@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["repair", "splice"])
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE, KEEP], ids=["repair", "splice", "keep"])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_a_run_of_lost_access_units_is_filled(whole: Path, tmp_path: Path, codec: Codec, settings: Settings) -> None:
     damaged = rewrite_video(whole / f"{codec}.mp4", tmp_path / "damaged.mp4", partial(lose, 12, 18))
@@ -95,12 +96,12 @@ def test_a_run_of_lost_access_units_is_filled(whole: Path, tmp_path: Path, codec
     assert steady(tmp_path / "out.mp4")
 
 
-@pytest.mark.parametrize("splice", [False, True], ids=["conceal", "splice"])
+@pytest.mark.parametrize("output", ["auto", "splice"])
 def test_holes_are_left_where_that_is_asked_for(
-    whole: Path, tmp_path: Path, splice: bool, caplog: pytest.LogCaptureFixture
+    whole: Path, tmp_path: Path, output: OutputMode, caplog: pytest.LogCaptureFixture
 ) -> None:
     damaged = rewrite_video(whole / "h264.mp4", tmp_path / "damaged.mp4", lose_disposable)
-    result = conceal_file(damaged, tmp_path / "out.mp4", Settings(fill_gaps=0, splice=splice))
+    result = conceal_file(damaged, tmp_path / "out.mp4", Settings(fill_gaps=0, output=output))
     assert 3 <= caplog.text.count("left as it is") <= 4
     assert (result.action, result.pictures) == ("copied", PICTURES - 4)
 
@@ -145,7 +146,7 @@ def test_a_recording_that_ends_before_the_pictures_shown_before_its_last_lacks_n
     assert conceal_file(source, tmp_path / "out.mp4").action == "copied"
 
 
-@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["repair", "splice"])
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE, KEEP], ids=["repair", "splice", "keep"])
 @pytest.mark.parametrize("suffix", [".mp4", ".ts"])
 def test_swapped_access_units_are_put_in_their_place(
     whole: Path, tmp_path: Path, suffix: str, settings: Settings
@@ -174,7 +175,7 @@ def one_wrong(packets: list[VideoPacket]) -> list[VideoPacket]:
     return packets
 
 
-@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["copy", "splice"])
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE, KEEP], ids=["copy", "splice", "keep"])
 @pytest.mark.parametrize("change", [decode_times, one_wrong])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_wrong_times_are_put_right_without_encoding(
@@ -199,7 +200,7 @@ def lead(path: Path) -> float:
         return round((first.pts - first.dts) * float(video.time_base or 0) * 25, 1)
 
 
-@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["copy", "splice"])
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE, KEEP], ids=["copy", "splice", "keep"])
 def test_mended_decode_times_leave_the_time_that_decoders_hold_pictures(tmp_path: Path, settings: Settings) -> None:
     """They hold two where B-pictures may be referred to, though none of these pictures needs more than one."""
     whole = encode_file(tmp_path / "whole.mp4", clip(PICTURES, 176, 144), bframes=2, gop=12)
@@ -218,7 +219,7 @@ def test_wrong_times_are_put_right_where_damage_is_repaired(whole: Path, tmp_pat
     assert steady(tmp_path / "out.mp4")
 
 
-@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["copy", "splice"])
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE, KEEP], ids=["copy", "splice", "keep"])
 @pytest.mark.parametrize(("suffix", "target"), [(".mp4", ".ts"), (".mp4", ".mp4"), (".mkv", ".mkv"), (".ts", ".mp4")])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_recording_that_starts_with_an_open_gop_is_copied(
@@ -256,7 +257,7 @@ def test_report_names_what_was_put_right(whole: Path, tmp_path: Path) -> None:
     assert totals["totals"]["retimed"] == 1 and totals["exact"] is False
 
 
-@pytest.mark.parametrize("splice", [False, True], ids=["conceal", "splice"])
+@pytest.mark.parametrize("output", ["auto", "splice"])
 @pytest.mark.parametrize(
     ("name", "pictures", "hole"),
     [
@@ -268,26 +269,26 @@ def test_report_names_what_was_put_right(whole: Path, tmp_path: Path) -> None:
     ],
 )
 def test_real_reports_have_their_pictures_on_time(
-    shared_data: Path, tmp_path: Path, name: str, pictures: int, hole: tuple[int, int] | None, splice: bool
+    shared_data: Path, tmp_path: Path, name: str, pictures: int, hole: tuple[int, int] | None, output: OutputMode
 ) -> None:
     out = tmp_path / f"out{Path(name).suffix}"
-    conceal_file(real_report(shared_data, name), out, Settings(encoder=FAST, splice=splice))
+    conceal_file(real_report(shared_data, name), out, Settings(output=output))
     times = shown(out)
     assert len(times) == pictures
     steps = [round(after - before) for before, after in zip(times, times[1:], strict=False)]
     assert {(at, step) for at, step in enumerate(steps) if step != 1} == ({hole} if hole else set())
 
 
-@pytest.mark.parametrize("splice", [False, True], ids=["conceal", "splice"])
-def test_real_report_of_decode_times(shared_data: Path, tmp_path: Path, splice: bool) -> None:
+@pytest.mark.parametrize("output", ["auto", "splice"])
+def test_real_report_of_decode_times(shared_data: Path, tmp_path: Path, output: OutputMode) -> None:
     out = tmp_path / "out.mp4"
-    conceal_file(real_report(shared_data, "h264_b_frames_pts_is_dts.mp4"), out, Settings(encoder=FAST, splice=splice))
+    conceal_file(real_report(shared_data, "h264_b_frames_pts_is_dts.mp4"), out, Settings(output=output))
     times = shown(out)
     assert len(times) == 150
     assert all(0.5 < after - before < 1.5 for before, after in zip(times, times[1:], strict=False))
 
 
-@pytest.mark.parametrize("settings", [REPAIR, SPLICE], ids=["conceal", "splice"])
+@pytest.mark.parametrize("settings", [REPAIR, SPLICE, KEEP], ids=["conceal", "splice", "keep"])
 def test_the_rate_is_not_the_average_of_what_is_left(whole: Path, tmp_path: Path, settings: Settings) -> None:
     damaged = rewrite_video(whole / "h264.mp4", tmp_path / "damaged.mp4", partial(lose, 12, 18))
     with av.open(str(damaged)) as container:

@@ -16,7 +16,7 @@ from tests.media import clip, decode_luma, encode_bytes, encode_file
 from tests.pipelines.files import damage_samples, drop_slices, packets_of, picture_times, rich_file
 from tests.standins.splicing import decode
 
-SPLICE = Settings(splice=True)
+SPLICE = Settings(output="splice")
 
 
 def units_of(path: Path) -> list[bytes]:
@@ -119,7 +119,7 @@ def test_report_names_what_was_kept_replaced_and_inserted(tmp_path: Path) -> Non
     rich_file(whole, 20)
     damage_samples(whole, damaged, {6})
     report = tmp_path / "report.json"
-    conceal_file(damaged, out, Settings(splice=True, report=str(report)))
+    conceal_file(damaged, out, Settings(output="splice", report=str(report)))
     told = json.loads(report.read_text())
     (change,) = told["spliced"]
     assert change["stream"] == 0 and change["replaced"] == [] and change["kept"] >= 3
@@ -135,7 +135,7 @@ def test_what_cannot_be_spliced_is_refused_in_one_line(tmp_path: Path, capsys: p
     source.write_bytes(drop_slices(stream, "h264", {7}))
     assert main(["--splice", str(source), str(out)]) == ConcealError.exit_code
     told = capsys.readouterr().err.strip()
-    assert "interlaced" in told and "re-encoded" in told and "\n" not in told
+    assert "interlaced" in told and "--output auto" in told and "\n" not in told
     assert not out.exists()
 
 

@@ -45,7 +45,7 @@ def _splice(source: str, target: str, feed: Callable[[], None], **more: Any) -> 
 
     def work() -> None:
         try:
-            done.append(conceal_file(source, target, Settings(splice=True, **more), stopped=stop.is_set))
+            done.append(conceal_file(source, target, Settings(output="splice", **more), stopped=stop.is_set))
         except Exception as error:
             done.append(error)
 
@@ -208,4 +208,4 @@ def test_srt_in_and_out(broadcast: bytes, tmp_path: Path) -> None:
 def test_srt_without_gstreamer_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"gstreamer1.0-plugins-bad.*gst-launch-1.0 -q srtsrc uri='srt://127.0.0.1:9'"):
-        conceal_file("srt://127.0.0.1:9", tmp_path / "out.mkv", Settings(splice=True))
+        conceal_file("srt://127.0.0.1:9", tmp_path / "out.mkv", Settings(output="splice"))

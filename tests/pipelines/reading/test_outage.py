@@ -95,8 +95,8 @@ def test_a_slate(tmp_path: Path, broadcast: bytes) -> None:
 def test_what_makes_no_sense(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a picture"):
         Settings(outage=str(tmp_path / "none.png")).check()
-    with pytest.raises(UsageError, match="--splice"):
-        Settings(outage="hold", splice=True).check()
+    with pytest.raises(UsageError, match="--output splice"):
+        Settings(outage="hold", output="splice").check()
     path = encode_file(tmp_path / "clip.mp4", clip(5), "h264")
     with pytest.raises(UsageError, match="live inputs"):
         conceal_file(path, tmp_path / "out.mkv", Settings(outage="hold"))

@@ -45,7 +45,7 @@ def test_parameter_sets_from_a_description(media: Path, tmp_path: Path, codec: s
     source.write_bytes(_without(whole.read_bytes(), codec))
     sdp.write_text("v=0\r\n" + _description(whole.read_bytes(), codec))
     out = tmp_path / f"out{suffix}"
-    settings = Settings(sdp=str(sdp), splice=way == "splice", always_encode=way == "encode")
+    settings = Settings(sdp=str(sdp), output="splice" if way == "splice" else "auto", always_encode=way == "encode")
     assert conceal_file(source, out, settings).pictures == 24
     shown = decode_luma(out)
     assert len(shown) == 24

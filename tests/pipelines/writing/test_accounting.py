@@ -93,5 +93,5 @@ def test_accounts_are_told(media: Path, tmp_path: Path) -> None:
 def test_a_byte_stream_is_read_back_too(media: Path, tmp_path: Path, codec: str) -> None:
     suffix = ".264" if codec == "h264" else ".265"
     for name, action in ((codec, "copied"), (f"damaged-{codec}", "spliced")):
-        result = conceal_file(media / f"{name}{suffix}", tmp_path / f"{name}{suffix}", Settings(splice=True))
+        result = conceal_file(media / f"{name}{suffix}", tmp_path / f"{name}{suffix}", Settings(output="splice"))
         assert (result.action, result.exact) == (action, True)

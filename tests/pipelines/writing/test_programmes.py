@@ -51,7 +51,7 @@ def test_programmes_stay_programmes(tmp_path: Path, way: str) -> None:
         encode_file(tmp_path / f"{name}.ts", clip(24, *size), bframes=2, gop=12, audio=True)
     source, out = tmp_path / "in.ts", tmp_path / "out.ts"
     source.write_bytes(_with_second((tmp_path / "first.ts").read_bytes(), (tmp_path / "second.ts").read_bytes()))
-    settings = Settings(encoder=FAST, always_encode=way == "repair", splice=way == "splice")
+    settings = Settings(encoder=FAST, always_encode=way == "repair", output="splice" if way == "splice" else "auto")
     result = conceal_file(source, out, settings)
     assert (result.pictures, result.damaged_pictures, result.dropped) == (48, 0, [])
     checker = ContinuityChecker()

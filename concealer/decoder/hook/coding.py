@@ -1,0 +1,26 @@
+"""How what a decoder gets at once is coded: a frame of one kind or another, or one field of two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from concealer.bitstream import Interlaced
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Of one payload."""
+
+    interlaced: Interlaced = "progressive"
+    parity: int = 0
+    """0 top field, 1 bottom field; of a field only."""
+    second: bool = False
+    """It is the second field of its frame, and is decoded into the buffer of the first."""
+
+    @property
+    def is_field(self) -> bool:
+        """One field, not a frame."""
+        return self.interlaced == "field"
+
+
+FRAME = Coding()

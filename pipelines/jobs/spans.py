@@ -1,0 +1,61 @@
+"""What is done to one stretch of a stream whose other packets are copied."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import av
+
+from concealer.bitstream import Codec, NalUnit, join_annexb, join_length_prefixed, nal_type, split_sample
+from pipelines.errors import ConcealError
+from pipelines.reading import Source, VideoPayload
+from pipelines.writing import with_data
+
+_DELIMITERS: dict[Codec, int] = {"h264": 9, "hevc": 35}
+
+
+class CannotKeepError(ConcealError):
+    """The rest of the stream cannot stay as it is in this way."""
+
+
+class SpanRun(Protocol):
+    """Takes the payloads of one span, gives packets in decode order."""
+
+    repaired: int
+    """Damaged pictures whose hole was painted."""
+
+    def push(self, payload: VideoPayload) -> list[av.Packet]:
+        """The next payload, from the span's lead on; packets that are ready."""
+        ...
+
+    def finish(self) -> list[av.Packet]:
+        """The span ended: what is left."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+def as_packet(source: Source, payload: VideoPayload, data: bytes | None = None) -> av.Packet:
+    """A payload on its way out as it came in, or with other bytes."""
+    if payload.packet is not None:
+        return payload.packet if data is None else with_data(payload.packet, data)
+    stream = source.video[payload.stream]
+    packet = av.Packet(payload.data if data is None else data)
+    packet.stream, packet.time_base = stream, source.time_base(payload.stream)
+    packet.pts, packet.dts = payload.pts, payload.dts
+    packet.duration = payload.duration or max(1, round(1 / (source.rate(payload.stream) * packet.time_base)))
+    return packet
+
+
+def framed(nals: list[NalUnit], length_size: int) -> bytes:
+    """NAL units in the form that the container has: behind lengths, or with start codes where it has none."""
+    return join_length_prefixed(nals, length_size) if length_size else join_annexb(nals)
+
+
+def put_in_front(codec: Codec, data: bytes, nals: list[NalUnit], length_size: int) -> bytes:
+    """A sample with more NAL units at its start, behind its access unit delimiter."""
+    own, _ = split_sample(data, length_size)
+    delimiter = own[:1] if own and nal_type(codec, own[0]) == _DELIMITERS[codec] else []
+    return framed([*delimiter, *nals, *own[len(delimiter) :]], length_size)

@@ -1,0 +1,91 @@
+"""Interlaced H.264 for tests: MBAFF by x264, and field pairs, which it does not code, written slice by slice."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from functools import cache
+
+import av
+
+from concealer.bitstream import AccessUnit, NalUnit, h264, join_annexb
+from concealer.standins import h264 as writers
+from tests.decoder.streams import access_units
+from tests.media import Rgb, clip, encode_bytes
+
+WIDTH, HEIGHT, PICTURES = 96, 96, 8
+PER_FIELD = 18
+"""Macroblocks."""
+SLICES = ((0, 6), (6, 12), (12, 18))
+"""Of a field: [first, end) of each."""
+
+
+def woven(count: int, width: int, height: int, bottom_first: bool = False) -> list[Rgb]:
+    """Pictures whose two fields show two moments."""
+    moments = clip(2 * count, width, height)
+    pictures = []
+    for first, second in zip(moments[::2], moments[1::2], strict=True):
+        picture = first.copy()
+        late = 0 if bottom_first else 1
+        picture[late::2] = second[late::2]
+        pictures.append(picture)
+    return pictures
+
+
+@cache
+def mbaff(slices: int = 3, bframes: int = 0, gop: int = 250) -> list[AccessUnit]:
+    """x264's, bottom field first, as it does where frames do not say otherwise."""
+    frames = woven(12, 176, 160, bottom_first=True)
+    data = encode_bytes(frames, "h264", slices=slices, bframes=bframes, gop=gop, extra={"bff": 1})
+    return access_units(data, "h264")
+
+
+@cache
+def paff(bottom_first: bool = False, still: bool = False) -> list[AccessUnit]:
+    """Field pairs, three slices a field, I_PCM macroblocks but in the second field of every other pair: that one
+    repeats the first."""
+    data = encode_bytes(clip(2, WIDTH, HEIGHT), "h264", extra={"interlaced": 1, "bff": 1, "ref": 1})
+    like = access_units(data, "h264")[0]
+    header = like.slices[0].header
+    assert isinstance(header, h264.SliceHeader)
+    sets = [nal for nal in like.nals if nal.data[0] & 31 in (h264.NAL_SPS, h264.NAL_PPS)]
+    pictures = woven(PICTURES, WIDTH, HEIGHT, bottom_first)
+    written = b"".join(
+        join_annexb([*(sets if not number else ()), *_pair(header, number, picture, bottom_first)])
+        for number, picture in enumerate([pictures[0]] * PICTURES if still else pictures)
+    )
+    return access_units(written, "h264")
+
+
+def _pair(like: h264.SliceHeader, number: int, picture: Rgb, bottom_first: bool) -> list[NalUnit]:
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p").to_ndarray()
+    half = WIDTH // 2
+    chroma = frame[HEIGHT:].reshape(2, HEIGHT // 2, half)
+    planes = (frame[:HEIGHT], chroma[0], chroma[1])
+    nals = []
+    for second in (False, True):
+        own = _field_header(like, number, second, bottom_first)
+        parity = int(own.bottom_field)
+        for first, end in SLICES:
+            if second and number % 2:
+                nals.append(writers.inter_standin(own, first, end))
+            else:
+                nals.append(writers.pcm_standin(own, first, end, [plane[parity::2] for plane in planes]))
+    return nals
+
+
+def _field_header(like: h264.SliceHeader, number: int, second: bool, bottom_first: bool) -> h264.SliceHeader:
+    if number or second:
+        own = writers.lost_picture_header(like, number, 0, True)
+    else:
+        own = copy.copy(like)
+        own.nal_unit_type, own.nal_ref_idc, own.slice_type, own.marking = h264.NAL_IDR, 3, h264.I, None
+    own.field_pic, own.bottom_field = True, second != bottom_first
+    own.poc_lsb, own.delta_poc_bottom = (2 * number + second) % (1 << own.sps.log2_max_poc_lsb), 0
+    return own
+
+
+def without(unit: AccessUnit, lost: Sequence[int]) -> bytes:
+    """The payload of an access unit without these slices."""
+    gone = {id(unit.slices[number].nal) for number in lost}
+    return join_annexb(nal for nal in unit.nals if id(nal) not in gone)

@@ -1,0 +1,120 @@
+"""Several processes that look for damage in one file: the output does not hang on how many there are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines import ConcealError, Settings, UsageError, conceal_file
+from pipelines.jobs.chunks import LEAST, Chunks, Cut
+from pipelines.jobs.together import Child
+from tests.media import clip, encode_file
+from tests.pipelines.files import VideoPacket, picture_times, rewrite_video
+
+PICTURES, GOP = 2 * LEAST + 700, 50
+
+
+@pytest.fixture(scope="module")
+def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More than three chunks of tiny pictures; some are damaged, on either side of a cut too, and some are gone."""
+    folder = tmp_path_factory.mktemp("long")
+    frames = clip(100, 64, 48)
+    whole = encode_file(
+        folder / "whole.mp4", [frames[n % 100] for n in range(PICTURES)], bframes=2, gop=GOP, extra={"b-pyramid": 0}
+    )
+
+    def damage(packets: list[VideoPacket]) -> list[VideoPacket]:
+        cut = LEAST + GOP
+        hit = {220, 221, cut - 1, cut, cut + 1, 2 * cut + 20, 2 * cut + 21}
+        shorter = [
+            replace(p, data=p.data[: len(p.data) * 2 // 3]) if n in hit and len(p.data) > 24 else p
+            for n, p in enumerate(packets)
+        ]
+        return [p for n, p in enumerate(shorter) if n not in {700, cut + 400}]
+
+    return rewrite_video(whole, folder / "damaged.mp4", damage)
+
+
+def test_any_number_of_processes_makes_the_same_file(long_file: Path, tmp_path: Path) -> None:
+    made, totals = set(), []
+    for jobs in (1, 2, 3):
+        out = tmp_path / f"out{jobs}.mp4"
+        result = conceal_file(long_file, out, Settings(jobs=jobs))
+        assert result.kept is not None and result.kept.bytes_kept > 0
+        made.add(out.read_bytes())
+        totals.append(replace(result.totals, repair_milliseconds=0.0))
+    assert len(made) == 1
+    assert totals[0] == totals[1] == totals[2]
+    assert totals[0].pictures == PICTURES and totals[0].damaged >= 5
+    # Number 700 is an IDR picture of which nothing is left.
+    assert picture_times(tmp_path / "out1.mp4") == pytest.approx(
+        picture_times(long_file.parent / "whole.mp4"), abs=1e-3
+    )
+
+
+def test_holes_in_time_are_found_at_a_cut_too(long_file: Path, tmp_path: Path) -> None:
+    """The picture before the first of a chunk that nobody refers to."""
+    cut = LEAST + GOP
+
+    def lose(packets: list[VideoPacket]) -> list[VideoPacket]:
+        return [p for n, p in enumerate(packets) if n != cut - 1]
+
+    whole = long_file.parent / "whole.mp4"
+    source = rewrite_video(whole, tmp_path / "lost.mp4", lose)
+    results = [conceal_file(source, tmp_path / f"out{jobs}.mp4", Settings(jobs=jobs)) for jobs in (1, 3)]
+    assert [result.pictures for result in results] == [PICTURES, PICTURES]
+    assert [result.totals.synthesised for result in results] == [1, 1]
+
+
+def test_an_interrupt_leaves_nothing(long_file: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipelines.cli", "--jobs", "2", str(long_file), str(tmp_path / "out.mp4")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(children.read_text().split()) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors.decode()
+    assert "Traceback" not in errors.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_is_killed_ends_the_run_in_one_line(
+    long_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = Child.hear
+
+    def killed(child: Child) -> None:
+        child._process.kill()
+        hear(child)
+
+    monkeypatch.setattr(Child, "hear", killed)
+    with pytest.raises(ConcealError, match="process that looked for damage ended with"):
+        conceal_file(long_file, tmp_path / "out.mp4", Settings(jobs=2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_chunks_begin_at_entries_with_a_group_before_them() -> None:
+    chunks = Chunks(least=10)
+    cuts = {n: cut for n in range(60) if (cut := chunks.payload(n % 4 == 0)) is not None}
+    assert cuts == {
+        12: Cut(1, False),
+        16: Cut(1, True),
+        28: Cut(2, False),
+        32: Cut(2, True),
+        44: Cut(3, False),
+        48: Cut(3, True),
+    }
+
+
+def test_the_number_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="jobs"):
+        conceal_file(tmp_path / "in.mp4", tmp_path / "out.mp4", Settings(jobs=-1))

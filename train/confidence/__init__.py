@@ -1,0 +1,1 @@
+"""Fitting what `concealer.decoder.promising` says of damaged pictures."""
