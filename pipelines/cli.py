@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from concealer import __version__
-from pipelines import check_cli
+from pipelines import archive_cli, check_cli
 from pipelines.errors import ConcealError, Interrupted, OutputError, one_line
 from pipelines.jobs import Settings, conceal_file
 from pipelines.options import add_policy_options, add_video_options, settings_of
@@ -26,6 +26,8 @@ log = logging.getLogger("conceal")
 
 _LIVE_PRESET = "veryfast"
 """Keeps up with a live input, where no encoder and no preset is asked for."""
+
+_WORDS = {"check": check_cli.main, "archive": archive_cli.main}
 
 _DESCRIPTION = """\
 Finds the damaged parts of H.264 and HEVC video and repairs them inside the decoder's reference pictures.
@@ -43,6 +45,7 @@ examples:
   conceal --reconnect udp://239.1.1.1:5000 udp://127.0.0.1:6000
   conceal session.sdp rtmp://host/app/key
   conceal check archive/                  # which files are damaged, how much: conceal check --help
+  conceal archive archive/ repaired/      # all files, on all cores or many machines: conceal archive --help
 
 Live inputs (udp, rtp by an .sdp file, rtsp, rtmp; srt where this FFmpeg has it) run until they end or Ctrl-C
 or SIGTERM ends them, which completes OUT and is exit code 0.
@@ -172,8 +175,8 @@ def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv and argv[0] == "check":
-        return check_cli.main(argv[1:])
+    if argv and argv[0] in _WORDS:
+        return _WORDS[argv[0]](argv[1:])
     args = build_parser().parse_args(argv)
     display: Bar | JsonLines = JsonLines() if args.json else Bar()
     with _logging(args, display):

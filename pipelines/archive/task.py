@@ -1,0 +1,65 @@
+"""What workers are given, and what they give back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from concealer import __version__
+from pipelines.archive.record import Record, digest_of
+from pipelines.jobs import Settings
+
+_NOT_OF_THE_OUTPUT = ("jobs", "threads", "overwrite", "metrics", "report", "outage", "reconnect", "keep_partial")
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is the same for every file of a run."""
+
+    source: str
+    target: str
+    settings: Settings
+    run: str
+    """Name of the run, of its own."""
+    skip_intact: bool = False
+    """Files that need no repair are left out, not copied."""
+    trust_times: bool = False
+    """A file whose size and time of change are those in the manifest is not read again."""
+    version: str = __version__
+
+    @property
+    def digest(self) -> str:
+        """Of what, beside the input, the output hangs on."""
+        known = {name: value for name, value in asdict(self.settings).items() if name not in _NOT_OF_THE_OUTPUT}
+        return digest_of(json.dumps([known, self.skip_intact]))
+
+    def of_one_process(self) -> Settings:
+        """Of a run over one file: workers are as many as there are cores, and a draft is there already."""
+        return replace(self.settings, jobs=1, overwrite=True)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file."""
+
+    job: Job
+    name: str
+    known: tuple[Record, ...] = ()
+    """What the manifest says of it, oldest first."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file."""
+
+    name: str
+    kind: Literal["done", "known", "failed"]
+    """done: now; known: earlier, as the manifest says."""
+    record: Record | None = None
+    """None of a failed one."""
+    reason: str = ""
+    """Why it failed, in one line."""
+    exit_code: int = 0
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
