@@ -6,10 +6,12 @@ import argparse
 import contextlib
 import json
 import logging
+import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TextIO
 
 from concealer import __version__
 from pipelines.archive import Outcome, Wanted, parse_shard, run_archive
@@ -90,8 +92,8 @@ def main(argv: Sequence[str]) -> int:
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     stop = threading.Event()
     try:
-        with signals(stop):
-            return _archive(args, stop.is_set)
+        with _own_stdout(args.cluster is not None) as out, signals(stop):
+            return _archive(args, out, stop.is_set)
     except ConcealError as error:
         _say(str(error))
         return error.exit_code
@@ -109,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
         logging.getLogger().removeHandler(handler)
 
 
-def _archive(args: argparse.Namespace, stopped: Callable[[], bool]) -> int:
+def _archive(args: argparse.Namespace, out: TextIO, stopped: Callable[[], bool]) -> int:
     wanted = Wanted(
         args.input,
         args.output,
@@ -128,7 +130,7 @@ def _archive(args: argparse.Namespace, stopped: Callable[[], bool]) -> int:
             for one in outcomes:
                 total.add(one)
                 progress.clear()
-                _tell(one, args)
+                _tell(one, args, out)
                 if shown:
                     progress.tell()
     finally:
@@ -136,22 +138,33 @@ def _archive(args: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     if not total.files and wanted.shard.of == 1:
         raise InputError(f"{args.list or args.input}: no file in it")
     if args.json:
-        print(json.dumps(total.as_dict()), flush=True)
+        print(json.dumps(total.as_dict()), file=out, flush=True)
     elif not args.quiet:
         _say(total.line())
     return FAILED if total.failed else 0
 
 
-def _tell(one: Outcome, args: argparse.Namespace) -> None:
+def _tell(one: Outcome, args: argparse.Namespace, out: TextIO) -> None:
     if args.json:
         text = json.dumps(as_dict(one))
     elif (args.quiet or one.kind == "known") and one.record is not None:
         return
     else:
         # A name may hold bytes that are no text.
-        encoding = sys.stdout.encoding or "utf-8"
+        encoding = out.encoding or "utf-8"
         text = line(one).encode(encoding, "backslashreplace").decode(encoding)
-    print(text, flush=True)
+    print(text, file=out, flush=True)
+
+
+@contextlib.contextmanager
+def _own_stdout(alone: bool) -> Iterator[TextIO]:
+    """Standard output; alone: for nobody else in this process. Ray prints there what happened on its machines."""
+    out = sys.stdout
+    if not alone:
+        yield out
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield out
 
 
 def _say(text: str) -> None:

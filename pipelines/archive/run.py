@@ -8,7 +8,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.archive.executors import Executor, Here, Local, Lost
 from pipelines.archive.manifest import Manifest
@@ -53,15 +53,16 @@ def run_archive(wanted: Wanted, stopped: Callable[[], bool] = lambda: False) -> 
     source.check(writing=False)
     without = _apart(wanted)
     target.check(writing=True)
-    shard = wanted.shard
-    run = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{shard.which}-{shard.of}-{secrets.token_hex(4)}"
-    job = Job(wanted.source, wanted.target, wanted.settings, run, wanted.skip_intact, wanted.trust_times)
+    share = f"{wanted.shard.which}-of-{wanted.shard.of}"
+    run = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{share}-{secrets.token_hex(4)}"
+    places = [one if "://" in one else os.path.abspath(one) for one in (wanted.source, wanted.target)]
+    job = Job(places[0], places[1], wanted.settings, run, wanted.skip_intact, wanted.trust_times)
     with contextlib.ExitStack() as held:
         held.callback(target.clear, run)
         manifest = held.enter_context(contextlib.closing(Manifest(target.parts())))
         executor = held.enter_context(contextlib.closing(_executor(wanted, source, target, stopped)))
         entries = source.entries(without) if wanted.names is None else listed(wanted.names, source)
-        yield from _Run(job, entries, manifest, shard, executor).outcomes(stopped)
+        yield from _Run(job, entries, manifest, wanted.shard, executor).outcomes(stopped)
 
 
 def _apart(wanted: Wanted) -> str | None:
@@ -78,11 +79,14 @@ def _apart(wanted: Wanted) -> str | None:
 
 
 def _executor(wanted: Wanted, source: Place, target: Place, stopped: Callable[[], bool]) -> Executor:
+    alone = next((place.address for place in (source, target) if place.in_process), None)
     if wanted.cluster is None:
-        if source.in_process or target.in_process:
-            return Here(stopped)
-        return Local(wanted.settings.cores)
-    raise NotImplementedError
+        return Local(wanted.settings.cores) if alone is None else Here(stopped)
+    if alone is not None:
+        raise UsageError(f"{alone}: no machine of a cluster sees it")
+    from pipelines.archive.cluster import Cluster
+
+    return Cluster(wanted.cluster, wanted.settings.jobs)
 
 
 @dataclass
@@ -133,7 +137,7 @@ class _Run:
     def _finished(self, one: _Try, found: Outcome | Lost) -> Outcome | None:
         """None if it is to be done again."""
         if isinstance(found, Outcome):
-            return found
+            return replace(found, tries=1 + one.deaths + one.machines)
         if found.by == "worker":
             one.deaths += 1
         else:
@@ -141,5 +145,6 @@ class _Run:
         if one.deaths < _MOST_DEATHS and one.machines < _MOST_MACHINES:
             self._again.append(one)
             return None
-        times = {2: "twice"}.get(one.deaths + one.machines, f"{one.deaths + one.machines} times")
-        return Outcome(one.task.name, "failed", None, f"given up: {found.reason}, {times}", ConcealError.exit_code)
+        tries = one.deaths + one.machines
+        reason = f"given up: {found.reason}, {'twice' if tries == 2 else f'after {tries} tries'}"
+        return Outcome(one.task.name, "failed", None, reason, ConcealError.exit_code, tries=tries)

@@ -63,3 +63,5 @@ class Outcome:
     exit_code: int = 0
     seconds: float = 0.0
     processor_seconds: float = 0.0
+    tries: int = 1
+    """How often it was begun: more than once if who worked on it was lost."""

@@ -33,6 +33,7 @@ def as_dict(one: Outcome) -> dict[str, object]:
         "name": one.name,
         "kind": one.kind,
         "reason": one.reason or None,
+        "tries": one.tries,
         **record,
         "seconds": round(one.seconds, 3),
         "processor_seconds": round(one.processor_seconds, 3),

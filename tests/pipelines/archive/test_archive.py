@@ -12,70 +12,20 @@ import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines import Settings, conceal_file
-from pipelines.archive import Outcome, Shard, Wanted, run_archive
+from pipelines.archive import Shard, Wanted, run_archive
 from pipelines.archive import run as archive_run
 from pipelines.archive.executors import Local
-from pipelines.archive.manifest import Manifest
 from pipelines.archive.places import OWN, Entry
-from pipelines.archive.record import Record
 from pipelines.archive.task import Job
 from pipelines.cli import main
 from pipelines.errors import InputError, UsageError
+from tests.pipelines.archive.runs import FIRST, QUICK, REPLACE, SECOND, Poisoned, files, is_clean, kinds, run
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-QUICK = Settings(jobs=2, output="gop", method="motion")
-REPLACE = replace(QUICK, overwrite=True)
-
-
-@pytest.fixture
-def archive(media: Path, tmp_path: Path) -> Path:
-    """Two damaged files, an intact one, one that cannot be read, one that is no video."""
-    place = tmp_path / "in"
-    for name, source in (("a.mp4", "h264.mp4"), ("b/c.mp4", "damaged-h264.mp4"), ("b/d/e.mp4", "damaged-hevc.mp4")):
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(media / source, place / name)
-    (place / "b" / "cut.mp4").write_bytes((media / "h264.mp4").read_bytes()[:3000])
-    (place / "b" / "notes.txt").write_text("no video")
-    return place
-
-
-def run(source: Path, target: Path, **more: Any) -> dict[str, Outcome]:
-    """Outcomes by name; each file must have one only."""
-    settings = more.pop("settings", QUICK)
-    outcomes = list(run_archive(Wanted(str(source), str(target), settings, **more)))
-    assert len({one.name for one in outcomes}) == len(outcomes)
-    return {one.name: one for one in outcomes}
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """By relative name, without the manifest."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and OWN not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-def kinds(outcomes: dict[str, Outcome]) -> dict[str, str]:
-    return {
-        name: one.kind if one.record is None else f"{one.kind} {one.record.status}" for name, one in outcomes.items()
-    }
-
-
-def is_clean(target: Path) -> bool:
-    return [path.name for path in (target / OWN).iterdir()] == ["manifest"]
-
-
-FIRST = {
-    "a.mp4": "done copied",
-    "b/c.mp4": "done repaired",
-    "b/cut.mp4": "failed",
-    "b/d/e.mp4": "done repaired",
-    "b/notes.txt": "done copied",
-}
-SECOND = {name: state.replace("done", "known") for name, state in FIRST.items()}
 
 
 def test_each_file_is_what_conceal_makes_of_it(archive: Path, tmp_path: Path) -> None:
@@ -208,24 +158,12 @@ def test_a_file_that_kills_its_workers_fails_alone(archive: Path, tmp_path: Path
     executor = Local(2)
     entries = iter([Entry("a.mp4"), Entry("b/d/e.mp4"), Entry("b/notes.txt")])
     try:
-        work = archive_run._Run(job, entries, _Poisoned([]), Shard(), executor)
+        work = archive_run._Run(job, entries, Poisoned([]), Shard(), executor)
         outcomes = {one.name: one for one in work.outcomes(lambda: False)}
     finally:
         executor.close()
     assert kinds(outcomes) == {"a.mp4": "done copied", "b/d/e.mp4": "failed", "b/notes.txt": "done copied"}
     assert outcomes["b/d/e.mp4"].reason.endswith("ended with exit code 9, twice")
-
-
-class _Deadly:
-    """Ends the process that is sent it."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os._exit, (9,)
-
-
-class _Poisoned(Manifest):
-    def records(self, name: str) -> tuple[Record, ...]:
-        return (_Deadly(),) if name == "b/d/e.mp4" else ()  # type: ignore[return-value]
 
 
 def processes_of(parent: int) -> list[int]:
