@@ -6,12 +6,9 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import BinaryIO, Protocol
 
 from pipelines.archive.record import Content
-from pipelines.errors import UsageError
-from pipelines.reading import is_live
 
 OWN = ".conceal-archive"
 """Folder in the target that holds the manifest and what is not finished; passed over in sources."""
@@ -77,20 +74,6 @@ class Place(Protocol):
 
     def clear(self, run: str) -> None:
         """Remove what a run left unfinished, and what runs that ended long ago did."""
-
-
-@lru_cache(maxsize=16)
-def open_place(address: str) -> Place:
-    """Raises UsageError where what it needs is not installed."""
-    if is_live(address):
-        raise UsageError(f"{address}: an archive is a folder, or an address that fsspec knows")
-    if "://" in address:
-        from pipelines.archive.store import Store
-
-        return Store(address)
-    from pipelines.archive.folder import Folder
-
-    return Folder(address)
 
 
 def digest(file: BinaryIO) -> tuple[int, str]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pipelines.archive.executors import Executor, Here, Local, Lost
 from pipelines.archive.manifest import Manifest
 from pipelines.archive.names import Shard, listed
-from pipelines.archive.places import Entry, Place, open_place
+from pipelines.archive.opening import open_place
+from pipelines.archive.places import Entry, Place
 from pipelines.archive.task import Job, Outcome, Task
 from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
 from pipelines.jobs import Settings

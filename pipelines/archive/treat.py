@@ -16,7 +16,8 @@ from dataclasses import replace
 from functools import cache
 
 from concealer import __version__
-from pipelines.archive.places import Place, digest, open_place
+from pipelines.archive.opening import open_place
+from pipelines.archive.places import Place, digest
 from pipelines.archive.record import Content, Record
 from pipelines.archive.task import Job, Outcome, Task
 from pipelines.checking.check import is_video_file
