@@ -48,7 +48,7 @@ class Track:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
         observe: the decoder's observer; its access units bear the number of their payload as tag. policy: what is
-        shown in place of damaged pictures; of files, every picture is shown where that is "conceal".
+        shown in place of damaged pictures; None: every picture as it is.
         statistics: filled if there are any. gaps: what is done about holes in time; None looks for none, nor is that
         done in live inputs, where what follows can't be waited for, and in streams without times.
         outage: what is shown while nothing comes (`Outage`), None: nothing. header: of the container's form or with
@@ -86,7 +86,7 @@ class Track:
         """Ticks from one picture to the next at the nominal rate."""
         self._presenter = self._present(source, gaps if observe is None or gaps is None else gaps.left)
         self._hidden, self._arrivals, self._statistics = set[int](), dict[int | None, float](), statistics
-        self._policy = policy if policy and (source.live or policy.on_damage != "conceal") else None
+        self._policy = policy
         self._outage = None if outage is None else Outage(outage, float(1 / self.rate))
         self._header = source.video[index].codec_context.extradata if header is None else header
         self._decoder = self._open(self._header)

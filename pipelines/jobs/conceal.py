@@ -11,9 +11,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from pipelines.errors import UsageError
+from pipelines.errors import NothingOfUseError, UsageError
 from pipelines.jobs.analyse import analyse, find_damage
 from pipelines.jobs.copy import copy, copyable
 from pipelines.jobs.encode import encode
@@ -102,7 +103,13 @@ def _process(run: Run) -> ConcealResult:
             if result is not None:
                 return result
         source.rewind()
-    return encode(run, streams)
+    try:
+        return encode(run, streams)
+    except NothingOfUseError:
+        if not source.seekable:
+            raise
+        source.rewind()
+        return encode(replace(run, shows_all=True), streams)
 
 
 @contextlib.contextmanager

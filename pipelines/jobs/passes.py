@@ -11,7 +11,7 @@ from types import TracebackType
 import av
 
 from concealer.decoder import ObserveFn
-from pipelines.errors import ConcealError, InputError
+from pipelines.errors import ConcealError, InputError, NothingOfUseError
 from pipelines.gaps import GapPolicy
 from pipelines.jobs.facts import Facts, Known
 from pipelines.jobs.repairers import make_repairers
@@ -68,7 +68,7 @@ class Pass:
                     run.settings.threads,
                     run.lookahead,
                     None if observers is None else observers[index],
-                    self._policy() if repair and observers is None else DamagePolicy(),
+                    self._policy(decides=repair and observers is None),
                     self._serve(index) if repair else None,
                     self._gap_policy(),
                     run.settings.outage if repair else None,
@@ -77,9 +77,17 @@ class Pass:
                 self._report = Report(run.settings.report, self._head({*streams, *told}, repair or bool(told)))
             undo.pop_all()
 
-    def _policy(self) -> DamagePolicy:
-        settings = self.run.settings
-        return DamagePolicy(settings.on_damage, 1.0 if settings.min_confidence is None else settings.min_confidence)
+    def _policy(self, decides: bool) -> DamagePolicy | None:
+        settings, live = self.run.settings, self.run.source.live
+        if not decides:
+            return DamagePolicy() if live else None
+        if self.run.shows_all:
+            return None
+        confidence = 1.0 if settings.min_confidence is None else settings.min_confidence
+        if live:
+            return DamagePolicy(settings.on_damage, confidence)
+        # Nothing more comes of a file, so it is not waited for without end.
+        return DamagePolicy(settings.on_damage, confidence, least_real=0.0)
 
     def _gap_policy(self) -> GapPolicy:
         settings = self.run.settings
@@ -162,7 +170,11 @@ class Pass:
         """Raise InputError if none could be decoded."""
         if not any(known.totals.pictures for known in self.known.values()):
             raise InputError(f"{self.run.source.label}: not one picture could be decoded")
-        if self.tracks and all(one.totals.dropped == one.totals.pictures for one in self.tracks.values()):
+        shown = [one.totals.pictures > one.totals.dropped for one in self.tracks.values() if one.totals.pictures]
+        begins = self.run.settings.on_damage == "conceal"
+        if begins and not all(shown) and (self.run.source.seekable or not any(shown)):
+            raise NothingOfUseError(f"{self.run.source.label}: a stream begins in its middle, and none of it is of use")
+        if shown and not any(shown):
             raise ConcealError(f"{self.run.source.label}: every picture is damaged, none is left to show (--on-damage)")
 
     def result(self, action: Action) -> ConcealResult:
