@@ -150,7 +150,8 @@ def _add_policy_options(parser: argparse.ArgumentParser) -> None:
         choices=ON_DAMAGE,
         default="conceal",
         help="what is shown in place of a damaged picture, of one predicted from damage, and of a stream joined in "
-        "mid-GOP: conceal (it as repaired, nothing before the first of use), hold (the last good picture), drop (nothing) (default: conceal)",
+        "mid-GOP: conceal (it as repaired, nothing before the first of use), hold (the last good picture), "
+        "drop (nothing) (default: conceal)",
     )
     shown.add_argument(
         "--min-confidence",
