@@ -23,7 +23,7 @@ class DamagePolicy:
     def __init__(
         self, on_damage: OnDamage = "conceal", min_confidence: float = 1.0, least_real: float = _LEAST_REAL
     ) -> None:
-        """least_real: share, 0 to 1, that "conceal" is content with if 60 pictures of a joined stream were of no use."""
+        """least_real: what "conceal" is content with once 60 pictures of a joined stream were of no use, 0 to 1."""
         self.on_damage: OnDamage = on_damage
         """May change at any time."""
         self.min_confidence = min_confidence
