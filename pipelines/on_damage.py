@@ -20,16 +20,15 @@ should be round by then, and by some encoders pictures never heal wholly."""
 class DamagePolicy:
     """Decides picture by picture, in output order. Nothing is made up before there is a picture that lacks nothing."""
 
-    def __init__(
-        self, on_damage: OnDamage = "conceal", min_confidence: float = 1.0, least_real: float = _LEAST_REAL
-    ) -> None:
-        """least_real: what "conceal" is content with once 60 pictures of a joined stream were of no use, 0 to 1."""
+    def __init__(self, on_damage: OnDamage = "conceal", min_confidence: float = 1.0, *, of_file: bool = False) -> None:
+        """of_file: all that comes is there already, so "conceal" leaves out no more than players do: nothing behind
+        the first whole picture, and nothing after 60 of no use."""
         self.on_damage: OnDamage = on_damage
         """May change at any time."""
         self.min_confidence = min_confidence
         """0 to 1: pictures of at least this confidence are good; 1: only those that no damage touches. What lacks
         references never is. "conceal" shows every one. May change at any time."""
-        self._least_real = least_real
+        self._of_file = of_file
         self.held = self.dropped = 0
         """Pictures replaced by an earlier one, and left out."""
         self._good: DecodedPicture | None = None
@@ -69,7 +68,9 @@ class DamagePolicy:
         self._waited += 1
         if not picture.in_loop:  # of these nothing is known
             return True
-        return picture.real >= (OF_USE if self._waited < _PATIENCE else self._least_real)
+        if self._of_file and (picture.leading or self._waited >= _PATIENCE):
+            return True
+        return picture.real >= (OF_USE if self._waited < _PATIENCE else _LEAST_REAL)
 
     def _is_good(self, picture: DecodedPicture) -> bool:
         if self.on_damage == "conceal":

@@ -53,6 +53,8 @@ class Record:
     """What an observer is told."""
     real: float = 0.0
     """Of a picture that lacks references: share of its samples that do not hang on them, or hardly."""
+    leading: bool = False
+    """It comes behind the first picture that lacks nothing, and is shown before it."""
     promise: Promise | None = None
     """None: no damage touches it."""
     inherited: npt.NDArray[np.float32] | None = None
@@ -91,6 +93,8 @@ class DecodedPicture:
     """What it is held to be worth, if damage touches it or what it is predicted from."""
     real: float = 0.0
     """Of a picture that lacks what it is predicted from: share of its samples that do not hang on that, or hardly."""
+    leading: bool = False
+    """If it lacks what it is predicted from: decoding had begun, and players show it."""
     repeated: bool = False
     """Whoever shows it shows an earlier picture in its place; `frame` is that one's."""
     bottom_first: bool | None = None

@@ -243,6 +243,7 @@ class ConcealingDecoder:
             self._outputs.absent(record)
         else:
             if self._growing.roots.lacks(record.order):
+                record.leading = self._growing.roots.found
                 record.damage.mark(record.damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
             self._outputs.expect(record)
             self._recent.append(Held(whole.picture, whole.buffer))
@@ -317,6 +318,7 @@ class ConcealingDecoder:
         if au is not None:
             self._growing.roots.arrives(au)
         if self._growing.roots.lacks(work.record.order):
+            work.record.leading = self._growing.roots.found
             damage.mark(damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
         if au is None or work.prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")

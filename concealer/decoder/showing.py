@@ -108,6 +108,7 @@ class Showing:
             record.layered,
             record.promise,
             record.real,
+            record.leading,
             bottom_first=record.bottom_first,
         )
 

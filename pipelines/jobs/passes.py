@@ -84,10 +84,7 @@ class Pass:
         if self.run.shows_all:
             return None
         confidence = 1.0 if settings.min_confidence is None else settings.min_confidence
-        if live:
-            return DamagePolicy(settings.on_damage, confidence)
-        # Nothing more comes of a file, so it is not waited for without end.
-        return DamagePolicy(settings.on_damage, confidence, least_real=0.0)
+        return DamagePolicy(settings.on_damage, confidence, of_file=not live)
 
     def _gap_policy(self) -> GapPolicy:
         settings = self.run.settings
