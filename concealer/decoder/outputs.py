@@ -49,6 +49,8 @@ class Record:
     """`order` is what the pictures around suggest, not what the stream says."""
     bottom_first: bool | None = None
     """The bottom field is shown first; None if the stream has no fields."""
+    first_field_repeated: bool = False
+    """It is shown again behind the second one."""
     motion: tuple[KnownVectors, ...] = ()
     """What an observer is told."""
     real: float = 0.0
@@ -99,6 +101,8 @@ class DecodedPicture:
     """Whoever shows it shows an earlier picture in its place; `frame` is that one's."""
     bottom_first: bool | None = None
     """Of the fields of a picture of an interlaced stream the bottom one is shown first; None: such there are none."""
+    first_field_repeated: bool = False
+    """Of these fields the first one is shown again behind the second (telecine)."""
 
     @property
     def confidence(self) -> float:
