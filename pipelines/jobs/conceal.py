@@ -28,6 +28,7 @@ from pipelines.jobs.survey import Survey
 from pipelines.jobs.together import NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
 from pipelines.reading import Source, of_description, with_late_streams
+from pipelines.reporting import check_report
 from pipelines.writing import check_codec, output_file
 
 
@@ -68,6 +69,8 @@ def _check(source: str, target: str | None, settings: Settings) -> str:
     """Raise UsageError or OutputError for what cannot work, before anything is read; the target's format."""
     settings.check()
     report = settings.report
+    if report is not None:
+        check_report(report)
     if report is not None and os.path.realpath(report) in (
         os.path.realpath(name) for name in (source, target or "") if name not in ("", "-")
     ):
