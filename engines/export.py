@@ -119,6 +119,7 @@ def export(network: nn.Module, path: Path, precision: str = "fp32") -> Exported:
     with tempfile.TemporaryDirectory(prefix="concealer-export-") as folder:
         draft = Path(folder) / path.name
         _write(module.eval(), definition, draft)
+        forget_origin(draft)
         if precision == "fp32":
             keep_weights_as_half(draft)
         difference, checked_by = _check(definition, draft, precision)
@@ -154,6 +155,18 @@ def _write(module: nn.Module, definition: Definition, path: Path) -> None:
         raise EngineError(f"exporting needs {error.name or 'more packages'}: {INSTALL}") from error
     except Exception as error:
         raise EngineError(f"PyTorch cannot export this network: {one_line(error)}") from error
+
+
+def forget_origin(path: Path) -> None:
+    """Take out what the exporter notes of the place it ran in: stack traces with the names of its folders."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for one in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        one.ClearField("metadata_props")
+        one.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def keep_weights_as_half(path: Path) -> None:

@@ -36,7 +36,7 @@ Audio, subtitles, chapters and metadata are copied. What is not damaged is copie
 _EPILOG = """\
 examples:
   conceal in.mp4 out.mp4
-  conceal in.ts out.mkv --report report.json
+  conceal in.ts out.mkv --report report.html
   conceal in.mkv lossless.mkv --encoder ffv1
   conceal --output gop in.mp4 out.mp4
   conceal --dry-run --json in.mp4
@@ -92,7 +92,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     out = parser.add_argument_group("what is told")
     out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
-    out.add_argument("--report", metavar="FILE", help="write a JSON report of every picture (docs/report.md)")
+    out.add_argument(
+        "--report",
+        metavar="FILE",
+        help="what was repaired, by FILE's suffix: .html (a page for people), .csv, .ffmeta (chapters), .edl (editors' "
+        "marks), else JSON (docs/report.md)",
+    )
     out.add_argument(
         "--metrics", metavar="ADDR:PORT", help="serve counts for Prometheus while it runs (:PORT: to this machine only)"
     )

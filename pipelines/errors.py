@@ -25,6 +25,10 @@ class NoVideoError(InputError):
     """The input can be read, and holds no H.264 or HEVC video."""
 
 
+class NothingOfUseError(ConcealError):
+    """A stream joined in its middle has no picture that is worth showing."""
+
+
 class OutputError(ConcealError):
     """The output cannot be written, or its container cannot hold the video."""
 

@@ -9,8 +9,8 @@ from concealer.decoder import OF_USE, DecodedPicture
 
 OnDamage = Literal["conceal", "hold", "drop"]
 ON_DAMAGE: tuple[str, ...] = get_args(OnDamage)
-"""conceal: the picture as it was repaired; where it lacks what it is predicted from, as the decoder guesses it; hold:
-the last good picture, nothing if there was none; drop: nothing."""
+"""conceal: the picture as it was repaired, nothing before the first one of use; hold: the last good picture, nothing if
+there was none; drop: nothing."""
 
 _PATIENCE, _LEAST_REAL = 60, 0.6
 """Pictures after which a stream joined in its middle is shown with no more than so much of them real: an intra refresh
@@ -20,12 +20,15 @@ should be round by then, and by some encoders pictures never heal wholly."""
 class DamagePolicy:
     """Decides picture by picture, in output order. Nothing is made up before there is a picture that lacks nothing."""
 
-    def __init__(self, on_damage: OnDamage = "conceal", min_confidence: float = 1.0) -> None:
+    def __init__(self, on_damage: OnDamage = "conceal", min_confidence: float = 1.0, *, of_file: bool = False) -> None:
+        """of_file: all that comes is there already, so "conceal" leaves out no more than players do: nothing behind
+        the first whole picture, and nothing after 60 of no use."""
         self.on_damage: OnDamage = on_damage
         """May change at any time."""
         self.min_confidence = min_confidence
         """0 to 1: pictures of at least this confidence are good; 1: only those that no damage touches. What lacks
         references never is. "conceal" shows every one. May change at any time."""
+        self._of_file = of_file
         self.held = self.dropped = 0
         """Pictures replaced by an earlier one, and left out."""
         self._good: DecodedPicture | None = None
@@ -64,6 +67,8 @@ class DamagePolicy:
     def _is_of_use(self, picture: DecodedPicture) -> bool:
         self._waited += 1
         if not picture.in_loop:  # of these nothing is known
+            return True
+        if self._of_file and (picture.leading or self._waited >= _PATIENCE):
             return True
         return picture.real >= (OF_USE if self._waited < _PATIENCE else _LEAST_REAL)
 

@@ -70,7 +70,8 @@ def add_policy_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
         choices=ON_DAMAGE,
         default="conceal",
         help="what is shown in place of a damaged picture, of one predicted from damage, and of a stream joined in "
-        "mid-GOP: conceal (it as repaired), hold (the last good picture), drop (nothing) (default: conceal)",
+        "mid-GOP: conceal (it as repaired, nothing before the first of use), hold (the last good picture), "
+        "drop (nothing) (default: conceal)",
     )
     shown.add_argument(
         "--min-confidence",

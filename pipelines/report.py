@@ -147,6 +147,8 @@ class Report:
             entry["held"] = True
         if picture.frame.interlaced_frame:
             entry["interlaced"] = "bottom field first" if picture.bottom_first else "top field first"
+        if picture.first_field_repeated:
+            entry["first_field_repeated"] = True
         if picture.synthesised:
             entry["synthesised"] = True
         if outcome is not None and outcome.method != "none":

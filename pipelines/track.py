@@ -18,6 +18,7 @@ from pipelines.reading.mending import TimeMender
 from pipelines.reading.source import Source, VideoPayload
 from pipelines.reading.timing import PictureClock
 from pipelines.report import Totals, is_damaged
+from pipelines.reporting import Beside
 from pipelines.statistics import Statistics
 
 _REMEMBERED = 64
@@ -29,6 +30,9 @@ _HURRIED_MS = 1.0
 
 class Track:
     """Decodes one video stream and keeps its counts."""
+
+    beside: Beside | None = None
+    """What a player without us shows; None: nobody asks."""
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Track:
         """lookahead: access units that wait so that repair sees what follows; motion is the only method that looks.
 
         observe: the decoder's observer; its access units bear the number of their payload as tag. policy: what is
-        shown in place of damaged pictures; of files, every picture is shown where that is "conceal".
+        shown in place of damaged pictures; None: every picture as it is.
         statistics: filled if there are any. gaps: what is done about holes in time; None looks for none, nor is that
         done in live inputs, where what follows can't be waited for, and in streams without times.
         outage: what is shown while nothing comes (`Outage`), None: nothing. header: of the container's form or with
@@ -86,7 +90,7 @@ class Track:
         """Ticks from one picture to the next at the nominal rate."""
         self._presenter = self._present(source, gaps if observe is None or gaps is None else gaps.left)
         self._hidden, self._arrivals, self._statistics = set[int](), dict[int | None, float](), statistics
-        self._policy = policy if policy and (source.live or policy.on_damage != "conceal") else None
+        self._policy = policy
         self._outage = None if outage is None else Outage(outage, float(1 / self.rate))
         self._header = source.video[index].codec_context.extradata if header is None else header
         self._decoder = self._open(self._header)
@@ -104,6 +108,11 @@ class Track:
         """Pictures are repaired inside the decoder's reference memory."""
         return self._decoder.hooked
 
+    def watch(self) -> None:
+        """Decode beside what a player without us would; to be called before the first payload."""
+        if self.beside is None and not self.payloads:
+            self.beside = Beside(self._codec, self._header)
+
     def feed(self, payload: VideoPayload) -> Iterator[ShownPicture]:
         """Decode one payload; yields the pictures that come out of it."""
         if payload.extradata is not None:
@@ -112,6 +121,8 @@ class Track:
             self._decoder = self._open(payload.extradata)
         self.damaged |= payload.truncated or bool(payload.gaps)
         pts = payload.pts if self._timed else self.payloads
+        if self.beside is not None:
+            self.beside.push(self.payloads, payload.data, payload.extradata)
         self.payloads += 1
         self._presenter.arrived(payload.pts, payload.dts)
         if payload.hidden:
@@ -160,6 +171,8 @@ class Track:
 
     def flush(self) -> Iterator[ShownPicture]:
         """The pictures still inside the decoder, which is closed, and those that wait for their time."""
+        if self.beside is not None:
+            self.beside.flush()
         yield from self._out(self._decoder.flush())
         self._decoder.close()
         yield from self._noted(self._presenter.flush())

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concealer.bitstream.access_unit import AccessUnit
 from concealer.bitstream.bits import BitReader, BitstreamError
 from concealer.bitstream.nal import Codec, NalUnit, nal_type, unescape
+from concealer.bitstream.sei import messages
 
 _SEI = {"h264": (6, 1), "hevc": (39, 2)}
 """NAL unit type of SEI messages before a picture, and bytes of its header."""
@@ -55,24 +56,12 @@ def recovery_count(codec: Codec, nals: Iterable[NalUnit]) -> int | None:
 
 
 def _in_messages(codec: Codec, data: bytes) -> int | None:
-    """The count in a row of SEI messages (7.3.2.3.1)."""
-    place = 0
-    while place + 2 <= len(data):
-        values = []
-        for _ in ("type", "size"):
-            value = 0
-            while place < len(data) and data[place] == 0xFF:
-                value, place = value + 255, place + 1
-            if place == len(data):
-                return None
-            values.append(value + data[place])
-            place += 1
-        kind, size = values
+    """The count in a row of SEI messages."""
+    for kind, payload in messages(data):
         if kind == _RECOVERY_POINT:
-            reader = BitReader(data[place : place + size])
+            reader = BitReader(payload)
             try:
                 return reader.ue() if codec == "h264" else reader.se()
             except BitstreamError:
                 return None
-        place += size
     return None

@@ -49,10 +49,14 @@ class Record:
     """`order` is what the pictures around suggest, not what the stream says."""
     bottom_first: bool | None = None
     """The bottom field is shown first; None if the stream has no fields."""
+    first_field_repeated: bool = False
+    """It is shown again behind the second one."""
     motion: tuple[KnownVectors, ...] = ()
     """What an observer is told."""
     real: float = 0.0
     """Of a picture that lacks references: share of its samples that do not hang on them, or hardly."""
+    leading: bool = False
+    """It comes behind the first picture that lacks nothing, and is shown before it."""
     promise: Promise | None = None
     """None: no damage touches it."""
     inherited: npt.NDArray[np.float32] | None = None
@@ -91,10 +95,14 @@ class DecodedPicture:
     """What it is held to be worth, if damage touches it or what it is predicted from."""
     real: float = 0.0
     """Of a picture that lacks what it is predicted from: share of its samples that do not hang on that, or hardly."""
+    leading: bool = False
+    """If it lacks what it is predicted from: decoding had begun, and players show it."""
     repeated: bool = False
     """Whoever shows it shows an earlier picture in its place; `frame` is that one's."""
     bottom_first: bool | None = None
     """Of the fields of a picture of an interlaced stream the bottom one is shown first; None: such there are none."""
+    first_field_repeated: bool = False
+    """Of these fields the first one is shown again behind the second (telecine)."""
 
     @property
     def confidence(self) -> float:

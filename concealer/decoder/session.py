@@ -14,7 +14,7 @@ import av
 from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, StreamParser, join_annexb, parse_extradata
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
-from concealer.decoder.fields import bottom_first, field_orders, is_interlaced
+from concealer.decoder.fields import bottom_first, field_orders, first_field_repeated, is_interlaced
 from concealer.decoder.finding import is_one_slice, mark_known, same_starts
 from concealer.decoder.growing import Growing
 from concealer.decoder.history import History, Painted, Step
@@ -243,6 +243,7 @@ class ConcealingDecoder:
             self._outputs.absent(record)
         else:
             if self._growing.roots.lacks(record.order):
+                record.leading = self._growing.roots.found
                 record.damage.mark(record.damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
             self._outputs.expect(record)
             self._recent.append(Held(whole.picture, whole.buffer))
@@ -317,6 +318,7 @@ class ConcealingDecoder:
         if au is not None:
             self._growing.roots.arrives(au)
         if self._growing.roots.lacks(work.record.order):
+            work.record.leading = self._growing.roots.found
             damage.mark(damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
         if au is None or work.prepared is None:
             damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
@@ -384,7 +386,7 @@ class ConcealingDecoder:
         record = Record(self._index, order, pts, duration, kind, scene=self._scene)
         if au is not None:
             record.moved, record.tag, record.layered = au.moved, au.tag, au.base_nals is not au.nals
-            record.bottom_first = bottom_first(au)
+            record.bottom_first, record.first_field_repeated = bottom_first(au), first_field_repeated(au)
         self._index += 1
         return record
 

@@ -108,7 +108,9 @@ class Showing:
             record.layered,
             record.promise,
             record.real,
+            record.leading,
             bottom_first=record.bottom_first,
+            first_field_repeated=record.first_field_repeated,
         )
 
 

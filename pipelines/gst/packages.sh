@@ -42,8 +42,8 @@ else
 fi
 echo "GStreamer: installing Debian packages"
 # shellcheck disable=SC2086
-if ! $as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-    "apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages" >/dev/null; then
+if ! $as_root env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -qq &&
+    apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $packages" >/dev/null; then
     echo "GStreamer: apt-get failed; its tests are skipped"
     exit 0
 fi

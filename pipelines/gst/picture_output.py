@@ -13,9 +13,6 @@ from pipelines.gst.decoding import DEFAULT_INTERVAL, Shown
 from pipelines.gst.negotiation import default_caps
 from pipelines.gst.options import Options
 
-_BOTTOM_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED))
-_TOP_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED | GstVideo.VideoBufferFlags.TFF))
-
 
 class PictureOutput:
     """What is known of the stream downstream: its caps, its segment, whether it still flows."""
@@ -150,19 +147,27 @@ class PictureOutput:
         if self._discont:
             buffer.set_flags(Gst.BufferFlags.DISCONT)
             self._discont = False
-        if picture.frame.interlaced_frame:
-            # Where the stream does not tell which field is first, the caps may; top is what broadcasts are.
-            known = picture.bottom_first
-            bottom_first = self.kept.bottom_first if known is None else known
-            buffer.set_flags(_BOTTOM_FIRST if bottom_first else _TOP_FIRST)
+        buffer.set_flags(self._of_fields(picture))
         self.carried.give(picture.pts, buffer)
         if picture.damage.state.any() or picture.repeated:
             marks.mark(buffer, picture, self._options)
         return buffer
 
+    def _of_fields(self, picture: DecodedPicture) -> Gst.BufferFlags:
+        flags, known = GstVideo.VideoBufferFlags, picture.bottom_first
+        told = flags(0)
+        if picture.frame.interlaced_frame:
+            told |= flags.INTERLACED
+        if picture.first_field_repeated:  # of a progressive frame as well
+            told |= flags.RFF
+        # Where the stream does not tell which field is first, the caps may; top is what broadcasts are.
+        if told and not (self.kept.bottom_first if known is None else known):
+            told |= flags.TFF
+        return Gst.BufferFlags(int(told))
+
     def _wrap(self, picture: DecodedPicture, aspect: Fraction | None) -> Gst.Buffer:
         frame = raw_video.with_known_format(picture.frame)
-        if self._raw.adapt(frame, self.kept, aspect, self._rate):
+        if self._raw.adapt(frame, self.kept, aspect, self._rate, picture.first_field_repeated):
             self._pad.push_event(Gst.Event.new_caps(self._raw.caps))
             if not self._pad.peer_query_accept_caps(self._raw.caps):
                 self.flow = Gst.FlowReturn.NOT_NEGOTIATED

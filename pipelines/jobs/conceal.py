@@ -11,9 +11,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from pipelines.errors import UsageError
+from pipelines.errors import NothingOfUseError, UsageError
 from pipelines.jobs.analyse import analyse, find_damage
 from pipelines.jobs.copy import copy, copyable
 from pipelines.jobs.encode import encode
@@ -27,6 +28,7 @@ from pipelines.jobs.survey import Survey
 from pipelines.jobs.together import NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
 from pipelines.reading import Source, of_description, with_late_streams
+from pipelines.reporting import check_report
 from pipelines.writing import check_codec, output_file
 
 
@@ -67,6 +69,8 @@ def _check(source: str, target: str | None, settings: Settings) -> str:
     """Raise UsageError or OutputError for what cannot work, before anything is read; the target's format."""
     settings.check()
     report = settings.report
+    if report is not None:
+        check_report(report)
     if report is not None and os.path.realpath(report) in (
         os.path.realpath(name) for name in (source, target or "") if name not in ("", "-")
     ):
@@ -102,7 +106,13 @@ def _process(run: Run) -> ConcealResult:
             if result is not None:
                 return result
         source.rewind()
-    return encode(run, streams)
+    try:
+        return encode(run, streams)
+    except NothingOfUseError:
+        if not source.seekable:
+            raise
+        source.rewind()
+        return encode(replace(run, shows_all=True), streams)
 
 
 @contextlib.contextmanager

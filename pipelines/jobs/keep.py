@@ -66,8 +66,8 @@ def _hindrance(run: Run, track: Known, survey: Survey) -> str | None:
     totals = track.totals
     if totals.retimed or totals.misplaced:
         return "it has wrong times, or access units out of place"
-    if totals.without_references or not survey.has_entries:
-        return "it begins in the middle"
+    if not survey.has_entries:
+        return "decoding can begin nowhere"
     reason = hindrance(run, track)
     return None if reason is None else f"it {reason}"
 

@@ -11,18 +11,20 @@ from types import TracebackType
 import av
 
 from concealer.decoder import ObserveFn
-from pipelines.errors import ConcealError, InputError
+from pipelines.errors import ConcealError, InputError, NothingOfUseError
 from pipelines.gaps import GapPolicy
 from pipelines.jobs.facts import Facts, Known
 from pipelines.jobs.repairers import make_repairers
 from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
+from pipelines.jobs.subject import subject_of
 from pipelines.metrics import Served
 from pipelines.on_damage import DamagePolicy
 from pipelines.presenting import ShownPicture
 from pipelines.progress import Meter
 from pipelines.reading import VideoPayload, ticking
 from pipelines.report import Report, Totals
+from pipelines.reporting import Collector, collector
 from pipelines.statistics import Statistics
 from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
@@ -54,7 +56,7 @@ class Pass:
         self.run = run
         self.tracks: dict[int, Track] = {}
         self._facts = dict(facts or {})
-        self._report: Report | None = None
+        self._report: Report | Collector | None = None
         self._served: list[Served] = []
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
@@ -68,18 +70,23 @@ class Pass:
                     run.settings.threads,
                     run.lookahead,
                     None if observers is None else observers[index],
-                    self._policy() if repair and observers is None else DamagePolicy(),
+                    self._policy(decides=repair and observers is None),
                     self._serve(index) if repair else None,
                     self._gap_policy(),
                     run.settings.outage if repair else None,
                 )
             if run.settings.report is not None and not quiet:
-                self._report = Report(run.settings.report, self._head({*streams, *told}, repair or bool(told)))
+                self._report = self._open_report(run.settings.report, {*streams, *told}, repair or bool(told))
             undo.pop_all()
 
-    def _policy(self) -> DamagePolicy:
-        settings = self.run.settings
-        return DamagePolicy(settings.on_damage, 1.0 if settings.min_confidence is None else settings.min_confidence)
+    def _policy(self, decides: bool) -> DamagePolicy | None:
+        settings, live = self.run.settings, self.run.source.live
+        if not decides:
+            return DamagePolicy() if live else None
+        if self.run.shows_all:
+            return None
+        confidence = 1.0 if settings.min_confidence is None else settings.min_confidence
+        return DamagePolicy(settings.on_damage, confidence, of_file=not live)
 
     def _gap_policy(self) -> GapPolicy:
         settings = self.run.settings
@@ -94,6 +101,10 @@ class Pass:
         statistics = Statistics()
         self._served.append(Served(self.run.settings.metrics, f"{self.run.source.label}#{index}", statistics))
         return statistics
+
+    def _open_report(self, target: str, indices: Collection[int], repaired: bool) -> Report | Collector:
+        made = collector(target, subject_of(self.run, sorted(indices), repaired))
+        return made or Report(target, self._head(indices, repaired))
 
     def _head(self, indices: Collection[int], repaired: bool) -> dict[str, object]:
         source, lookahead = self.run.source, self.run.lookahead if repaired else 0
@@ -153,16 +164,34 @@ class Pass:
 
     def told(self, track: Track, pictures: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         """The pictures as they come, each told in the report."""
+        report = self._report
+        if isinstance(report, Collector) and report.wants_pictures:
+            track.watch()  # before `pictures`, which are made as they are asked for, begin
         for shown in pictures:
-            if self._report is not None:
-                self._report.add(track.index, shown.picture, shown.pts, track.time_base)
+            if report is not None:
+                report.add(track.index, shown.picture, shown.pts, track.time_base)
             yield shown
+            self._look(track, shown)
+        self._look(track)
+
+    def _look(self, track: Track, shown: ShownPicture | None = None) -> None:
+        """Hand on the pictures whose counterpart in a plain decoder is known."""
+        if track.beside is None or not isinstance(self._report, Collector):
+            return
+        if shown is not None:
+            track.beside.expect(shown)
+        for one, before in track.beside.ready():
+            self._report.look(track.index, one, before, track.time_base)
 
     def need_pictures(self) -> None:
         """Raise InputError if none could be decoded."""
         if not any(known.totals.pictures for known in self.known.values()):
             raise InputError(f"{self.run.source.label}: not one picture could be decoded")
-        if self.tracks and all(one.totals.dropped == one.totals.pictures for one in self.tracks.values()):
+        shown = [one.totals.pictures > one.totals.dropped for one in self.tracks.values() if one.totals.pictures]
+        begins = self.run.settings.on_damage == "conceal"
+        if begins and not all(shown) and (self.run.source.seekable or not any(shown)):
+            raise NothingOfUseError(f"{self.run.source.label}: a stream begins in its middle, and none of it is of use")
+        if shown and not any(shown):
             raise ConcealError(f"{self.run.source.label}: every picture is damaged, none is left to show (--on-damage)")
 
     def result(self, action: Action) -> ConcealResult:

@@ -28,6 +28,8 @@ class Run:
     """Asked at every packet; true: no further."""
     began: float
     """By the monotonic clock."""
+    shows_all: bool = False
+    """Pictures that lack what they are predicted from are shown from the first on: nothing else is there to show."""
 
     @property
     def output(self) -> str:

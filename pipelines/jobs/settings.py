@@ -65,7 +65,7 @@ class Settings:
     keep_partial: bool = False
     """When stopped, complete the output with what was done so far."""
     report: str | None = None
-    """Path of a JSON report (docs/report.md)."""
+    """Path of a report, whose suffix names its form (docs/report.md)."""
     jobs: int = 0
     """Processes that look for damage in a file; 0 = as many as there are cores."""
     threads: int = 1

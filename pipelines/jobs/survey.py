@@ -18,17 +18,22 @@ from concealer.bitstream import (
     join_annexb,
     nal_type,
     parse_extradata,
+    recovery_count,
     split_sample,
     unescape,
 )
 from concealer.decoder import DecodedPicture
+from pipelines.jobs.spans import CannotKeepError
 from pipelines.reading import VideoPayload
 from pipelines.report import is_damaged
 
 _CLOSED: dict[Codec, frozenset[int]] = {"h264": frozenset({5}), "hevc": frozenset(range(16, 21))}
 """nal_unit_type of pictures that nothing behind them reaches back over: IDR and BLA."""
 _ENTRIES: dict[Codec, frozenset[int]] = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}
-"""Those at which decoding can begin, CRA among them: all but the pictures shown before it is whole."""
+"""Those at which decoding can begin, CRA among them: all but the pictures shown before it is whole. In H.264 there are
+recovery points beside them."""
+_I = 2
+"""slice_type of intra slices (7.4.3)."""
 _SLICES: dict[Codec, range] = {"h264": range(1, 6), "hevc": range(32)}
 
 
@@ -74,7 +79,7 @@ class Survey:
         nals, _ = split_sample(payload.data, self._length_size)
         self._keep(nal for nal in nals if nal_type(self._codec, nal) in PARAMETER_SETS[self._codec])
         kind = next((k for nal in nals if (k := nal_type(self._codec, nal)) in _SLICES[self._codec]), None)
-        if kind in _ENTRIES[self._codec]:
+        if kind in _ENTRIES[self._codec] or (kind == h264.NAL_SLICE and self._codec == "h264" and _recovers(nals)):
             self._entries.append(number)
             if kind in _CLOSED[self._codec]:
                 self._closed.append(number)
@@ -108,19 +113,23 @@ class Survey:
         return self._split
 
     def spans(self, *, closed: bool) -> list[Span]:
-        """Stretches that hold all damage, in order, each from one entry to another.
+        """Stretches that hold all damage from the first entry on, in order, each from one entry to another.
 
+        What lies before that was cut from its references, and is left as it is: decoders show nothing of it.
         closed: no picture behind a span, or in it, is predicted over its ends, so that it can be coded anew.
+        Raises CannotKeepError where damage lies before the first such end.
         """
         entries = self._closed if closed else self._entries
         if self._split:
             return [self.whole]
         spans: list[Span] = []
         for number in sorted(self._damaged):
-            if spans and number < spans[-1].end:
+            if number < self._entries[0] or (spans and number < spans[-1].end):
                 continue
             place = bisect_right(entries, number) - 1
-            first = entries[place] if place >= 0 else 0
+            if place < 0:
+                raise CannotKeepError("it is damaged before the first picture that nothing behind reaches back over")
+            first = entries[place]
             ahead = bisect_right(entries, number)
             end = entries[ahead] if ahead < len(entries) else len(self.sizes)
             if spans and first <= spans[-1].end:
@@ -182,6 +191,20 @@ class Marks:
         if counts and (is_damaged(picture) or picture.moved or self._missing):
             self._damaged.add(number)
         self._last, self._missing = (number if counts else None), False
+
+
+def _recovers(nals: Iterable[NalUnit]) -> bool:
+    """Whether H.264 NAL units are of an intra picture after which, in output order, all is as it was sent: broadcasts
+    have these, and hardly an IDR picture."""
+    if recovery_count("h264", nals) != 0:
+        return False
+    slices = [nal for nal in nals if nal_type("h264", nal) == h264.NAL_SLICE]
+    reader = BitReader(unescape(slices[0].data[1:16]))
+    try:
+        reader.ue()  # first_mb_in_slice
+        return reader.ue() % 5 == _I
+    except BitstreamError:
+        return False
 
 
 def _set_id(codec: Codec, kind: int, nal: NalUnit) -> int:

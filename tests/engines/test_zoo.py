@@ -29,6 +29,13 @@ def test_shipped_files_are_what_the_table_says() -> None:
         assert (zoo.folder / entry.card).is_file()
 
 
+def test_shipped_graphs_do_not_tell_where_they_were_made() -> None:
+    zoo = open_zoo()
+    graphs = [file for entry in zoo.entries.values() for file in entry.graphs.values()]
+    assert graphs
+    assert not any(b"stack_trace" in zoo.path(file).read_bytes() for file in graphs)
+
+
 def test_environment_names_another_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_zoo(tmp_path, "fill")
     monkeypatch.setenv("CONCEALER_ZOO", str(tmp_path))

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from concealer.bitstream import PARAMETER_SETS, join_annexb, nal_type, split_annexb
 from pipelines.cli import main
 from tests.media import Codec, clip, decode_luma, encode_bytes
 from tests.pipelines.files import drop_slices
@@ -145,3 +146,32 @@ def test_a_file_of_which_nothing_is_left_to_show_is_an_error(
     message = capsys.readouterr().err
     assert "every picture is damaged" in message
     assert not (tmp_path / "out.mkv").exists()
+
+
+def _joined(folder: Path, codec: Codec, pictures: int) -> Path:
+    """A stream that begins five pictures into a group, with its parameter sets in front."""
+    nals = split_annexb(encode_bytes(clip(PICTURES, WIDTH, 144), codec, slices=1, gop=GOP, crf=20))
+    sets = [nal for nal in nals if nal_type(codec, nal) in PARAMETER_SETS[codec]][: len(PARAMETER_SETS[codec])]
+    slices = [nal for nal in nals if nal_type(codec, nal) in ((1, 5) if codec == "h264" else range(32))]
+    path = folder / f"joined.{codec}"
+    path.write_bytes(join_annexb([*sets, *slices[5 : 5 + pictures]]))
+    return path
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_file_joined_in_mid_gop_begins_with_its_first_picture_of_use(tmp_path: Path, codec: Codec) -> None:
+    source, target = _joined(tmp_path, codec, PICTURES - 5), tmp_path / "out.mkv"
+    report = _conceal(source, target, "--always-encode")
+    assert report["totals"]["totals"]["dropped"] == GOP - 5  # type: ignore[index]
+    shown, clean = decode_luma(target), decode_luma(source)  # of which FFmpeg shows nothing before the intra picture
+    assert len(shown) == len(clean) == PICTURES - GOP
+    assert all(np.array_equal(one, other) for one, other in zip(shown, clean, strict=True))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_file_with_nothing_of_use_is_shown_as_it_is(tmp_path: Path, codec: Codec) -> None:
+    source, target = _joined(tmp_path, codec, 4), tmp_path / "out.mkv"
+    report = _conceal(source, target, "--always-encode")
+    assert report["totals"]["totals"]["dropped"] == 0  # type: ignore[index]
+    assert report["totals"]["totals"]["without_references"] == 4  # type: ignore[index]
+    assert len(decode_luma(target)) == 4

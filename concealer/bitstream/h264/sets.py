@@ -43,6 +43,8 @@ class Sps:
     direct_8x8_inference: bool = False
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
     """left, right, top, bottom in cropping units."""
+    vui_at: int = 0
+    """Bit of the unescaped NAL unit at which vui_parameters_present_flag stands."""
 
     @property
     def height_mbs(self) -> int:
@@ -80,7 +82,7 @@ class Pps:
 
 
 def parse_sps(nal: NalUnit) -> Sps:
-    """Sequence parameter set; raises BitstreamError. The VUI at its end is not read: decoding does not need it."""
+    """Sequence parameter set; raises BitstreamError. Decoding does not need the VUI at its end (`timing` reads it)."""
     r = BitReader(unescape(nal.data))
     r.skip(8)
     sps = Sps(nal, r.u(8), r.u(8), r.u(8), r.ue_max(31, "seq_parameter_set_id"))
@@ -116,6 +118,7 @@ def parse_sps(nal: NalUnit) -> Sps:
         raise BitstreamError(f"picture of {sps.width_mbs}x{sps.height_mbs} macroblocks is beyond level 6.2")
     if r.flag():
         sps.crop = (r.ue(), r.ue(), r.ue(), r.ue())
+    sps.vui_at = r.pos
     r.skip(1)  # vui_parameters_present_flag
     return sps
 

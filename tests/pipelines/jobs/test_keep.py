@@ -46,6 +46,20 @@ def remuxed(source: Path, target: Path) -> Path:
     return target
 
 
+def cut_at_start(source: Path, target: Path, count: int) -> Path:
+    """Without the first access units of the video, as a receiver records that was switched on in between."""
+    with av.open(str(source)) as opened, av.open(str(target), "w") as out:
+        streams = {stream.index: out.add_stream_from_template(stream, opaque=True) for stream in opened.streams}
+        seen = 0
+        for packet in opened.demux():
+            video = packet.stream.type == "video"
+            seen += video
+            if packet.size and not (video and seen <= count):
+                packet.stream = streams[packet.stream_index]
+                out.mux(packet)
+    return target
+
+
 def video_bytes(path: Path) -> list[bytes]:
     return packets_of(path, "video")
 
@@ -124,16 +138,21 @@ def test_what_has_no_groups_to_be_kept_is_said_in_one_line(tmp_path: Path) -> No
     raw = encode_file(tmp_path / "whole.264", clip(12, 176, 144), "h264")
     with pytest.raises(UsageError, match="needs a file with times"):
         conceal_file(raw, tmp_path / "out.264", Settings(output="gop"))
-    whole = whole_file(tmp_path / "whole.mp4", "h264")
-    with av.open(str(whole)) as opened, av.open(str(tmp_path / "middle.mkv"), "w") as out:
-        stream = out.add_stream_from_template(opened.streams.video[0], opaque=True)
-        for number, packet in enumerate(opened.demux(video=0)):
-            if packet.size and number > 3:
-                packet.stream = stream
-                out.mux(packet)
-    damage_samples(tmp_path / "middle.mkv", tmp_path / "damaged.mkv", {GOP + 2})
-    with pytest.raises(ConcealError, match="single groups of pictures cannot be encoded anew: it begins in the middle"):
+    whole = whole_file(tmp_path / "whole.mp4", "h264", extra={"open-gop": 1})
+    middle = cut_at_start(whole, tmp_path / "middle.mkv", 4)
+    damage_samples(middle, tmp_path / "damaged.mkv", {GOP + 2})
+    with pytest.raises(ConcealError, match="single groups of pictures cannot be encoded anew: it is damaged before"):
         conceal_file(tmp_path / "damaged.mkv", tmp_path / "out.mkv", Settings(output="gop"))
+
+
+def test_groups_of_a_recording_that_begins_in_mid_gop_are_encoded(tmp_path: Path) -> None:
+    middle = cut_at_start(whole_file(tmp_path / "whole.mp4", "h264"), tmp_path / "middle.mkv", 4)
+    damage_samples(middle, tmp_path / "damaged.mkv", {2 * GOP + 2})
+    result = conceal_file(tmp_path / "damaged.mkv", tmp_path / "out.mkv", Settings(output="gop"))
+    assert result.kept is not None and (result.kept.groups_encoded, result.kept.pictures_encoded) == (1, GOP)
+    before, after = video_bytes(tmp_path / "damaged.mkv"), video_bytes(tmp_path / "out.mkv")
+    assert len(after) == PICTURES - 4 and after[: 2 * GOP - 4] == before[: 2 * GOP - 4]
+    assert len(decode_luma(tmp_path / "out.mkv")) == PICTURES - GOP
 
 
 def test_the_report_tells_of_every_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,3 +214,23 @@ def test_times_are_those_of_the_input(tmp_path: Path) -> None:
     decode = [dts for _, dts in times if dts is not None]
     assert decode == sorted(set(decode))
     assert isinstance(stream.time_base, Fraction)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+@pytest.mark.parametrize(("codec", "open_gop"), [("h264", 0), ("h264", 1), ("hevc", 0), ("hevc", 1)])
+def test_a_recording_that_begins_in_mid_gop_is_kept_too(
+    tmp_path: Path, codec: Codec, open_gop: int, suffix: str
+) -> None:
+    """Open groups of H.264 begin at recovery points: such a recording has no IDR picture at all."""
+    whole = whole_file(tmp_path / "whole.mkv", codec, extra={"open-gop": open_gop, "repeat-headers": 1})
+    lost = damage_samples(whole, tmp_path / "lost.mkv", {3 * GOP + 3})
+    damaged, out = cut_at_start(lost, tmp_path / f"damaged{suffix}", 5), tmp_path / f"out{suffix}"
+    result = conceal_file(damaged, out)
+    assert result.kept is not None and result.kept.route == "splice"
+    assert (result.pictures, result.totals.repaired) == (PICTURES - 5, 1)
+    before, after = video_bytes(damaged), video_bytes(out)
+    assert [number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]] == [
+        3 * GOP + 3 - 5
+    ]
+    assert result.kept.bytes_kept > sum(map(len, before)) / 4  # of groups that were not touched
+    assert packets_of(out, "audio") == packets_of(damaged, "audio")
