@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from pipelines.archive.executors import Lost
-from pipelines.archive.task import Outcome, Task
-from pipelines.archive.treat import treat
+from pipelines.archive.task import Found, Outcome, Task
+from pipelines.archive.treat import perform
 from pipelines.errors import ConcealError, UsageError, one_line
 
 OWN = "ray"
@@ -58,23 +58,26 @@ class Cluster:
             raise ConcealError(f"--cluster {address}: cannot be used: {one_line(error)}") from error
 
     @property
-    def has_room(self) -> bool:
+    def width(self) -> int:
         if time.monotonic() - self._counted > _COUNTED_EVERY:
             self._counted = time.monotonic()
             self._processors = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        most = min(self._jobs, self._processors) if self._jobs else self._processors
-        return len(self._open) < _AHEAD * most
+        return min(self._jobs, self._processors) if self._jobs else self._processors
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._open) < _AHEAD * self.width
 
     def begin(self, number: int, task: Task) -> None:
         self._open[self._work.remote(task)] = number
 
-    def ready(self, patience: float) -> list[tuple[int, Outcome | Lost]]:
+    def ready(self, patience: float) -> list[tuple[int, Outcome | Found | Lost]]:
         if not self._open:
             return []
         known, _ = self._ray.wait(list(self._open), num_returns=1, timeout=patience)
         return [(self._open.pop(one), self._taken(one)) for one in known]
 
-    def _taken(self, reference: Any) -> Outcome | Lost:
+    def _taken(self, reference: Any) -> Outcome | Found | Lost:
         errors = self._ray.exceptions
         try:
             found = self._ray.get(reference)
@@ -88,7 +91,7 @@ class Cluster:
             raise ConcealError(
                 f"the cluster cannot work on this: {one_line(cause)}; is concealer on all of it?"
             ) from error
-        assert isinstance(found, Outcome)
+        assert isinstance(found, Outcome | Found)
         return found
 
     def close(self) -> None:
@@ -139,7 +142,7 @@ def _same_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _work(task: Task) -> Outcome:
+def _work(task: Task) -> Outcome | Found:
     """What a process of the cluster does."""
     logging.getLogger("libav").setLevel(logging.CRITICAL)
-    return treat(task)
+    return perform(task)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pipelines.archive.task import Outcome, Task
-from pipelines.archive.treat import treat
+from pipelines.archive.task import Found, Outcome, Task
+from pipelines.archive.treat import perform
 from pipelines.workers import Died, Workers
 
 
@@ -25,13 +25,17 @@ class Executor(Protocol):
     """Works on tasks, each with a number."""
 
     @property
+    def width(self) -> int:
+        """Tasks that it works on at once."""
+
+    @property
     def has_room(self) -> bool:
         """Whether it wants another task now."""
 
     def begin(self, number: int, task: Task) -> None:
         """Give it one."""
 
-    def ready(self, patience: float) -> list[tuple[int, Outcome | Lost]]:
+    def ready(self, patience: float) -> list[tuple[int, Outcome | Found | Lost]]:
         """Those that ended. patience: seconds to wait for one. Raises ConcealError where nothing can go on."""
 
     def close(self) -> None:
@@ -42,7 +46,8 @@ class Local:
     """Processes of this machine."""
 
     def __init__(self, jobs: int) -> None:
-        self._workers = Workers(treat, jobs)
+        self.width = jobs
+        self._workers = Workers(perform, jobs)
 
     @property
     def has_room(self) -> bool:
@@ -51,7 +56,7 @@ class Local:
     def begin(self, number: int, task: Task) -> None:
         self._workers.begin(number, task)
 
-    def ready(self, patience: float) -> list[tuple[int, Outcome | Lost]]:
+    def ready(self, patience: float) -> list[tuple[int, Outcome | Found | Lost]]:
         return [
             (number, Lost(f"the process that worked on it ended with {found.ending}"))
             if isinstance(found, Died)
@@ -66,6 +71,8 @@ class Local:
 class Here:
     """This process, for what no other one sees."""
 
+    width = 1
+
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self._stopped = stopped
         self._waiting: tuple[int, Task] | None = None
@@ -77,11 +84,11 @@ class Here:
     def begin(self, number: int, task: Task) -> None:
         self._waiting = number, task
 
-    def ready(self, patience: float) -> list[tuple[int, Outcome | Lost]]:
+    def ready(self, patience: float) -> list[tuple[int, Outcome | Found | Lost]]:
         if self._waiting is None:
             return []
         (number, task), self._waiting = self._waiting, None
-        return [(number, treat(task, self._stopped))]
+        return [(number, perform(task, self._stopped))]
 
     def close(self) -> None:
         pass

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from concealer import __version__
-from pipelines.archive.record import Record, digest_of
-from pipelines.jobs import Settings
+from pipelines.archive.record import Content, Record, digest_of
+from pipelines.jobs import Settings, Share
 
 _NOT_OF_THE_OUTPUT = ("jobs", "threads", "overwrite", "metrics", "report", "outage", "reconnect", "keep_partial")
 
@@ -41,12 +41,30 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """One file."""
+    """One file, or a share of the search for damage in a long one."""
 
     job: Job
     name: str
     known: tuple[Record, ...] = ()
     """What the manifest says of it, oldest first."""
+    only_look_up: bool = False
+    """Do nothing but find out whether it is done."""
+    share: tuple[int, int] | None = None
+    """Only look for damage: which share of how many, from 0."""
+    found: tuple[Found, ...] = ()
+    """What came of all shares, for a file whose search is done."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of one share of a search."""
+
+    name: str
+    share: Share | None
+    """None: the file is better looked at in one piece."""
+    input: Content | None
+    """Size and stamp of the file it was found in."""
+    processor_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +72,8 @@ class Outcome:
     """What became of a file."""
 
     name: str
-    kind: Literal["done", "known", "failed"]
-    """done: now; known: earlier, as the manifest says."""
+    kind: Literal["done", "known", "to do", "failed"]
+    """done: now; known: earlier, as the manifest says; to do: looked up only, and not done."""
     record: Record | None = None
     """None of a failed one."""
     reason: str = ""
@@ -64,4 +82,5 @@ class Outcome:
     seconds: float = 0.0
     processor_seconds: float = 0.0
     tries: int = 1
-    """How often it was begun: more than once if who worked on it was lost."""
+    """How often it, or the share of its search that was begun most often, was begun: more than once if who worked on it
+    was lost."""

@@ -19,17 +19,33 @@ from concealer import __version__
 from pipelines.archive.opening import open_place
 from pipelines.archive.places import Place, digest
 from pipelines.archive.record import Content, Record
-from pipelines.archive.task import Job, Outcome, Task
+from pipelines.archive.task import Found, Job, Outcome, Task
 from pipelines.checking.check import is_video_file
 from pipelines.checking.endings import cut_off
 from pipelines.errors import ConcealError, InputError, Interrupted, NoVideoError, OutputError, UsageError, one_line
-from pipelines.jobs import ConcealResult, conceal_file
+from pipelines.jobs import ConcealResult, Share, conceal_file, search_share
 from pipelines.reading import Source
 from pipelines.writing.output_file import format_name
 
 
-def treat(task: Task, stopped: Callable[[], bool] = lambda: False) -> Outcome:
-    """Do what is to be done with one file. Raises nothing but Interrupted."""
+def perform(task: Task, stopped: Callable[[], bool] = lambda: False) -> Outcome | Found:
+    """Do a task. Raises nothing but Interrupted."""
+    return _treat(task, stopped) if task.share is None else _search(task, *task.share)
+
+
+def _search(task: Task, which: int, of: int) -> Found:
+    used = _processor_seconds()
+    share, before = None, None
+    # Whatever goes wrong here goes wrong once more, and is told, where the file is treated.
+    with contextlib.suppress(Exception):
+        source = open_place(task.job.source)
+        before = source.stamp(task.name)
+        with source.local(task.name) as path:
+            share = search_share(path, task.job.of_one_process(), which, of)
+    return Found(task.name, share, before, _processor_seconds() - used)
+
+
+def _treat(task: Task, stopped: Callable[[], bool]) -> Outcome:
     began, used = time.monotonic(), _processor_seconds()
     try:
         if task.job.version != __version__:
@@ -38,6 +54,8 @@ def treat(task: Task, stopped: Callable[[], bool] = lambda: False) -> Outcome:
         record = _known(task, source, target)
         if record is not None:
             outcome = Outcome(task.name, "known", record)
+        elif task.only_look_up:
+            outcome = Outcome(task.name, "to do")
         else:
             outcome = Outcome(task.name, "done", _done(task, source, target, began, used, stopped))
     except Interrupted:
@@ -47,7 +65,13 @@ def treat(task: Task, stopped: Callable[[], bool] = lambda: False) -> Outcome:
         outcome = Outcome(task.name, "failed", None, reason, error.exit_code)
     except Exception as error:  # one file must not end the work on others
         outcome = Outcome(task.name, "failed", None, f"failed: {one_line(error)} ({type(error).__name__})", 1)
-    return replace(outcome, seconds=time.monotonic() - began, processor_seconds=_processor_seconds() - used)
+    processor = _processor_seconds() - used + _searching(task)
+    return replace(outcome, seconds=time.monotonic() - began, processor_seconds=processor)
+
+
+def _searching(task: Task) -> float:
+    """Processor time of the search for damage that others did."""
+    return sum(one.processor_seconds for one in task.found)
 
 
 def _known(task: Task, source: Place, target: Place) -> Record | None:
@@ -99,7 +123,8 @@ def _done(task: Task, source: Place, target: Place, began: float, used: float, s
         try:
             draft = held.enter_context(target.draft(name, job.run))
             record = Record(name, content, job.digest, job.version, "copied", None)
-            record = _written(record, job, path, draft.path, stopped)
+            shares = tuple(one.share for one in task.found if one.share is not None and one.input == before)
+            record = _written(record, job, path, draft.path, shares, stopped)
             if record.status != "left out":
                 with open(draft.path, "rb") as file:
                     record = replace(record, output=Content(*digest(file), draft.stamp()))
@@ -107,7 +132,7 @@ def _done(task: Task, source: Place, target: Place, began: float, used: float, s
                 raise InputError(f"{name}: was changed while it was copied")
             if source.stamp(name) != before:
                 raise InputError(f"{name}: was changed while it was worked on")
-            seconds, processor = time.monotonic() - began, _processor_seconds() - used
+            seconds, processor = time.monotonic() - began, _processor_seconds() - used + _searching(task)
             record = replace(record, seconds=round(seconds, 3), processor_seconds=round(processor, 3))
             target.note(_part(job.run), record.line())
             if record.status != "left out":
@@ -130,10 +155,12 @@ def _refuse_to_replace(task: Task, target: Place) -> None:
     raise OutputError(f"{task.name}: exists in {target.address} and is not of an earlier run; -y replaces it")
 
 
-def _written(record: Record, job: Job, path: str, draft: str, stopped: Callable[[], bool]) -> Record:
+def _written(
+    record: Record, job: Job, path: str, draft: str, shares: tuple[Share, ...], stopped: Callable[[], bool]
+) -> Record:
     """Fill the draft by the front door, or with a copy. What needs no repair is not even packed anew."""
     try:
-        result = _concealed(job, path, draft, stopped)
+        result = _concealed(job, path, draft, shares, stopped)
     except NoVideoError:
         return _copied(replace(record, video=False), job, path, draft)
     except ConcealError as error:
@@ -150,7 +177,9 @@ def _written(record: Record, job: Job, path: str, draft: str, stopped: Callable[
     return replace(record, status="repaired", route=route, bytes_kept=kept)
 
 
-def _concealed(job: Job, path: str, draft: str, stopped: Callable[[], bool]) -> ConcealResult:
+def _concealed(
+    job: Job, path: str, draft: str, shares: tuple[Share, ...], stopped: Callable[[], bool]
+) -> ConcealResult:
     """Raises NoVideoError for what is no H.264 or HEVC video, other ConcealErrors."""
     settings = job.of_one_process()
     try:
@@ -159,7 +188,7 @@ def _concealed(job: Job, path: str, draft: str, stopped: Callable[[], bool]) -> 
         except UsageError as error:  # the name may be that of a file without video
             Source(path, settings.input_format).close()
             raise UsageError(f"{error} to all files, or leave this one out") from error
-        return conceal_file(path, draft, settings, stopped=stopped)
+        return conceal_file(path, draft, settings, stopped=stopped, shares=shares)
     except InputError as error:
         if isinstance(error, NoVideoError) or is_video_file(path):
             raise

@@ -17,10 +17,10 @@ import pytest
 
 from pipelines import Settings, conceal_file
 from pipelines.archive import Shard, Wanted, run_archive
-from pipelines.archive import run as archive_run
 from pipelines.archive.executors import Local
 from pipelines.archive.places import OWN, Entry
 from pipelines.archive.task import Job
+from pipelines.archive.work import Work
 from pipelines.cli import main
 from pipelines.errors import InputError, UsageError
 from tests.pipelines.archive.runs import FIRST, QUICK, REPLACE, SECOND, Poisoned, files, is_clean, kinds, run
@@ -158,7 +158,7 @@ def test_a_file_that_kills_its_workers_fails_alone(archive: Path, tmp_path: Path
     executor = Local(2)
     entries = iter([Entry("a.mp4"), Entry("b/d/e.mp4"), Entry("b/notes.txt")])
     try:
-        work = archive_run._Run(job, entries, Poisoned([]), Shard(), executor)
+        work = Work(job, entries, Poisoned([]), executor)
         outcomes = {one.name: one for one in work.outcomes(lambda: False)}
     finally:
         executor.close()

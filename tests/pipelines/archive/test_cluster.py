@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from pipelines import conceal_file
-from pipelines.archive import Shard, Wanted, run_archive
-from pipelines.archive import run as archive_run
+from pipelines.archive import Wanted, run_archive
 from pipelines.archive.places import Entry
 from pipelines.archive.task import Job
+from pipelines.archive.work import Work
 from pipelines.cli import main
 from pipelines.errors import ConcealError, UsageError
 from tests.conftest import require
@@ -79,7 +79,7 @@ def test_a_file_that_kills_its_workers_fails_alone(cluster: Any, archive: Path, 
     entries = iter([Entry("a.mp4"), Entry("b/d/e.mp4"), Entry("b/notes.txt")])
     (out / ".conceal-archive" / "manifest").mkdir(parents=True)
     try:
-        work = archive_run._Run(job, entries, Poisoned([]), Shard(), executor)
+        work = Work(job, entries, Poisoned([]), executor)
         outcomes = {one.name: one for one in work.outcomes(lambda: False)}
     finally:
         executor.close()
