@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.archive_tables import archive_verdicts
 from benchmarks.check_tables import check_verdicts
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
@@ -62,6 +63,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "splice": _splice,
         "containers": _containers,
         "check": _check,
+        "archive": _archive,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
 
@@ -254,6 +256,11 @@ def _interlaced(rows: Sequence[Row]) -> Iterator[Verdict]:
 
 def _containers(rows: Sequence[Row]) -> Iterator[Verdict]:
     for target, measured, met in container_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
+def _archive(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in archive_verdicts(rows):
         yield Verdict(target, measured, met)
 
 
