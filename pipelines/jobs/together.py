@@ -100,9 +100,9 @@ def _in_children(run: Run, count: int) -> list[_Part]:
                         parts[which] = what[0], what[1]  # type: ignore[assignment]
                         run.source.losses = what[2]  # type: ignore[assignment]
                         states[which] = *states[which][:2], 1.0
-                    else:
-                        pictures, damaged, share = what
-                        states[which] = pictures, damaged, share or 0.0  # type: ignore[assignment]
+                        break  # that it ends now is no news
+                    pictures, damaged, share = what
+                    states[which] = pictures, damaged, share or 0.0  # type: ignore[assignment]
             meter.tell(sum(s[0] for s in states), sum(s[1] for s in states), min(s[2] for s in states))
             time.sleep(TICK)
         return [parts[which] for which in range(count)]
