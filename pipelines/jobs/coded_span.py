@@ -44,7 +44,7 @@ class GroupCoder:
             elif context.profile == "Main":
                 self._further |= {"8x8dct": 0}
         else:
-            self._further = {"bframes": 0, "repeat-headers": 1, "open-gop": 0}
+            self._further = {"bframes": 0, "repeat-headers": 1, "open-gop": 0, "frame-threads": 1}
         self._sample = source.sample(index)
         if self._sample is None:
             raise CannotKeepError("no early picture can be decoded")
@@ -83,6 +83,7 @@ class GroupCoder:
             sample=self._sample,
             chroma_location=self._source.chroma_location(self._index),
             further=self._further,
+            one_thread=True,  # groups are encoded beside each other
         )
         if encoder.context.pix_fmt not in (first.format.name, first.format.name.replace("yuvj", "yuv")):
             raise CannotKeepError(f"{encoder.name} takes no {first.format.name}")
