@@ -49,6 +49,11 @@ class Meter:
         self._listener = listener
         self._began = time.monotonic()
 
+    @property
+    def is_due(self) -> bool:
+        """Somebody wants to know."""
+        return self._listener is not None
+
     def tell(self, pictures: int, damaged: int, share: float | None) -> None:
         if self._listener is not None:
             seconds = time.monotonic() - self._began

@@ -18,14 +18,16 @@ from pipelines.errors import NothingOfUseError, UsageError
 from pipelines.jobs.analyse import analyse, find_damage
 from pipelines.jobs.copy import copy, copyable
 from pipelines.jobs.encode import encode
+from pipelines.jobs.facts import Facts
 from pipelines.jobs.keep import keep
+from pipelines.jobs.lines import Lines
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
 from pipelines.jobs.splice import splice
 from pipelines.jobs.survey import Survey
-from pipelines.jobs.together import NotTogetherError, look_at_all
+from pipelines.jobs.together import Found, NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
 from pipelines.reading import Source, of_description, with_late_streams
 from pipelines.reporting import check_report
@@ -118,18 +120,29 @@ def _process(run: Run) -> ConcealResult:
 @contextlib.contextmanager
 def _analysed(run: Run, keeps: bool) -> Iterator[tuple[Pass, Mapping[int, Survey]]]:
     """A pass that knows the damage, all of it if what is whole is to be kept, and where the streams can be cut."""
-    source = run.source
-    if keeps and run.settings.report is None:  # which tells of every picture in the order in which they are shown
-        try:
-            facts, surveys = look_at_all(run)
-        except NotTogetherError:
-            source.rewind()
-        else:
-            with Pass(run, (), repair=False, track_taint=False, facts=facts) as analysis:
-                analysis.need_pictures()
-                yield analysis, surveys
-            return
-    surveys = {i: Survey(source.codec(i), source.video[i].codec_context.extradata) for i in source.video}
-    with Pass(run, source.video, repair=False, track_taint=False) as analysis:
-        find_damage(analysis, to_the_end=keeps, surveys=surveys)
+    if not keeps:
+        with Pass(run, run.source.video, repair=False, track_taint=False) as analysis:
+            find_damage(analysis, to_the_end=False)
+            yield analysis, {}
+        return
+    try:
+        facts, surveys = look_at_all(run)
+    except NotTogetherError:
+        run.source.rewind()
+        facts, surveys = _look_in_one_piece(run)
+    with Pass(run, (), repair=False, track_taint=False, facts=facts) as analysis:
+        analysis.need_pictures()
         yield analysis, surveys
+
+
+def _look_in_one_piece(run: Run) -> Found:
+    source = run.source
+    surveys = {i: Survey(source.codec(i), source.video[i].codec_context.extradata) for i in source.video}
+    with Pass(run, source.video, repair=False, track_taint=False, quiet=True) as passed:
+        tracks = passed.tracks
+        lines = {index: Lines(track) for index, track in tracks.items()} if run.settings.report is not None else {}
+        find_damage(passed, to_the_end=True, surveys=surveys, lines=lines)
+    facts = {index: Facts(index, track.time_base, track.interval) for index, track in tracks.items()}
+    for index, track in tracks.items():
+        facts[index].add(track, 0, track.payloads, 0, lines[index].all() if lines else ())
+    return facts, surveys

@@ -1,7 +1,7 @@
 """What comes in: files, pipes, live addresses, what their transport knows of losses, their times."""
 
 from pipelines.reading.addresses import is_live, scheme
-from pipelines.reading.connection import STDIN, LateStreamsError
+from pipelines.reading.connection import STDIN, LateStreamsError, Wanted
 from pipelines.reading.files import ELEMENTARY
 from pipelines.reading.mending import TimeMender
 from pipelines.reading.parameter_sets import of_description
@@ -18,6 +18,7 @@ __all__ = [
     "TimeMender",
     "Source",
     "VideoPayload",
+    "Wanted",
     "codec_name",
     "codec_tag",
     "is_live",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from av.container import InputContainer
@@ -36,6 +36,15 @@ class Wanted:
     def label(self) -> str:
         """The input in messages."""
         return "standard input" if self.name == STDIN else self.name
+
+    @property
+    def elsewhere(self) -> Wanted:
+        """The same for another process."""
+        return replace(self, stopped=_never)
+
+
+def _never() -> bool:
+    return False
 
 
 class LateStreamsError(Exception):

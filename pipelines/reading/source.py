@@ -57,16 +57,20 @@ class Source:
         reconnect: bool = False,
         pauses: bool = False,
         parameter_sets: bytes = b"",
+        again: Wanted | None = None,
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
-        parameter_sets: with start codes, for streams that have none of their own.
+        parameter_sets: with start codes, for streams that have none of their own. again: a file that is open already
+        and is to be read beside, without saying anything; nothing else counts then.
 
         reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
         nothing comes of a live input, its time goes on.
         """
-        self._wanted = Wanted(name, input_format, stopped, reconnect, parameter_sets=parameter_sets)
+        wanted = Wanted(name, input_format, stopped, reconnect, parameter_sets=parameter_sets)
+        self._wanted = wanted if again is None else again
+        self._warn = log.warning if again is None else log.debug
         self._input = find_input(self._wanted)
-        self.name, self.label = name, self._wanted.label
+        self.name, self.label = self._wanted.name, self._wanted.label
         self.seekable, self.live = self._input.seekable, self._input.live
         self.ended_early: str | None = None
         """Why reading stopped before the end, if it did."""
@@ -120,9 +124,9 @@ class Source:
         return {number: pids for number, pids in known.items() if not present.isdisjoint(pids)}
 
     @property
-    def parameter_sets(self) -> bytes:
-        """Those given from elsewhere, with start codes."""
-        return self._wanted.parameter_sets
+    def wanted(self) -> Wanted:
+        """What the same file can be opened with once more, in another process too."""
+        return self._wanted.elsewhere
 
     @property
     def elementary(self) -> bool:
@@ -270,7 +274,7 @@ class Source:
             if not self.seekable or attempts > _MOST_ATTEMPTS:
                 if reason is not None:
                     self.ended_early = reason
-                    log.warning("%s: reading stopped: %s", self.label, reason)
+                    self._warn("%s: reading stopped: %s", self.label, reason)
                 break
             packets = connection.container.demux()
         self._follow_moves(connection.tap)
@@ -281,7 +285,7 @@ class Source:
         with contextlib.suppress(OSError):
             unread = max(unread, self._reached.unread(self.name, self.format_name))
         if unread and not self.unread:
-            log.warning("%s: %d bytes of it could not be read: passed over", self.label, unread)
+            self._warn("%s: %d bytes of it could not be read: passed over", self.label, unread)
         self.unread = unread
 
     def _follow_moves(self, tap: Tap | None) -> None:
@@ -304,7 +308,7 @@ class Source:
                 if self.format_name == "flv"
                 else "a stream that appears in mid-file is"
             )
-            log.warning("%s: %s left out", self.label, what)
+            self._warn("%s: %s left out", self.label, what)
         self.late_streams += 1
 
     def _shift(self, packet: av.Packet) -> int:

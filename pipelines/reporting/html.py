@@ -17,7 +17,7 @@ import av
 from concealer import __version__
 from pipelines.errors import UsageError
 from pipelines.presenting import ShownPicture
-from pipelines.reporting.album import Album
+from pipelines.reporting.album import Album, Plate
 from pipelines.reporting.bins import Bin, Bins
 from pipelines.reporting.collecting import Collector
 from pipelines.reporting.incidents import INHERITED, Incident, Incidents
@@ -82,6 +82,9 @@ class Page(Collector):
 
     def look(self, stream: int, shown: ShownPicture, before: av.VideoFrame | None, time_base: Fraction) -> None:
         self._album.look(stream, shown, before, time_base)
+
+    def take(self, plate: Plate) -> None:
+        self._album.add(plate)
 
     def text(self, totals: Mapping[str, object]) -> str:
         incidents = self._incidents.finish()

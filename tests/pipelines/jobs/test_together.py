@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines import ConcealError, Settings, UsageError, conceal_file
+from pipelines.jobs.children import Child
 from pipelines.jobs.chunks import LEAST, Chunks, Cut
-from pipelines.jobs.together import Child
 from tests.media import clip, encode_file
 from tests.pipelines.files import VideoPacket, picture_times, rewrite_video
 
@@ -87,17 +88,19 @@ def test_an_interrupt_leaves_nothing(long_file: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("purpose", ["looked for damage", "repaired damage"])
 def test_a_process_that_is_killed_ends_the_run_in_one_line(
-    long_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    long_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, purpose: str
 ) -> None:
-    hear = Child.hear
+    messages = Child.messages
 
-    def killed(child: Child) -> None:
-        child._process.kill()
-        hear(child)
+    def killed(child: Child) -> Iterator[tuple[object, ...]]:
+        if child._purpose == purpose:
+            child._process.kill()
+        return messages(child)
 
-    monkeypatch.setattr(Child, "hear", killed)
-    with pytest.raises(ConcealError, match="process that looked for damage ended with"):
+    monkeypatch.setattr(Child, "messages", killed)
+    with pytest.raises(ConcealError, match=f"process that {purpose} ended with"):
         conceal_file(long_file, tmp_path / "out.mp4", Settings(jobs=2))
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,7 @@ from concealer.damage import Damage, DamageMap
 from concealer.decoder import DecodedPicture
 from pipelines.cli import main
 from pipelines.presenting import ShownPicture
-from pipelines.report import Totals
+from pipelines.report import Totals, picture_text
 from pipelines.reporting import Beside, Subject, VideoFacts, collector
 from pipelines.reporting.bins import Bins
 from pipelines.reporting.timecode import Timecode, clock
@@ -242,7 +242,7 @@ def test_a_page_of_the_worst_stays_below_two_megabytes(tmp_path: Path) -> None:
     assert page is not None
     for number in range(60_000):
         picture = _picture(number, damage, frame) if number % 50 == 0 else _picture(number)
-        page.add(0, picture, number, Fraction(1, 5) if number else Fraction(1))
+        page.add(picture_text(0, picture, number, Fraction(1, 5) if number else Fraction(1)))
         if number % 3_000 == 0:
             page.look(0, ShownPicture(picture, number), frame, Fraction(1, 5))
     page.finish(_totals())
