@@ -9,21 +9,25 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from concealer import __version__
-from concealer.repair import METHODS
-from pipelines import check_cli
-from pipelines.errors import ConcealError, Interrupted, OutputError, UsageError, one_line
-from pipelines.generative import ENGINES
-from pipelines.jobs import OUTPUT_MODES, Settings, conceal_file
-from pipelines.on_damage import ON_DAMAGE
+from pipelines import archive_cli, check_cli
+from pipelines.errors import ConcealError, Interrupted, OutputError, one_line
+from pipelines.jobs import Settings, conceal_file
+from pipelines.options import add_policy_options, add_video_options, settings_of
 from pipelines.progress import Bar, JsonLines
 from pipelines.reading import is_live
 from pipelines.stopping import signals, silence_stdout
 from pipelines.summary import summary
-from pipelines.writing import STDOUT, EncoderSettings
+from pipelines.writing import STDOUT
 
 log = logging.getLogger("conceal")
+
+_LIVE_PRESET = "veryfast"
+"""Keeps up with a live input, where no encoder and no preset is asked for."""
+
+_WORDS = {"check": check_cli.main, "archive": archive_cli.main}
 
 _DESCRIPTION = """\
 Finds the damaged parts of H.264 and HEVC video and repairs them inside the decoder's reference pictures.
@@ -41,6 +45,7 @@ examples:
   conceal --reconnect udp://239.1.1.1:5000 udp://127.0.0.1:6000
   conceal session.sdp rtmp://host/app/key
   conceal check archive/                  # which files are damaged, how much: conceal check --help
+  conceal archive archive/ repaired/      # all files, on all cores or many machines: conceal archive --help
 
 Live inputs (udp, rtp by an .sdp file, rtsp, rtmp; srt where this FFmpeg has it) run until they end or Ctrl-C
 or SIGTERM ends them, which completes OUT and is exit code 0.
@@ -79,8 +84,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
-    _add_video_options(parser)
-    _add_policy_options(parser)
+    add_video_options(parser)
+    add_policy_options(parser).add_argument(
+        "--outage",
+        metavar="hold|FILE",
+        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
+    )
     out = parser.add_argument_group("what is told")
     out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
     out.add_argument(
@@ -99,117 +108,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_video_options(parser: argparse.ArgumentParser) -> None:
-    video = parser.add_argument_group("repair and encoding")
-    video.add_argument(
-        "--output",
-        dest="mode",
-        choices=OUTPUT_MODES,
-        default="auto",
-        help="what changes of a damaged file: splice (encode nothing: slices that carry the repair go into the gaps), "
-        "gop (encode groups of pictures with damage anew, copy the others), encode (all of it), "
-        "auto (as little as the stream allows; all where an encoder's option is given) (default: auto)",
-    )
-    video.add_argument("--splice", action="store_const", const="splice", dest="mode", help="--output splice")
-    video.add_argument(
-        "--method",
-        choices=METHODS,
-        default="auto",
-        help="repair (default: auto, best fit)",
-    )
-    video.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="auto",
-        help="what runs the generative method's network (default: auto, the fastest here)",
-    )
-    video.add_argument(
-        "--lookahead",
-        type=int,
-        metavar="N",
-        help="access units that repair may look ahead, which come out that much later (default: 2, live 0)",
-    )
-    _add_encoder_options(video)
-
-
-def _add_encoder_options(video: argparse._ArgumentGroup) -> None:
-    video.add_argument(
-        "--encoder",
-        metavar="NAME",
-        help="FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)",
-    )
-    video.add_argument(
-        "--crf",
-        type=float,
-        metavar="N",
-        help="constant quality (default: 14 for libx264, 16 for libx265: visually lossless)",
-    )
-    video.add_argument("--preset", help="encoder preset (default: medium for libx264, fast for libx265)")
-    video.add_argument("--always-encode", action="store_true", help="encode even if nothing is damaged")
-
-
-def _add_policy_options(parser: argparse.ArgumentParser) -> None:
-    shown = parser.add_argument_group("what is shown of damage and of what is missing")
-    shown.add_argument(
-        "--on-damage",
-        choices=ON_DAMAGE,
-        default="conceal",
-        help="what is shown in place of a damaged picture, of one predicted from damage, and of a stream joined in "
-        "mid-GOP: conceal (it as repaired, nothing before the first of use), hold (the last good picture), "
-        "drop (nothing) (default: conceal)",
-    )
-    shown.add_argument(
-        "--min-confidence",
-        type=float,
-        metavar="C",
-        help="with hold and drop, show repaired pictures of at least this confidence, 0 to 1 (default: 1, none)",
-    )
-    shown.add_argument(
-        "--outage",
-        metavar="hold|FILE",
-        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
-    )
-    shown.add_argument(
-        "--fill-gaps",
-        type=float,
-        metavar="SECONDS",
-        help="make pictures for holes in time up to this long, which lost pictures that nobody refers to leave behind; "
-        "0 leaves them (default: 1; files and pipes only)",
-    )
-    shown.add_argument("--freeze-gaps", action="store_true", help="show the last picture throughout longer holes")
-
-
-def _live_preset(args: argparse.Namespace) -> str | None:
-    """A preset that keeps up with a live input, where none is asked for."""
-    return "veryfast" if is_live(args.input) and args.encoder is None else None
-
-
 def _settings(args: argparse.Namespace) -> Settings:
-    if args.mode == "splice":
-        given = {"--encoder": args.encoder, "--crf": args.crf, "--preset": args.preset}
-        given |= {"--freeze-gaps": args.freeze_gaps or None}
-        idle = [name for name, value in given.items() if value is not None]
-        idle += ["--always-encode"] * args.always_encode + ["--on-damage"] * (args.on_damage != "conceal")
-        if idle:
-            raise UsageError(f"{', '.join(idle)}: --output splice encodes nothing")
-    return Settings(
-        encoder=EncoderSettings(args.encoder, args.crf, args.preset or _live_preset(args)),
-        method=args.method,
-        engine=args.engine,
-        lookahead=args.lookahead,
-        on_damage=args.on_damage,
-        min_confidence=args.min_confidence,
+    settings = settings_of(args)
+    if args.preset is None and args.encoder is None and is_live(args.input):
+        settings = replace(settings, encoder=replace(settings.encoder, preset=_LIVE_PRESET))
+    return replace(
+        settings,
         outage=args.outage,
         metrics=args.metrics,
-        output_format=args.format,
-        input_format=args.input_format,
         sdp=args.sdp,
-        overwrite=args.overwrite,
-        always_encode=args.always_encode,
-        output=args.mode,
         jobs=args.jobs,
-        fill_gaps=Settings.fill_gaps if args.fill_gaps is None else args.fill_gaps,
-        freeze_gaps=args.freeze_gaps,
         dry_run=args.dry_run,
         keep_partial=args.keep_partial,
         reconnect=args.reconnect,
@@ -272,8 +180,8 @@ def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv and argv[0] == "check":
-        return check_cli.main(argv[1:])
+    if argv and argv[0] in _WORDS:
+        return _WORDS[argv[0]](argv[1:])
     args = build_parser().parse_args(argv)
     display: Bar | JsonLines = JsonLines() if args.json else Bar()
     with _logging(args, display):

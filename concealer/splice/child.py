@@ -11,6 +11,7 @@ numpy.py that lies beside the user's video is not to be run.
 from __future__ import annotations
 
 import importlib.util
+import os
 import pickle
 import signal
 import sys
@@ -45,13 +46,16 @@ def _serve() -> None:
     from concealer.standins import UnsupportedStandInError
 
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    codec, parameter_sets, seconds = pickle.load(source)
     carrier: Carrier | None = None
+    parameters = None
     while True:
         try:
             unit = pickle.load(source)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # the parent has closed its end, or is gone
             return
+        if parameters is None:
+            parameters = codec, parameter_sets, seconds = unit
+            continue
         try:
             carrier = carrier or open_carrier(codec, parameter_sets, seconds)
             answer: object = carrier.carry(unit)
@@ -59,8 +63,11 @@ def _serve() -> None:
             answer = error
         except Exception as error:  # the parent has one line for it, this process no terminal
             answer = RuntimeError(f"{type(error).__name__} while slices were written: {error}")
-        pickle.dump(answer, target, pickle.HIGHEST_PROTOCOL)
-        target.flush()
+        try:
+            pickle.dump(answer, target, pickle.HIGHEST_PROTOCOL)
+            target.flush()
+        except OSError:  # the parent is gone: nobody is left to be told, not at the interpreter's end either
+            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from pipelines.jobs.conceal import conceal_file
 from pipelines.jobs.result import Action, ConcealResult, Kept
 from pipelines.jobs.settings import OUTPUT_MODES, OutputMode, Settings
+from pipelines.jobs.shares import Share, search_share
 from pipelines.jobs.splice_totals import SpliceTotals
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Kept",
     "OutputMode",
     "Settings",
+    "Share",
     "SpliceTotals",
     "conceal_file",
+    "search_share",
 ]

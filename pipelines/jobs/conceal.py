@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
+from pipelines.jobs.shares import Share, are_whole
 from pipelines.jobs.splice import splice
 from pipelines.jobs.survey import Survey
 from pipelines.jobs.together import Found, NotTogetherError, look_at_all
@@ -41,12 +42,14 @@ def conceal_file(
     *,
     on_progress: OnProgress | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    shares: Sequence[Share] = (),
 ) -> ConcealResult:
     """Repair the H.264 and HEVC video of `source` and write it, with all other streams, to `target`.
 
     "-" is standard input or output. `stopped` is asked at every packet: once it is true the run ends, with
     Interrupted unless `settings.keep_partial`. Raises a subclass of `pipelines.errors.ConcealError`; the
-    target then does not exist, or is what it was before.
+    target then does not exist, or is what it was before. `shares` are those of a search for damage made elsewhere, with
+    the same settings; where they are not all of it, or damage is looked for in another way, they are passed over.
     """
     began = time.monotonic()
     name, output, settings = str(source), None if target is None else str(target), settings or Settings()
@@ -63,7 +66,8 @@ def conceal_file(
     with contextlib.closing(opened):
         if settings.outage is not None and not opened.live:
             raise UsageError(f"--outage is for live inputs; {opened.label} is none")
-        run = Run(opened, output, output_format, settings, on_progress, stopped, began)
+        found = shares if are_whole(shares) else ()
+        run = Run(opened, output, output_format, settings, on_progress, stopped, began, found)
         return with_late_streams(opened, lambda: _process(run))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.jobs.settings import Settings
+from pipelines.jobs.shares import Share
 from pipelines.progress import OnProgress
 from pipelines.reading import Source
 
@@ -28,6 +29,8 @@ class Run:
     """Asked at every packet; true: no further."""
     began: float
     """By the monotonic clock."""
+    shares: Sequence[Share] = ()
+    """Of a search for damage that was made elsewhere; empty: there was none."""
     shows_all: bool = False
     """Pictures that lack what they are predicted from are shown from the first on: nothing else is there to show."""
 

@@ -34,8 +34,11 @@ def look_at_all(run: Run) -> Found:
     Raises NotTogetherError where parameter sets or streams change in mid-file, where times are wrong, InputError where
     nothing can be decoded, Interrupted, ConcealError where a child process failed.
     """
-    count = min(run.settings.cores, _most_chunks(run))
-    parts = _in_children(run, count) if count > 1 else [_here(run)]
+    if run.shares:
+        parts = [share.found for share in run.shares]
+    else:
+        count = min(run.settings.cores, _most_chunks(run))
+        parts = _in_children(run, count) if count > 1 else [_here(run)]
     surveys = next(own for _, own in parts if own)
     facts: dict[int, Facts] = {}
     for index, survey in surveys.items():
