@@ -153,9 +153,12 @@ class Pass:
             if self.run.stopped():
                 return
             yield event
-            totals = list(counts()) if counts is not None else [track.totals for track in self.tracks.values()]
-            pictures, damaged = sum(t.pictures for t in totals), sum(t.damaged for t in totals)
-            meter.tell(pictures, damaged, self.run.source.progress)
+            if self.run.on_progress is None:
+                continue
+            total = Totals()
+            for one in counts() if counts is not None else [track.totals for track in self.tracks.values()]:
+                total.merge(one)
+            meter.tell(total.pictures, total.damaged, self.run.source.progress, total.repaired, total.causes)
 
     def told(self, track: Track, pictures: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         """The pictures as they come, each told in the report."""
