@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
 
 from concealer import __version__
 from concealer.loss import (
@@ -24,6 +23,7 @@ from concealer.loss import (
     is_slice,
     truncate,
 )
+from pipelines.arguments import Parser, parse
 from pipelines.damage_file import damage_bytes, damage_stream, write_record
 from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
 from pipelines.writing import output_file
@@ -58,13 +58,8 @@ _OPTIONS = {
 """Options that only some models take."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
-def _arguments() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _arguments() -> Parser:
+    parser = Parser(
         prog="conceal-damage",
         description="Damage the H.264 or HEVC video of a file as a lossy channel would, without re-encoding.",
         epilog=_EPILOG,
@@ -205,7 +200,7 @@ def _warnings(quiet: bool) -> Iterator[None]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     try:
-        options = _arguments().parse_args(argv)
+        options = parse(_arguments(), sys.argv[1:] if argv is None else argv)
         try:
             with _warnings(options.quiet):
                 record = _run(options)

@@ -172,10 +172,12 @@ class Pass:
             yield event
             if not meter.is_due:
                 continue
-            totals = list(counts()) if counts is not None else [known.totals for known in self.known.values()]
-            pictures, damaged = sum(t.pictures for t in totals), sum(t.damaged for t in totals)
+            total = Totals()
+            for one in counts() if counts is not None else [known.totals for known in self.known.values()]:
+                total.merge(one)
             read = self.run.source.progress
-            meter.tell(pictures, damaged, read if share is None or read is None else (read + share()) / 2)
+            done = read if share is None or read is None else (read + share()) / 2
+            meter.tell(total.pictures, total.damaged, done, total.repaired, total.causes)
 
     def told(self, track: Track, pictures: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         """The pictures as they come, each told in the report."""

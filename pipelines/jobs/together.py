@@ -35,7 +35,8 @@ def look_at_all(run: Run) -> Found:
     nothing can be decoded, Interrupted, ConcealError where a child process failed.
     """
     if run.shares:
-        parts = [share.found for share in run.shares]
+        parts = [share.found[:2] for share in run.shares]
+        run.source.losses = run.shares[0].found[2]
     else:
         count = min(run.settings.cores, _most_chunks(run))
         parts = _in_children(run, count) if count > 1 else [_here(run)]

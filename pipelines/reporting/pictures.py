@@ -53,7 +53,7 @@ def difference(one: av.VideoFrame, other: av.VideoFrame) -> float:
         return float("inf")
     first, second = _luma(one), _luma(other)
     scale = 1 << (one.format.components[0].bits - 8)
-    return float(np.mean(np.square((first.astype(np.float32) - second) / scale)))
+    return float(np.mean(np.square((first - second) / scale)))
 
 
 def _luma(frame: av.VideoFrame) -> npt.NDArray[np.float32]:
