@@ -1,0 +1,127 @@
+"""Where the parameter sets of video without an index may come from, the surest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from concealer.bitstream import PARAMETER_SETS, BitstreamError, Codec, NalUnit, h264, nal_type
+from pipelines.salvage import same_encoder
+from pipelines.salvage.h264_sets import resized
+from pipelines.salvage.media import Media
+from pipelines.salvage.proving import rows_decoded
+from pipelines.salvage.remains import Remains
+from pipelines.salvage.sizes import common_columns, shown_size
+from pipelines.salvage.units import PREFIX, Unit
+
+Origin = Literal["the stream", "the broken index", "the sibling", "x264's own message", "a search"]
+_TALL = 36864
+"""Macroblocks of a picture that is taller than any (level 5.1)."""
+_X264_FORMATS = ("yuv420p", "yuv422p", "yuv444p")
+_DEEP = ("yuv420p10le", "yuv422p10le", "yuv444p10le")
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Parameter sets, and what of them is known how."""
+
+    codec: Codec
+    units: tuple[NalUnit, ...]
+    origin: Origin
+    sized: bool = True
+    """Their picture size is the stream's."""
+    timed: bool = True
+    """So is their rate, if they tell one."""
+    settings: str = ""
+    """Of x264."""
+    pixel_format: str = ""
+    assumed: tuple[str, ...] = ()
+    """What nothing proves."""
+
+
+def known_sets(
+    media: Media, codec: Codec, remains: Remains, like: Remains | None, units: Sequence[Unit]
+) -> Iterator[Sets]:
+    """All that is to be tried. units: of the stream, as far as they are known without parameter sets."""
+    for own in remains.sets.get(codec, ()):
+        yield Sets(codec, own, "the broken index")
+    inside = in_band(media, codec, units)
+    if inside:
+        yield Sets(codec, inside, "the stream")
+    for own in (like.sets.get(codec, ()) if like is not None else ()):
+        yield Sets(codec, own, "the sibling")
+    if codec == "h264":
+        yield from _of_x264(media)
+
+
+def _of_x264(media: Media) -> Iterator[Sets]:
+    for start, end in media.spans:
+        settings = same_encoder.settings_of(media.data, start, end)
+        if settings is None:
+            continue
+        deep = "qpmax=81" in settings
+        for pixel_format in _DEEP if deep else _X264_FORMATS:
+            units = tuple(same_encoder.sets_for(settings, pixel_format))
+            if units:
+                yield Sets("h264", units, "x264's own message", False, False, settings, pixel_format, ("colours",))
+        return
+
+
+def in_band(media: Media, codec: Codec, units: Sequence[Unit]) -> tuple[NalUnit, ...]:
+    """The parameter sets among units, each once; () unless there is one of each kind that is needed."""
+    found: dict[bytes, NalUnit] = {}
+    for unit in units:
+        if unit.kind in PARAMETER_SETS[codec]:
+            data = bytes(media.data[unit.start + PREFIX : unit.end])
+            found.setdefault(data, NalUnit(data))
+    kinds = {nal_type(codec, nal) for nal in found.values()}
+    needed = {h264.NAL_SPS, h264.NAL_PPS} if codec == "h264" else {33, 34}
+    return tuple(sorted(found.values(), key=lambda nal: nal_type(codec, nal))) if needed <= kinds else ()
+
+
+def stretched(sets: Sets) -> Sets:
+    """H.264 sets whose size is not known, for a picture that is larger than any. Raises BitstreamError."""
+    return _with_sps(sets, 256, 256, (0, 0))
+
+
+def fitted(sets: Sets, picture: Sequence[NalUnit], likely: int | None = None) -> Sets | None:
+    """The sets with the size that an intra picture has, found by decoding it; None if it has none.
+
+    likely: a width in macroblocks to try first.
+    """
+    for columns in ([] if likely is None else [likely]) + common_columns():
+        try:
+            trial = _with_sps(sets, columns, min(_TALL // columns, 288) & ~1, (0, 0))
+            rows = rows_decoded(trial.units, picture, columns)
+            if rows is None:
+                continue
+            width, height = shown_size(16 * columns, 16 * rows)
+            crop = 16 * columns - width, 16 * rows - height
+            done = _with_sps(sets, columns, rows, crop)
+        except BitstreamError:
+            return None
+        assumed = sets.assumed + (("cropping",) if any(crop) else ())
+        return Sets(sets.codec, done.units, sets.origin, True, sets.timed, sets.settings, sets.pixel_format, assumed)
+    return None
+
+
+def timed(sets: Sets, rate: Fraction) -> Sets:
+    """Sets that x264 wrote for us, with the rate that was found elsewhere."""
+    if not sets.settings:
+        return sets
+    known = next(h264.parse_sps(nal) for nal in sets.units if nal_type("h264", nal) == h264.NAL_SPS)
+    fresh = Sets("h264", tuple(same_encoder.sets_for(sets.settings, sets.pixel_format, rate)), sets.origin)
+    if not fresh.units:
+        return sets
+    crop = known.crop[1] * 2, known.crop[3] * (2 if known.frame_mbs_only else 4)
+    made = _with_sps(fresh, known.width_mbs, known.height_mbs, crop)
+    return Sets("h264", made.units, sets.origin, True, True, sets.settings, sets.pixel_format, sets.assumed)
+
+
+def _with_sps(sets: Sets, columns: int, rows: int, crop: tuple[int, int]) -> Sets:
+    units = tuple(
+        resized(nal, columns, rows, crop) if nal_type("h264", nal) == h264.NAL_SPS else nal for nal in sets.units
+    )
+    return Sets(sets.codec, units, sets.origin, sets.sized, sets.timed, sets.settings, sets.pixel_format, sets.assumed)

@@ -1,0 +1,100 @@
+"""Parameter sets on trial: pictures decoded with them, and what the decoder failed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from concealer.bitstream import Codec, NalUnit, join_annexb
+from concealer.decoder.hook import DecoderCore, HookUnavailableError
+
+_MOST_TRIED = 12
+"""Pictures."""
+_BLOCK = 16
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of decoding pictures with some parameter sets."""
+
+    tried: int = 0
+    whole: int = 0
+    """Pictures without a block that the decoder failed in, all of whose bytes were used."""
+    rate: Fraction | None = None
+    """Pictures a second, as the sets say."""
+    width: int = 0
+    """In samples, as shown."""
+    height: int = 0
+    rotation: int = 0
+
+    @property
+    def proven(self) -> bool:
+        """All but one in ten came out whole; of less than ten, all."""
+        return self.tried > 0 and self.whole >= self.tried - self.tried // 10
+
+
+def tried(codec: Codec, sets: Sequence[NalUnit], pictures: Sequence[Sequence[NalUnit]]) -> Trial:
+    """Decode pictures, of which the first can be decoded by itself, with parameter sets."""
+    try:
+        core = DecoderCore(codec)
+    except HookUnavailableError:
+        return _plainly(codec, sets, pictures)
+    count = whole = 0
+    shown = []
+    try:
+        for number, nals in enumerate(pictures[:_MOST_TRIED]):
+            payload = join_annexb([*(sets if not number else ()), *nals])
+            found = core.decode(payload, number)
+            count += 1
+            fine = found.buffer is not None and found.left_over in (None, 0) and not found.made_up
+            if found.errors is not None and (found.errors.missing.any() or found.errors.broken.any()):
+                fine = False
+            whole += fine
+            shown += found.frames
+            if not whole:
+                break
+        rate = core.frame_rate
+        shown += core.flush()
+    finally:
+        core.close()
+    size = (shown[0].width, shown[0].height) if shown else (0, 0)
+    return Trial(count, whole, rate, *size)
+
+
+def _plainly(codec: Codec, sets: Sequence[NalUnit], pictures: Sequence[Sequence[NalUnit]]) -> Trial:
+    """Where the decoder's memory cannot be read: whether it decodes without complaint."""
+    import av
+
+    context = av.CodecContext.create(codec, "r")
+    context.options = {"err_detect": "explode"}
+    whole, frames = 0, []
+    some = pictures[:_MOST_TRIED]
+    for number, nals in enumerate(some):
+        try:
+            frames += context.decode(av.Packet(join_annexb([*(sets if not number else ()), *nals])))
+        except av.FFmpegError:
+            continue
+        whole += 1
+    size = (frames[0].width, frames[0].height) if frames else (0, 0)
+    return Trial(len(some), whole, getattr(context, "framerate", None) or None, *size)
+
+
+def rows_decoded(sets: Sequence[NalUnit], nals: Sequence[NalUnit], columns: int) -> int | None:
+    """Rows of macroblocks that a whole H.264 intra picture fills where it is said to be far taller; None if it does
+    not fill whole rows without an error, as with a wrong width."""
+    core = DecoderCore("h264")
+    try:
+        found = core.decode(join_annexb([*sets, *nals]), 0)
+    finally:
+        core.close()
+    if found.buffer is None or found.errors is None or found.errors.broken.any():
+        return None
+    missing = found.errors.missing
+    if missing.shape[1] != columns:
+        return None
+    there = ~missing.all(axis=1)
+    rows = int(np.argmin(there)) if not there.all() else len(there)
+    return rows if rows and not missing[:rows].any() and missing[rows:].all() else None
