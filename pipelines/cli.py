@@ -75,6 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
     )
     files.add_argument(
+        "--like", metavar="FILE", help="a healthy file of the same camera, for an MP4 whose index is lost (docs/salvage.md)"
+    )
+    files.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="processes that look for damage in a file (default: all cores)"
     )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
@@ -198,6 +201,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         output_format=args.format,
         input_format=args.input_format,
         sdp=args.sdp,
+        like=args.like,
         overwrite=args.overwrite,
         always_encode=args.always_encode,
         output=args.mode,

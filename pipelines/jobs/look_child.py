@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pipelines.jobs.settings import Settings
+    from pipelines.salvage import Salvaged
 
 _EVERY = 0.2
 """Seconds between two words of progress."""
@@ -32,6 +33,7 @@ class Job:
     name: str
     settings: Settings
     parameter_sets: bytes
+    salvaged: Salvaged | None
     which: int
     of: int
 
@@ -59,7 +61,9 @@ def work(job: Job, target: BinaryIO) -> None:
 
     last = time.monotonic()
     try:
-        source = Source(job.name, job.settings.input_format, parameter_sets=job.parameter_sets)
+        source = Source(
+            job.name, job.settings.input_format, parameter_sets=job.parameter_sets, salvaged=job.salvaged
+        )
         with contextlib.closing(source):
             looks = {index: Look(source, index, job.settings, job.which, job.of) for index in source.video}
             for event in source.events(looks.keys()):

@@ -95,7 +95,7 @@ def _here(run: Run) -> _Part:
 
 def _in_children(run: Run, count: int) -> list[_Part]:
     children = [
-        Child(look_child.Job(run.source.name, run.settings, run.source.parameter_sets, which, count))
+        Child(look_child.Job(run.source.name, run.settings, run.source.parameter_sets, run.source.salvaged, which, count))
         for which in range(count)
     ]
     meter = Meter("analysing", run.on_progress)

@@ -53,6 +53,12 @@ class Track:
         last = self.samples[-1] if self.samples else None
         return 0 if last is None else last.time + last.duration * last.count
 
+    @property
+    def shown(self) -> int:
+        """Ticks from the first that is shown to the end."""
+        ends = [sample.time + sample.offset + sample.duration * sample.count for sample in self.samples[-32:]]
+        return max(0, max(ends, default=0) - self.skipped)
+
 
 def index_of(tracks: Sequence[Track], size: int) -> bytes:
     """What is to stand before a file of `size` bytes for its samples to be read as these tracks."""
@@ -76,7 +82,7 @@ def _full(kind: bytes, body: bytes, flags: int = 0) -> bytes:
 
 
 def _moov(tracks: Sequence[Track], shift: int) -> bytes:
-    length = max((_movie(track.duration - track.skipped, track) for track in tracks), default=0)
+    length = max((_movie(track.shown, track) for track in tracks), default=0)
     head = struct.pack(">IIIIIHxx8x", 0, 0, _MOVIE_TICKS, min(length, 0xFFFFFFFF), 0x10000, 0x100)
     mvhd = _full(b"mvhd", head + _MATRIX + bytes(24) + struct.pack(">I", len(tracks) + 1))
     return _box(b"moov", mvhd + b"".join(_trak(number, track, shift) for number, track in enumerate(tracks, 1)))
@@ -87,7 +93,7 @@ def _movie(ticks: int, track: Track) -> int:
 
 
 def _trak(number: int, track: Track, shift: int) -> bytes:
-    length = min(_movie(track.duration - track.skipped, track), 0xFFFFFFFF)
+    length = min(_movie(track.shown, track), 0xFFFFFFFF)
     sound = 0 if track.is_video else 0x100
     tkhd = struct.pack(">IIIII8xHHHxx", 0, 0, number, 0, length, 0, 0, sound) + _MATRIX
     tkhd += struct.pack(">II", track.width << 16, track.height << 16)
@@ -169,7 +175,12 @@ def avcc(sets: Sequence[NalUnit]) -> bytes:
     """AVCDecoderConfigurationRecord (ISO/IEC 14496-15 5.3.3.1)."""
     sps = [nal.data for nal in sets if nal_type("h264", nal) == h264.NAL_SPS][:31]
     pps = [nal.data for nal in sets if nal_type("h264", nal) == h264.NAL_PPS][:255]
-    return b"\x01" + sps[0][1:4] + b"\xff" + _array(0xE0 | len(sps), sps) + _array(len(pps), pps)
+    made = b"\x01" + sps[0][1:4] + b"\xff" + _array(0xE0 | len(sps), sps) + _array(len(pps), pps)
+    if sps[0][1] in (66, 77, 88):
+        return made
+    known = h264.parse_sps(NalUnit(sps[0]))
+    depths = 0xF8 | known.bit_depth_luma - 8, 0xF8 | known.bit_depth_chroma - 8
+    return made + bytes([0xFC | known.chroma_format_idc, *depths, 0])
 
 
 def _array(count: int, units: Sequence[bytes]) -> bytes:

@@ -11,7 +11,7 @@ from concealer.bitstream import PARAMETER_SETS, BitstreamError, Codec, NalUnit, 
 from pipelines.salvage import same_encoder
 from pipelines.salvage.h264_sets import resized
 from pipelines.salvage.media import Media
-from pipelines.salvage.proving import rows_decoded
+from pipelines.salvage.proving import filled
 from pipelines.salvage.remains import Remains
 from pipelines.salvage.sizes import common_columns, shown_size
 from pipelines.salvage.units import PREFIX, Unit
@@ -94,12 +94,12 @@ def fitted(sets: Sets, picture: Sequence[NalUnit], likely: int | None = None) ->
     for columns in ([] if likely is None else [likely]) + common_columns():
         try:
             trial = _with_sps(sets, columns, min(_TALL // columns, 288) & ~1, (0, 0))
-            rows = rows_decoded(trial.units, picture, columns)
-            if rows is None:
+            found = filled(trial.units, picture, columns)
+            if found is None:
                 continue
-            width, height = shown_size(16 * columns, 16 * rows)
-            crop = 16 * columns - width, 16 * rows - height
-            done = _with_sps(sets, columns, rows, crop)
+            width, height = shown_size(found.luma)
+            crop = 16 * columns - width, 16 * found.rows - height
+            done = _with_sps(sets, columns, found.rows, crop)
         except BitstreamError:
             return None
         assumed = sets.assumed + (("cropping",) if any(crop) else ())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
 from concealer.bitstream import Codec, NalUnit, join_annexb
 from concealer.decoder.hook import DecoderCore, HookUnavailableError
@@ -28,7 +29,6 @@ class Trial:
     width: int = 0
     """In samples, as shown."""
     height: int = 0
-    rotation: int = 0
 
     @property
     def proven(self) -> bool:
@@ -82,10 +82,22 @@ def _plainly(codec: Codec, sets: Sequence[NalUnit], pictures: Sequence[Sequence[
     return Trial(len(some), whole, getattr(context, "framerate", None) or None, *size)
 
 
-def rows_decoded(sets: Sequence[NalUnit], nals: Sequence[NalUnit], columns: int) -> int | None:
+@dataclass(frozen=True)
+class Filled:
+    """What an intra picture fills of one that is said to be far taller."""
+
+    rows: int
+    """Of macroblocks."""
+    luma: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+def filled(sets: Sequence[NalUnit], nals: Sequence[NalUnit], columns: int) -> Filled | None:
     """Rows of macroblocks that a whole H.264 intra picture fills where it is said to be far taller; None if it does
     not fill whole rows without an error, as with a wrong width."""
-    core = DecoderCore("h264")
+    try:
+        core = DecoderCore("h264")
+    except HookUnavailableError:
+        return None
     try:
         found = core.decode(join_annexb([*sets, *nals]), 0)
     finally:
@@ -97,4 +109,6 @@ def rows_decoded(sets: Sequence[NalUnit], nals: Sequence[NalUnit], columns: int)
         return None
     there = ~missing.all(axis=1)
     rows = int(np.argmin(there)) if not there.all() else len(there)
-    return rows if rows and not missing[:rows].any() and missing[rows:].all() else None
+    if not rows or missing[:rows].any() or not missing[rows:].all():
+        return None
+    return Filled(rows, found.buffer.planes[0][: rows * _BLOCK, : columns * _BLOCK].copy())

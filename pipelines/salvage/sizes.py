@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 COMMON = (
     (1920, 1080), (1280, 720), (3840, 2160), (640, 480), (640, 360), (854, 480), (848, 480), (720, 576), (720, 480),
     (352, 288), (320, 240), (176, 144), (960, 540), (1024, 576), (1440, 1080), (1280, 960), (1600, 1200), (2560, 1440),
@@ -13,15 +16,36 @@ COMMON = (
     (7680, 4320), (160, 120), (240, 180), (192, 144), (128, 96), (400, 240), (800, 480), (1152, 648), (1664, 936),
 )  # fmt: skip
 """Width and height as shown, the most frequent first."""
+_LIKE = 0.3
 
 
-def shown_size(width: int, height: int) -> tuple[int, int]:
-    """What is usually shown of a coded size in multiples of 16."""
+def shown_size(luma: npt.NDArray[np.generic]) -> tuple[int, int]:
+    """Width and height of what is shown of a coded picture (height, width), by its luma.
+
+    Encoders repeat the last row and column into what is not shown, which a picture's own content does not do.
+    """
+    height, width = luma.shape
     for wide, high in COMMON:
         for size in ((wide, high), (high, wide)):
-            if (-(-size[0] // 16) * 16, -(-size[1] // 16) * 16) == (width, height):
+            if size == (width, height):
+                return size
+    values = luma.astype(np.int32)
+    for wide, high in COMMON:
+        for size in ((wide, high), (high, wide)):
+            coded = -(-size[0] // 16) * 16, -(-size[1] // 16) * 16
+            if coded == (width, height) and _repeats(values[size[1] - 16 :], 16) and _repeats(
+                values.T[size[0] - 16 :], 16
+            ):
                 return size
     return width, height
+
+
+def _repeats(rows: npt.NDArray[np.int32], shown: int) -> bool:
+    """The rows behind the first `shown` are like the last of these, as those are not like each other."""
+    if len(rows) == shown:
+        return True
+    inside = np.abs(rows[:shown] - rows[shown - 1 : shown])[: shown - 1].mean()
+    return bool(np.abs(rows[shown:] - rows[shown - 1]).mean() < _LIKE * inside + 0.25)
 
 
 def common_columns() -> list[int]:
