@@ -261,7 +261,7 @@ def gst(name: str, encoder: str, pipeline: str, **kept: object) -> Recording:
 _P: Mapping[str, str | int] = {"bframes": 0, "keyint": 50}
 _B: Mapping[str, str | int] = {"bframes": 3, "keyint": 50, "b-adapt": 0}
 _NTSC = Fraction(30000, 1001)
-_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+delay_moov+default_base_moof"}
 RECORDINGS: tuple[Recording, ...] = (
     x264("ultrafast", preset="ultrafast", params=_P),
     x264("medium, B-pictures", preset="medium", params=_B),
@@ -286,7 +286,7 @@ RECORDINGS: tuple[Recording, ...] = (
     gst("x264enc, qtmux, PCM", "x264 (GStreamer)",
         "x264enc bframes=0 key-int-max=50 speed-preset=veryfast | qtmux", suffix=".mov", sound="identity"),
     gst("x264enc, fragmented", "x264 (GStreamer)",
-        "x264enc bframes=2 key-int-max=50 speed-preset=fast | mp4mux fragment-duration=1000", sound="avenc_aac"),
+        "x264enc bframes=0 key-int-max=50 speed-preset=fast | mp4mux fragment-duration=1000", sound="avenc_aac"),
     gst("x265enc, mp4mux", "x265 (GStreamer)",
         "x265enc key-int-max=50 speed-preset=fast log-level=none ! h265parse | mp4mux", sound="avenc_aac"),
     gst("openh264enc, qtmux, no sound", "openh264", "openh264enc gop-size=50 ! h264parse | qtmux", suffix=".mov"),

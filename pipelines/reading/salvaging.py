@@ -20,6 +20,8 @@ _SUFFIXES = {".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".qt", ".f4v", ".mp4v", ".l
 _NO_MEDIA = {b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"mfra", b"free", b"skip", b"uuid", b"udta", b"meta", b"wide"}
 _LEAST_LEFT, _LEAST_SHARE = 1 << 16, 0.1
 """Bytes of media, and their share of all, that an index must be silent about before it is made anew."""
+_MOST_UNKNOWN = 0.5
+"""The same of a file of sound alone, which may hold much else."""
 _LOOKED_AT = 24
 """Samples that an index is tried on."""
 _CODECS = ("h264", "hevc")
@@ -39,7 +41,7 @@ def has_whole_index(wanted: Wanted, connection: Connection, boxes: BoxMap) -> bo
     own = [s for s in video if s.codec_context.codec.canonical_name in _CODECS]
     if not own:
         # Other codecs are not looked for; a file of sound alone has an index that knows of all.
-        return bool(video) or _share_unknown(container, boxes) < 0.5
+        return bool(video) or (bool(container.streams) and _share_unknown(container, boxes) < _MOST_UNKNOWN)
     if any(box.kind == b"moof" for box in boxes.boxes):
         return not _orphans(boxes.boxes)
     if not _fits(wanted, own[0].index_entries, own[0].codec_context.extradata):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 from typing import Literal
 
 from concealer.bitstream import PARAMETER_SETS, BitstreamError, Codec, NalUnit, h264, nal_type
 from pipelines.salvage import same_encoder
 from pipelines.salvage.h264_sets import resized
 from pipelines.salvage.media import Media
-from pipelines.salvage.proving import filled
+from pipelines.salvage.proving import filled, starts_well
 from pipelines.salvage.remains import Remains
 from pipelines.salvage.sizes import common_columns, shown_size
 from pipelines.salvage.units import PREFIX, Unit
@@ -19,7 +20,10 @@ from pipelines.salvage.units import PREFIX, Unit
 Origin = Literal["the stream", "the broken index", "the sibling", "x264's own message", "a search"]
 _TALL = 36864
 """Macroblocks of a picture that is taller than any (level 5.1)."""
+_LOW = 4
+"""Rows that tell whether a width is wrong."""
 _X264_FORMATS = ("yuv420p", "yuv422p", "yuv444p")
+_WIDTHS = (same_encoder.SIDE, 512, 1024, 2048)
 _DEEP = ("yuv420p10le", "yuv422p10le", "yuv444p10le")
 
 
@@ -39,6 +43,8 @@ class Sets:
     pixel_format: str = ""
     assumed: tuple[str, ...] = ()
     """What nothing proves."""
+    width: int = same_encoder.SIDE
+    """That x264 was asked for."""
 
 
 def known_sets(
@@ -62,10 +68,15 @@ def _of_x264(media: Media) -> Iterator[Sets]:
         if settings is None:
             continue
         deep = "qpmax=81" in settings
-        for pixel_format in _DEEP if deep else _X264_FORMATS:
-            units = tuple(same_encoder.sets_for(settings, pixel_format))
-            if units:
-                yield Sets("h264", units, "x264's own message", False, False, settings, pixel_format, ("colours",))
+        # With intra refresh frame_num has as many bits as a round of it takes, which hangs on the width.
+        widths = _WIDTHS if "intra_refresh=1" in settings else _WIDTHS[:1]
+        tried: set[bytes] = set()
+        for pixel_format, width in product(_DEEP if deep else _X264_FORMATS, widths):
+            units = tuple(same_encoder.sets_for(settings, pixel_format, width=width))
+            sets = Sets("h264", units, "x264's own message", False, False, settings, pixel_format, ("colours",), width)
+            if units and (key := stretched(sets).units[0].data) not in tried:
+                tried.add(key)
+                yield sets
         return
 
 
@@ -93,6 +104,9 @@ def fitted(sets: Sets, picture: Sequence[NalUnit], likely: int | None = None) ->
     """
     for columns in ([] if likely is None else [likely]) + common_columns():
         try:
+            low = _with_sps(sets, columns, _LOW, (0, 0))
+            if not starts_well(low.units, picture, columns):
+                continue
             trial = _with_sps(sets, columns, min(_TALL // columns, 288) & ~1, (0, 0))
             found = filled(trial.units, picture, columns)
             if found is None:
@@ -103,7 +117,7 @@ def fitted(sets: Sets, picture: Sequence[NalUnit], likely: int | None = None) ->
         except BitstreamError:
             return None
         assumed = sets.assumed + (("cropping",) if any(crop) else ())
-        return Sets(sets.codec, done.units, sets.origin, True, sets.timed, sets.settings, sets.pixel_format, assumed)
+        return replace(done, sized=True, assumed=assumed)
     return None
 
 
@@ -112,16 +126,14 @@ def timed(sets: Sets, rate: Fraction) -> Sets:
     if not sets.settings:
         return sets
     known = next(h264.parse_sps(nal) for nal in sets.units if nal_type("h264", nal) == h264.NAL_SPS)
-    fresh = Sets("h264", tuple(same_encoder.sets_for(sets.settings, sets.pixel_format, rate)), sets.origin)
-    if not fresh.units:
-        return sets
+    units = same_encoder.sets_for(sets.settings, sets.pixel_format, rate, sets.width)
     crop = known.crop[1] * 2, known.crop[3] * (2 if known.frame_mbs_only else 4)
-    made = _with_sps(fresh, known.width_mbs, known.height_mbs, crop)
-    return Sets("h264", made.units, sets.origin, True, True, sets.settings, sets.pixel_format, sets.assumed)
+    fresh = replace(sets, units=tuple(units), timed=True)
+    return _with_sps(fresh, known.width_mbs, known.height_mbs, crop) if units else sets
 
 
 def _with_sps(sets: Sets, columns: int, rows: int, crop: tuple[int, int]) -> Sets:
     units = tuple(
         resized(nal, columns, rows, crop) if nal_type("h264", nal) == h264.NAL_SPS else nal for nal in sets.units
     )
-    return Sets(sets.codec, units, sets.origin, sets.sized, sets.timed, sets.settings, sets.pixel_format, sets.assumed)
+    return replace(sets, units=units)

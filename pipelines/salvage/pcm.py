@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 _LEAST = 2048
-_SMOOTH = 0.35
-"""Mean step between samples of one channel, in units of what samples in another order differ by: noise has 1."""
+_SMOOTH = 0.8
+"""Mean step between samples of one channel, in units of what samples far apart differ by: noise has 1."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,22 @@ def pcm_form(pieces: Sequence[bytes]) -> PcmForm | None:
             scored.append((float(np.median(scores)), form))
     if not scored:
         return None
-    best = min(score for score, _ in scored)
-    # Two like channels are as smooth when taken for one.
-    score, form = min((one for one in scored if one[0] <= best * 1.1 + 0.01), key=lambda one: (-one[1].channels, one[0]))
-    return form if score < _SMOOTH else None
+    score, form = min(scored, key=lambda one: one[0])
+    pair = next(one for one in _FORMS if one.kind == form.kind and one.channels == 2)
+    if form.channels == 1 and _is_pair(pieces, pair):
+        form = pair
+    others = [one for one, other in scored if other.kind != form.kind]
+    return form if score < _SMOOTH and score < _SMOOTH * min(others, default=1.0) else None
+
+
+def _is_pair(pieces: Sequence[bytes], form: PcmForm) -> bool:
+    """Two channels that are much alike: the step within a pair of values is another than that to the next pair."""
+    within = across = 0.0
+    for piece in pieces:
+        values = _values(piece, form)
+        within += float(np.abs(values[:, 1] - values[:, 0]).sum())
+        across += float(np.abs(values[1:, 0] - values[:-1, 1]).sum())
+    return not 0.7 < within / max(across, 1.0) < 1.4
 
 
 def _roughness(piece: bytes, form: PcmForm) -> float:

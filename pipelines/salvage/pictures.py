@@ -33,6 +33,10 @@ class Picture:
     """Pictures that are known to be missing before it in decode order."""
     begins: bool = False
     """Its place is counted anew from here on: nobody can tell how many are missing before it."""
+    group: int = 0
+    """Place of the one before it that begins so, or its own."""
+    turn: int = 1 << 30
+    """Pictures after which their numbers are the same."""
 
 
 def gather(units: Sequence[Unit], grammar: Grammar) -> list[Picture]:
@@ -116,9 +120,6 @@ def _differ(one: SliceHeader, other: SliceHeader) -> bool:
 
 def place_all(data: memoryview, pictures: Sequence[Picture], codec: Codec, sets: Sequence[NalUnit]) -> None:
     """Give every picture its place in output order by its PicOrderCnt (H.264 8.2.1, HEVC 8.3.1)."""
-    parser = StreamParser(codec, None, container_framed=True)
-    parser.push(b"".join(b"\x00\x00\x00\x01" + nal.data for nal in sets))
-    parser.flush()
     parser = StreamParser(codec, header_of(sets), container_framed=True)
     found: dict[int, tuple[int | None, bool, int]] = {}
     for number, picture in enumerate(pictures):
@@ -129,7 +130,18 @@ def place_all(data: memoryview, pictures: Sequence[Picture], codec: Codec, sets:
     for au in parser.flush():
         if au.tag is not None:
             found[au.tag] = au.poc, au.is_idr, len(au.missing_before)
-    _order(pictures, [found.get(number, (None, False, 0)) for number in range(len(pictures))])
+    step = _order(pictures, [found.get(number, (None, False, 0)) for number in range(len(pictures))])
+    for picture in pictures:
+        header = next((unit.header for unit in picture.units if unit.header is not None), None)
+        picture.turn = _turn(header) // step
+
+
+def _turn(header: SliceHeader | None) -> int:
+    """PicOrderCnt after which its coded part is the same."""
+    if isinstance(header, h264.SliceHeader):
+        sps = header.sps
+        return 1 << (sps.log2_max_poc_lsb if sps.poc_type == 0 else sps.log2_max_frame_num + 1)
+    return 1 << (header.sps.log2_max_poc_lsb if header is not None else 30)
 
 
 def _has_no_past(slices: Sequence[object]) -> bool:
@@ -156,9 +168,10 @@ def sample_of(data: memoryview, picture: Picture) -> bytes:
     return join_length_prefixed(nals, PREFIX)
 
 
-def _order(pictures: Sequence[Picture], known: Sequence[tuple[int | None, bool, int]]) -> None:
+def _order(pictures: Sequence[Picture], known: Sequence[tuple[int | None, bool, int]]) -> int:
+    """Set their places; returns by how much PicOrderCnt grows from one to the next."""
     step = _step([(poc, restarts) for poc, restarts, _ in known])
-    base, top, start = 0, -1, 0
+    top = -1
     for begin, end in _sequences(known):
         pocs = [poc for poc, _, _ in known[begin:end] if poc is not None]
         least = min(pocs, default=0)
@@ -167,12 +180,14 @@ def _order(pictures: Sequence[Picture], known: Sequence[tuple[int | None, bool, 
             poc, _, lost = known[number]
             picture = pictures[number]
             picture.place = top + 1 if poc is None else base + poc // step
-            picture.lost_before = lost if number > start else 0
-            picture.begins = number == begin
+            picture.lost_before = lost if number else 0
+            picture.begins, picture.group = number == begin, base
             top = max(top, picture.place)
     first = min((picture.place for picture in pictures), default=0)
     for picture in pictures:
         picture.place -= first
+        picture.group -= first
+    return step
 
 
 def _sequences(known: Sequence[tuple[int | None, bool, int]]) -> list[tuple[int, int]]:

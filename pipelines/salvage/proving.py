@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import Codec, NalUnit, join_annexb
+from concealer.bitstream import Codec, NalUnit, h264, join_annexb, nal_type
 from concealer.decoder.hook import DecoderCore, HookUnavailableError
 
 _MOST_TRIED = 12
@@ -80,6 +80,22 @@ def _plainly(codec: Codec, sets: Sequence[NalUnit], pictures: Sequence[Sequence[
         whole += 1
     size = (frames[0].width, frames[0].height) if frames else (0, 0)
     return Trial(len(some), whole, getattr(context, "framerate", None) or None, *size)
+
+
+def starts_well(sets: Sequence[NalUnit], nals: Sequence[NalUnit], columns: int) -> bool:
+    """The first slice of an H.264 intra picture decodes without an error as far as a picture of few rows goes."""
+    slices = [nal for nal in nals if nal_type("h264", nal) in (h264.NAL_IDR, h264.NAL_SLICE)][:1]
+    try:
+        core = DecoderCore("h264")
+    except HookUnavailableError:
+        return False
+    try:
+        found = core.decode(join_annexb([*sets, *slices]), 0)
+    finally:
+        core.close()
+    if found.buffer is None:
+        return False
+    return found.errors is None or not (found.errors.broken.any() or found.errors.missing[:1].any())
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ _TAKEN = {
     "bluray_compat": "bluray-compat", "subme": "subme", "vbv_maxrate": "vbv-maxrate", "vbv_bufsize": "vbv-bufsize",
 }  # fmt: skip
 """x264's name of an option by what its message calls it; those that parameter sets hang on."""
-_SIDE = 256
+SIDE = 256
 _ANY_RATE = Fraction(25)
 
 
@@ -38,10 +38,10 @@ def settings_of(data: memoryview, start: int, end: int) -> str | None:
     return None
 
 
-def sets_for(settings: str, pixel_format: str = "yuv420p", rate: Fraction = _ANY_RATE) -> list[NalUnit]:
+def sets_for(settings: str, pixel_format: str = "yuv420p", rate: Fraction = _ANY_RATE, width: int = SIDE) -> list[NalUnit]:
     """The parameter sets that x264 writes with these settings, for a small picture; [] if it cannot be asked.
 
-    rate: pictures a second, which x264 does not tell.
+    rate: pictures a second, which x264 does not tell. width: of that picture; it counts with intra refresh only.
     """
     options = dict(_OPTION.findall(settings.partition("options:")[2]))
     given = {_TAKEN[name]: value for name, value in options.items() if name in _TAKEN}
@@ -53,9 +53,12 @@ def sets_for(settings: str, pixel_format: str = "yuv420p", rate: Fraction = _ANY
     if "psy_rd" in options:
         given["psy-rd"] = options["psy_rd"].replace(":", ",")
     offset = _chroma_offset(options)
+    if options.get("interlaced") in ("tff", "bff"):
+        given.pop("interlaced")
+        given[options["interlaced"]] = "1"
     params = ":".join(f"{name}={value}" for name, value in given.items())
     with contextlib.suppress(av.FFmpegError, ValueError, OSError):
-        return _asked(params + (f":chroma-qp-offset={offset}" if offset else ""), pixel_format, rate)
+        return _asked(params + (f":chroma-qp-offset={offset}" if offset else ""), pixel_format, rate, width)
     return []
 
 
@@ -73,14 +76,14 @@ def _chroma_offset(options: dict[str, str]) -> int:
         return 0
 
 
-def _asked(params: str, pixel_format: str, rate: Fraction) -> list[NalUnit]:
+def _asked(params: str, pixel_format: str, rate: Fraction, width: int) -> list[NalUnit]:
     with av.open(io.BytesIO(), "w", format="mp4") as out:
         stream = out.add_stream("libx264", rate=rate, options={"x264-params": params})
-        stream.width = stream.height = _SIDE
+        stream.width, stream.height = width, SIDE
         stream.pix_fmt = pixel_format
         stream.codec_context.thread_count = 1
         stream.codec_context.time_base = 1 / rate
-        frame = av.VideoFrame(_SIDE, _SIDE, pixel_format)
+        frame = av.VideoFrame(width, SIDE, pixel_format)
         for plane in frame.planes:
             plane.update(bytes(plane.buffer_size))
         frame.pts = 0

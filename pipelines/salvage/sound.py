@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,13 @@ _TRIED_BYTES = 1 << 16
 _COVERED = 0.8
 """Share of what lies between pictures that a kind of sound must explain."""
 _LEAST_BYTES = 64
+_LEAST_PIECE = 7
+_ZEROS = 64
 _LONE_RUN = 3
 """Blocks in a row that count where they do not fill a gap."""
 _AMR_SIZES = {0: 13, 1: 14, 2: 16, 3: 18, 4: 20, 5: 21, 6: 27, 7: 32, 8: 6, 15: 1}
 """Bytes of a frame of AMR-NB by its type (RFC 4867 5.3)."""
+_LEAST_FRAMES = 10
 _RESYNC = 1 << 16
 """Bytes in which blocks are looked for behind a hole."""
 
@@ -57,19 +61,36 @@ class FoundSound:
 
 def find_sound(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
     """The sound in the gaps that pictures leave; None if there is none that is known here."""
-    gaps = [(start, end) for start, end in gaps if end - start >= _LEAST_BYTES // 4]
-    total = sum(end - start for start, end in gaps)
-    if total < _LEAST_BYTES or not gaps:
+    pieces = [piece for gap in gaps for piece in _without_zeros(media, gap) if piece[1] - piece[0] >= _LEAST_PIECE]
+    if sum(end - start for start, end in pieces) < _LEAST_BYTES:
         return None
-    return _aac(media, gaps, known) or _amr(media, gaps) or _pcm(media, gaps, known)
+    return _aac(media, pieces, known) or _amr(media, pieces) or _pcm(media, gaps, known)
+
+
+def _without_zeros(media: Media, gap: Span) -> Iterator[Span]:
+    """A gap without the long rows of zeros in it, which are where nothing was written."""
+    start, end = gap
+    if end - start < _ZEROS or media.find(bytes(_ZEROS), start, end) < 0:
+        yield gap
+        return
+    data = bytes(media.data[start:end])
+    place = 0
+    for found in re.finditer(rb"\x00{%d,}" % _ZEROS, data):
+        if found.start() > place:
+            yield start + place, start + found.start()
+        place = found.end()
+    if place < len(data):
+        yield start + place, end
 
 
 def _some(gaps: Sequence[Span]) -> list[Span]:
-    """The first of them, and some from the middle."""
+    """The first of them, and some from the middle, but none that is far longer than usual: holes are."""
+    usual = sorted(end - start for start, end in gaps)[len(gaps) // 2]
+    likely = [(start, end) for start, end in gaps if end - start <= 4 * usual]
     picked: list[Span] = []
-    for begin in (0, len(gaps) // 2):
+    for begin in (0, len(likely) // 2):
         size = 0
-        for start, end in gaps[begin:]:
+        for start, end in likely[begin:]:
             picked.append((start, end))
             size += end - start
             if size > _TRIED_BYTES:
@@ -87,7 +108,7 @@ def _aac(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> Fou
     first = Counter(media.data[start] for start, _ in tried).most_common(1)[0][0]
     best, chosen = 0.0, b""
     for config in [*(entry.config for entry in told), *guesses(first)]:
-        share = _covered(_aac_blocks(media, tried, AacFramer(config)), tried)
+        share = _covered(_aac_blocks(media, tried, AacFramer(config), False), tried)
         log.debug("AAC %s: %.2f", config.hex(), share)
         if share > best + 0.02:
             best, chosen = share, config
@@ -114,13 +135,14 @@ def with_rate(sound: FoundSound, rate: int) -> FoundSound:
     return sound
 
 
-def _aac_blocks(media: Media, gaps: Sequence[Span], framer: AacFramer) -> Iterator[Span]:
+def _aac_blocks(media: Media, gaps: Sequence[Span], framer: AacFramer, behind: bool = True) -> Iterator[Span]:
+    """behind: look for more where a row of blocks breaks off."""
     for start, end in gaps:
         run = list(framer.run(media.data, start, end))
         if run and (run[-1][1] == end or len(run) >= _LONE_RUN or _rest_is_void(media, run[-1][1], end)):
             yield from run
         rest = run[-1][1] if run else start
-        if rest < end:
+        if behind and rest < end:
             yield from _behind(media, rest, end, framer)
 
 
@@ -140,24 +162,41 @@ def _behind(media: Media, start: int, end: int, framer: AacFramer) -> Iterator[S
 
 
 def _amr(media: Media, gaps: Sequence[Span]) -> FoundSound | None:
-    blocks: list[Span] = []
-    for start, end in gaps:
-        place = start
-        while place < end:
-            head = media.data[place]
-            size = _AMR_SIZES.get(head >> 3 & 15) if head & 0x87 == 4 else None
-            if size is None or place + size > end:
-                break
-            blocks.append((place, place + size))
-            place += size
-    if _covered(blocks, gaps) < _COVERED or len(blocks) < 10:
+    tried = _some(gaps)
+    if _covered(_amr_blocks(media, tried, False), tried) < _COVERED:
         return None
-    return FoundSound("samr", 1, (8000,), 160, blocks)
+    blocks = list(_amr_blocks(media, gaps))
+    return FoundSound("samr", 1, (8000,), 160, blocks) if len(blocks) >= _LEAST_FRAMES else None
+
+
+def _amr_blocks(media: Media, gaps: Sequence[Span], behind: bool = True) -> Iterator[Span]:
+    for start, end in gaps:
+        run, stop = _amr_run(media, start, end)
+        yield from run
+        # Behind a hole a row is right that ends where pictures begin.
+        for place in range(max(stop + 1, end - _RESYNC), end) if behind and stop < end else ():
+            later, last = _amr_run(media, place, end)
+            if last == end:
+                yield from later
+                break
+
+
+def _amr_run(media: Media, start: int, end: int) -> tuple[list[Span], int]:
+    blocks, place = [], start
+    while place < end:
+        head = media.data[place]
+        size = _AMR_SIZES.get(head >> 3 & 15) if head & 0x87 == 4 else None
+        if size is None or place + size > end:
+            break
+        blocks.append((place, place + size))
+        place += size
+    return blocks, place
 
 
 def _pcm(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
     told = next((entry for entry in known if entry.kind in ("sowt", "twos", "in24", "ipcm", "lpcm")), None)
-    form: PcmForm | None = pcm_form([bytes(media.data[start:end]) for start, end in _some(gaps)])
+    pieces = [bytes(media.data[start:end]) for start, end in _some(gaps)]
+    form: PcmForm | None = pcm_form(pieces)
     if form is None:
         return None
     blocks = [(start, end - (end - start) % form.block) for start, end in gaps if end - start >= form.block]

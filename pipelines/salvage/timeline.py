@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -11,28 +11,32 @@ from statistics import median
 
 from pipelines.salvage.media import Span
 from pipelines.salvage.pictures import Picture
+from pipelines.salvage.rates import measured_rate, pace_of, sound_rate_of
 from pipelines.salvage.sound import FoundSound
 
-log = logging.getLogger(__name__)
+_HOLE, _OTHER = 8, 2048
+"""Bytes that belong to nothing from which on pictures or sound may be missing; and where there are many such places,
+which are of a stream of something else."""
+_UNUSUAL = 4
+"""Times the usual distance between samples, which may hold something else."""
+_MOST_HOLES = 64
+_EDGE = 4
+"""Pictures next to a hole whose decode times are not sure."""
+_ENOUGH = 12
+"""Stretches of sound that say how it is interleaved, without those at the edges."""
+_FAR = 3
+"""Times the estimate by bytes that a hole can have taken pictures."""
 
-_USUAL = tuple(
-    Fraction(n, d)
-    for n, d in (
-        (30000, 1001), (25, 1), (30, 1), (24000, 1001), (24, 1), (60000, 1001), (60, 1), (50, 1), (15, 1), (12, 1),
-        (10, 1), (20, 1), (48, 1), (120, 1), (120000, 1001), (240, 1), (100, 1), (200, 1), (5, 1), (8, 1),
-    )
-)  # fmt: skip
-_ASSUMED = Fraction(30)
-_SAME = 0.03
-"""Share by which a rate that the bitstream tells may differ from what the sound says and be right."""
-_SNAP = 0.012
-"""Share by which a measured rate is taken for a usual one."""
-_HOLE = 2048
-"""Bytes that belong to nothing from which on pictures or sound may be missing."""
-_MOST_HOLES = 256
-"""More are no holes but a stream of something else."""
-_SURE_OF = 3
-"""Pictures by which what is estimated to be missing may differ from what numbers of pictures say."""
+
+@dataclass(frozen=True)
+class Part:
+    """What lies between two holes."""
+
+    pictures: range
+    blocks: range
+    """Of sound."""
+    hole: int = 0
+    """Bytes before it that belong to nothing."""
 
 
 @dataclass
@@ -48,133 +52,147 @@ class Timeline:
     sound_times: list[int] = field(default_factory=list)
     """Of each block of sound, in samples."""
     holes: int = 0
-    lost_pictures: int = 0
 
 
 def timeline_of(
     pictures: Sequence[Picture], sound: FoundSound | None, told: Fraction | None, told_by: str
 ) -> Timeline:
     """told: pictures a second as the bitstream or an index says; None if neither does."""
-    line = Timeline(*_rate(pictures, sound, told, told_by))
-    if sound is not None:
-        line.sound_rate = _sound_rate(pictures, sound, line)
-        if told is None or line.rate_from == "the sound":
-            line.rate, line.rate_from = _measured(pictures, sound, line.sound_rate, line)
-    holes = _holes(pictures, sound)
-    line.holes = len(holes)
-    line.places = _places(pictures, sound, holes, line)
-    if sound is not None:
-        line.sound_times = _sound_times(pictures, sound, holes, line)
+    parts = parts_of(pictures, sound)
+    pace = None if sound is None else pace_of(pictures, sound, parts)
+    sound_rate = 0 if sound is None else sound_rate_of(sound, pace, told)
+    line = Timeline(*measured_rate(pace, sound_rate, told, told_by), sound_rate, holes=len(parts) - 1)
+    _Placing(pictures, sound, line, parts).run()
     return line
 
 
-def _stretch(pictures: Sequence[Picture], sound: FoundSound) -> tuple[int, int] | None:
-    """Pictures, and samples of sound, that lie between the first and the last stretch of sound in the file."""
-    starts = [picture.start for picture in pictures]
-    inside = [block for block in sound.blocks if starts[0] < block[0] < starts[-1]]
-    if len(inside) < 2 or inside[-1][0] == inside[0][0]:
-        return None
-    first, last = inside[0][0], inside[-1][0]
-    # From the first block behind one picture to the first block behind another.
-    count = bisect_left(starts, last) - bisect_left(starts, first)
-    before = starts[bisect_left(starts, last) - 1]
-    head = next(block for block in inside if block[0] > before)
-    samples = _samples(sound, first, head[0])
-    return (count, samples) if count > 0 and samples > 0 else None
-
-
-def _samples(sound: FoundSound, start: int, end: int) -> int:
-    if sound.block_size:
-        return sum(b - a for a, b in sound.blocks if start <= a < end) // sound.block_size
-    return sound.samples_each * sum(start <= a < end for a, _ in sound.blocks)
-
-
-def _rate(
-    pictures: Sequence[Picture], sound: FoundSound | None, told: Fraction | None, told_by: str
-) -> tuple[Fraction, str]:
-    if told is None:
-        return _ASSUMED, "an assumption"
-    if sound is None:
-        return told, told_by
-    stretch = _stretch(pictures, sound)
-    if stretch is None:
-        return told, told_by
-    slack = _SAME + 2 / stretch[0]
-    implied = [float(stretch[0] * rate / stretch[1]) for rate in sound.rates]
-    if any(abs(one / float(told) - 1) < slack for one in implied):
-        return told, told_by
-    # Two fields a picture, or a rate that nobody kept: the sound knows better.
-    return told, "the sound"
-
-
-def _sound_rate(pictures: Sequence[Picture], sound: FoundSound, line: Timeline) -> int:
-    stretch = _stretch(pictures, sound)
-    if stretch is None or len(sound.rates) == 1:
-        return sound.rates[0]
-    usual = (line.rate,) if line.rate_from not in ("an assumption", "the sound") else _USUAL
-
-    def distance(rate: int) -> float:
-        implied = stretch[0] * rate / stretch[1]
-        return min(abs(implied / float(one) - 1) for one in usual)
-
-    slack = 1 / stretch[0]
-    return min(sound.rates, key=lambda rate: max(distance(rate), slack) + 1e-6 * sound.rates.index(rate))
-
-
-def _measured(
-    pictures: Sequence[Picture], sound: FoundSound, rate: int, line: Timeline
-) -> tuple[Fraction, str]:
-    stretch = _stretch(pictures, sound)
-    if stretch is None:
-        return line.rate, line.rate_from if line.rate_from != "the sound" else "the bitstream"
-    implied = Fraction(stretch[0] * rate, stretch[1])
-    slack = max(_SNAP, 1.5 / stretch[0])
-    near = min(_USUAL, key=lambda one: (abs(float(implied / one) - 1) > slack, _USUAL.index(one) if
-                                        abs(float(implied / one) - 1) < slack / 3 else 99,
-                                        abs(float(implied / one) - 1)))  # fmt: skip
-    if abs(float(implied / near) - 1) <= slack:
-        return near, "the sound"
-    return implied.limit_denominator(1001), "the sound"
-
-
-def _holes(pictures: Sequence[Picture], sound: FoundSound | None) -> list[Span]:
-    """Bytes between what was found that belong to nothing."""
-    covered = sorted([(p.start, p.end) for p in pictures] + (list(sound.blocks) if sound is not None else []))
-    holes, last = [], covered[0][1]
+def parts_of(pictures: Sequence[Picture], sound: FoundSound | None) -> list[Part]:
+    """The pictures and blocks of sound between holes."""
+    blocks = [] if sound is None else sound.blocks
+    covered = sorted([(p.start, p.end) for p in pictures] + list(blocks))
+    gaps, last = [], covered[0][1]
     for start, end in covered:
-        if start - last >= _HOLE:
-            holes.append((last, start))
+        if start > last:
+            gaps.append((last, start))
         last = max(last, end)
-    return holes if len(holes) <= _MOST_HOLES else []
+    holes = [(a, b) for a, b in gaps if b - a >= _HOLE]
+    if len(holes) > _MOST_HOLES:
+        usual = median(end - start for start, end in gaps)
+        holes = [(a, b) for a, b in gaps if b - a >= max(_OTHER, _UNUSUAL * usual)]
+    starts, sounds = [p.start for p in pictures], [start for start, _ in blocks]
+    cuts = [(0, 0, 0), *((bisect_left(starts, b), bisect_left(sounds, b), b - a) for a, b in holes)]
+    ends = [*cuts[1:], (len(starts), len(sounds), 0)]
+    return [
+        Part(range(one[0], after[0]), range(one[1], after[1]), one[2]) for one, after in zip(cuts, ends, strict=True)
+    ]
 
 
-def _bytes_a_picture(pictures: Sequence[Picture], sound: FoundSound | None) -> float:
-    total = sum(p.end - p.start for p in pictures)
-    total += 0 if sound is None else sum(end - start for start, end in sound.blocks)
-    return total / max(1, len(pictures))
+class _Placing:
+    """Places of pictures and times of sound, part by part."""
+
+    def __init__(
+        self, pictures: Sequence[Picture], sound: FoundSound | None, line: Timeline, parts: Sequence[Part]
+    ) -> None:
+        self._pictures, self._sound, self._line, self._parts = pictures, sound, line, parts
+        total = sum(p.end - p.start for p in pictures)
+        total += 0 if sound is None else sum(end - start for start, end in sound.blocks)
+        self._bytes_each = total / len(pictures)
+        self._group = _group_length(pictures)
+        self._usual: tuple[float, float] | None = None
+        """Least and most samples by which sound is behind the picture before it in the file."""
+        self._next_sound = 0
+
+    def run(self) -> None:
+        """Fill in the timeline."""
+        for part in self._parts:
+            places = self._placed(part)
+            times, lead = self._timed(part, places)
+            if self._sound is not None and part.blocks:
+                times, places = self._in_step(times, places, lead)
+                last = self._sound.blocks[part.blocks[-1]]
+                self._next_sound = times[-1] + self._length(last)
+            self._line.places += places
+            self._line.sound_times += times
+        self._line.places = _apart(self._line.places)
+
+    def _placed(self, part: Part) -> list[int]:
+        """Places of the pictures of a part, behind those of the parts before."""
+        own = [self._pictures[number].place for number in part.pictures]
+        if not own or not self._line.places:
+            return own
+        top = max(self._line.places[-32:])
+        before = self._pictures[part.pictures[0] - 1]
+        known = min(own[:8]) - max(p.place for p in self._pictures[max(0, part.pictures[0] - 32) : part.pictures[0]])
+        lost = self._lost(known - 1, part, before)
+        shift = top + 1 + lost - min(own[:8])
+        return [place + shift for place in own]
+
+    def _lost(self, known: int, part: Part, before: Picture) -> int:
+        """How many pictures a hole took, of which `known` are by their numbers, as far as those tell."""
+        likely = part.hole / self._bytes_each
+        first = self._pictures[part.pictures[0]]
+        turn = max(1, first.turn)
+        if first.begins:
+            since = before.place - before.group + 1
+            rest = (self._group - since) if self._group else 0
+            choices = [rest + turns * self._group for turns in range(64)] if self._group else [round(likely)]
+            return min((one for one in choices if one >= 0), key=lambda one: abs(one - likely), default=0)
+        choices = [known + turns * turn for turns in range(-64, 256)]
+        return min((one for one in choices if one >= 0), key=lambda one: abs(one - likely), default=max(0, known))
+
+    def _timed(self, part: Part, places: Sequence[int]) -> tuple[list[int], tuple[float, float] | None]:
+        """Times of the sound of a part as if nothing were missing before it, and how it is interleaved then."""
+        if self._sound is None or not part.blocks:
+            return [], None
+        times, now = [], self._next_sound
+        for number in part.blocks:
+            times.append(now)
+            now += self._length(self._sound.blocks[number])
+        starts = [self._pictures[number].start for number in part.pictures]
+        scale = self._line.sound_rate / self._line.rate
+        decode = sorted(places)
+        leads, seen = [], -1
+        for number, time in zip(part.blocks, times, strict=True):
+            before = bisect_right(starts, self._sound.blocks[number][0]) - 1
+            if before > seen:
+                leads.append((before, float(time - decode[before] * scale)))
+                seen = before
+        inner = [lead for before, lead in leads if _EDGE <= before < len(starts) - _EDGE]
+        used = inner if len(inner) >= _ENOUGH else [lead for _, lead in leads]
+        return times, (min(used), max(used)) if used else None
+
+    def _in_step(
+        self, times: list[int], places: list[int], lead: tuple[float, float] | None
+    ) -> tuple[list[int], list[int]]:
+        """Sound where it lies to the pictures as before; where it would begin too early, the pictures go back."""
+        if lead is None:
+            return times, places
+        if self._usual is None:
+            self._usual = lead
+            return times, places
+        shift = (sum(self._usual) - sum(lead)) / 2
+        assert self._sound is not None
+        each = self._sound.samples_each
+        scale = float(self._line.sound_rate / self._line.rate)
+        if shift < -each / 2:
+            more = -int(shift // scale)
+            places = [place + more for place in places]
+            shift += more * scale
+        blocks = max(0, round(shift / each)) * each
+        return [time + blocks for time in times], places
+
+    def _length(self, block: Span) -> int:
+        assert self._sound is not None
+        size = self._sound.block_size
+        return (block[1] - block[0]) // size if size else self._sound.samples_each
 
 
-def _places(
-    pictures: Sequence[Picture], sound: FoundSound | None, holes: Sequence[Span], line: Timeline
-) -> list[int]:
-    each = _bytes_a_picture(pictures, sound)
-    starts = [picture.start for picture in pictures]
-    moved = [0] * len(pictures)
-    for start, end in holes:
-        behind = bisect_left(starts, end)
-        if not 0 < behind < len(pictures):
-            continue
-        likely = round((end - start) / each)
-        top = max(p.place for p in pictures[max(0, behind - 32) : behind])
-        known = min(p.place for p in pictures[behind : behind + 8]) - top - 1
-        if abs(known - likely) > max(_SURE_OF, likely // 2):
-            moved[behind] += likely - known
-        line.lost_pictures += max(0, known + moved[behind])
-    places, shift = [], 0
-    for picture, more in zip(pictures, moved, strict=True):
-        shift += more
-        places.append(picture.place + shift)
-    return _apart(places)
+def _group_length(pictures: Sequence[Picture]) -> int:
+    """Pictures from one that is counted anew to the next, where that is regular; else 0."""
+    starts = [p.place for p in pictures if p.begins]
+    lengths = Counter(after - before for before, after in zip(starts, starts[1:], strict=False))
+    common = lengths.most_common(1)
+    return common[0][0] if common and common[0][1] * 2 > sum(lengths.values()) else 0
 
 
 def _apart(places: Sequence[int]) -> list[int]:
@@ -188,53 +206,3 @@ def _apart(places: Sequence[int]) -> list[int]:
         out.append(place)
     least = min(out, default=0)
     return [place - least for place in out]
-
-
-def _sound_times(
-    pictures: Sequence[Picture], sound: FoundSound, holes: Sequence[Span], line: Timeline
-) -> list[int]:
-    """Sound goes on without a break but over holes; behind each it lies to the pictures as before it."""
-    lengths = [_length(sound, block) for block in sound.blocks]
-    times, now = [], 0
-    for length in lengths:
-        times.append(now)
-        now += length
-    starts = [picture.start for picture in pictures]
-    decode = sorted(line.places)
-    scale = Fraction(line.sound_rate) / line.rate
-    leads = [_lead(block, time, starts, decode, scale) for block, time in zip(sound.blocks, times, strict=True)]
-    first_of_run = [
-        number == 0 or sound.blocks[number - 1][1] != block[0] or bisect_left(starts, block[0])
-        != bisect_left(starts, sound.blocks[number - 1][0])
-        for number, block in enumerate(sound.blocks)
-    ]  # fmt: skip
-    cuts = [0, *(bisect_left(sound.blocks, hole) for hole in holes), len(sound.blocks)]
-    parts = [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
-    usual: tuple[float, float] | None = None
-    for begin, end in parts:
-        own = [leads[n] for n in range(begin, end) if first_of_run[n] and leads[n] is not None]
-        known = [float(lead) for lead in own if lead is not None]
-        if usual is not None and known:
-            shift = round((usual[0] + usual[1] - min(known) - max(known)) / 2)
-            shift = max(shift, times[begin - 1] + lengths[begin - 1] - times[begin]) if begin else shift
-            times[begin:] = [time + shift for time in times[begin:]]
-            leads[begin:] = [None if lead is None else lead + shift for lead in leads[begin:]]
-            known = [lead + shift for lead in known]
-        if known:
-            usual = (min(known), max(known)) if usual is None else usual
-    return times
-
-
-def _length(sound: FoundSound, block: Span) -> int:
-    return (block[1] - block[0]) // sound.block_size if sound.block_size else sound.samples_each
-
-
-def _lead(block: Span, time: int, starts: Sequence[int], decode: Sequence[int], scale: Fraction) -> float | None:
-    """Samples by which a block is later than the picture before it in the file is decoded."""
-    before = bisect_right(starts, block[0]) - 1
-    return None if before < 0 else float(time - decode[before] * scale)
-
-
-def middle(values: Sequence[float]) -> float:
-    """The median, 0 of none."""
-    return median(values) if values else 0.0

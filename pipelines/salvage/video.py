@@ -24,7 +24,7 @@ _SAMPLE = 24 << 20
 """Bytes that are looked at to find out what the stream is."""
 _LEAST_UNITS = 3
 _LEAST_WEIGHT = 8.0
-_SHARE = 0.7
+_SHARE = 0.3
 """Of what speaks for units without parameter sets, at least so much must be left with the right ones."""
 _TRIED = 12
 """Pictures in a row that parameter sets are tried on."""
