@@ -119,7 +119,8 @@ def _by_gstreamer(recording: Recording, path: Path, seconds: float) -> Path:
     if recording.sound:
         channels = 1 if recording.layout == "mono" else 2
         form = f"audio/x-raw,rate={recording.sound_rate},channels={channels}"
-        source += f"audiotestsrc num-buffers={buffers} samplesperbuffer=1024 wave=pink-noise ! {form} ! "
+        wave = "sine" if recording.sound == "identity" else "pink-noise"
+        source += f"audiotestsrc num-buffers={buffers} samplesperbuffer=1024 wave={wave} ! {form} ! "
         source += f"audioconvert ! {recording.sound} ! queue ! m. "
     command = f"gst-launch-1.0 -q {source} {muxer} name=m ! filesink location={path}"
     subprocess.run(command.split(), check=True, capture_output=True, timeout=120)

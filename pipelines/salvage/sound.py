@@ -20,7 +20,8 @@ _COVERED = 0.8
 """Share of what lies between pictures that a kind of sound must explain."""
 _LEAST_BYTES = 64
 _LEAST_PIECE = 7
-_ZEROS = 64
+_ZEROS, _PCM_ZEROS = 64, 512
+_MOST_ROWS = 64
 _LONE_RUN = 3
 """Blocks in a row that count where they do not fill a gap."""
 _AMR_SIZES = {0: 13, 1: 14, 2: 16, 3: 18, 4: 20, 5: 21, 6: 27, 7: 32, 8: 6, 15: 1}
@@ -67,15 +68,15 @@ def find_sound(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) 
     return _aac(media, pieces, known) or _amr(media, pieces) or _pcm(media, gaps, known)
 
 
-def _without_zeros(media: Media, gap: Span) -> Iterator[Span]:
+def _without_zeros(media: Media, gap: Span, zeros: int = _ZEROS) -> Iterator[Span]:
     """A gap without the long rows of zeros in it, which are where nothing was written."""
     start, end = gap
-    if end - start < _ZEROS or media.find(bytes(_ZEROS), start, end) < 0:
+    if end - start < zeros or media.find(bytes(zeros), start, end) < 0:
         yield gap
         return
     data = bytes(media.data[start:end])
     place = 0
-    for found in re.finditer(rb"\x00{%d,}" % _ZEROS, data):
+    for found in re.finditer(rb"\x00{%d,}" % zeros, data):
         if found.start() > place:
             yield start + place, start + found.start()
         place = found.end()
@@ -199,7 +200,22 @@ def _pcm(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> Fou
     form: PcmForm | None = pcm_form(pieces)
     if form is None:
         return None
-    blocks = [(start, end - (end - start) % form.block) for start, end in gaps if end - start >= form.block]
+    blocks = [
+        (start + (end - start) % form.block if cut else start, end if cut else end - (end - start) % form.block)
+        for start, end, cut in _pcm_pieces(media, gaps)
+        if end - start >= form.block
+    ]
     rates = (48000, 44100, 32000, 16000, 8000, 96000) if told is None else (told.rate,)
     origin = "its statistics" if told is None else "the index"
     return FoundSound(form.kind, form.channels, rates, 1, blocks, b"", form.block, form.bits, origin)
+
+
+def _pcm_pieces(media: Media, gaps: Sequence[Span]) -> Iterator[tuple[int, int, bool]]:
+    """Gaps without the rows of zeros in them, and whether a piece begins behind one; where there are many such rows
+    they are silence, and stay."""
+    cut = [list(_without_zeros(media, gap, _PCM_ZEROS)) for gap in gaps]
+    if sum(len(pieces) != 1 for pieces in cut) > _MOST_ROWS:
+        cut = [[gap] for gap in gaps]
+    for gap, pieces in zip(gaps, cut, strict=True):
+        for start, end in pieces:
+            yield start, end, start > gap[0]

@@ -24,8 +24,12 @@ _EDGE = 4
 """Pictures next to a hole whose decode times are not sure."""
 _ENOUGH = 12
 """Stretches of sound that say how it is interleaved, without those at the edges."""
-_FAR = 3
-"""Times the estimate by bytes that a hole can have taken pictures."""
+_REORDERED = 32
+"""Pictures among which the one that is shown last is looked for."""
+_FIRST = 8
+"""Pictures behind a hole of which the one that is shown first is looked for."""
+_REGULAR = 0.6
+"""Share of stretches of sound that must be of one length for that to be the muxer's rule."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class _Placing:
         total += 0 if sound is None else sum(end - start for start, end in sound.blocks)
         self._bytes_each = total / len(pictures)
         self._group = _group_length(pictures)
+        self._starts = [picture.start for picture in pictures]
+        self._chunk = self._usual_chunk()
         self._usual: tuple[float, float] | None = None
         """Least and most samples by which sound is behind the picture before it in the file."""
         self._next_sound = 0
@@ -108,7 +114,7 @@ class _Placing:
             places = self._placed(part)
             times, lead = self._timed(part, places)
             if self._sound is not None and part.blocks:
-                times, places = self._in_step(times, places, lead)
+                times, places = self._in_step(part, times, places, lead)
                 last = self._sound.blocks[part.blocks[-1]]
                 self._next_sound = times[-1] + self._length(last)
             self._line.places += places
@@ -117,15 +123,39 @@ class _Placing:
 
     def _placed(self, part: Part) -> list[int]:
         """Places of the pictures of a part, behind those of the parts before."""
-        own = [self._pictures[number].place for number in part.pictures]
-        if not own or not self._line.places:
-            return own
-        top = max(self._line.places[-32:])
-        before = self._pictures[part.pictures[0] - 1]
-        known = min(own[:8]) - max(p.place for p in self._pictures[max(0, part.pictures[0] - 32) : part.pictures[0]])
-        lost = self._lost(known - 1, part, before)
-        shift = top + 1 + lost - min(own[:8])
-        return [place + shift for place in own]
+        places: list[int] = []
+        for group in self._groups(part):
+            own = self._unwrapped(group)
+            known = self._line.places + places
+            if not known:
+                places += own
+                continue
+            top, least = max(known[-_REORDERED:]), min(own)
+            if group.start == part.pictures.start:
+                before = self._pictures[group.start - 1]
+                least = min(own[:_FIRST])
+                last = max(p.place for p in self._pictures[max(0, group.start - _REORDERED) : group.start])
+                top += self._lost(least - last - 1, part, before)
+            places += [place + top + 1 - least for place in own]
+        return places
+
+    def _groups(self, part: Part) -> list[range]:
+        """The pictures of a part from one that is counted anew to the next."""
+        pictures = part.pictures
+        if not pictures:
+            return []
+        cuts = [n for n in pictures if self._pictures[n].begins and n > pictures.start]
+        return [range(a, b) for a, b in zip([pictures.start, *cuts], [*cuts, pictures.stop], strict=True)]
+
+    def _unwrapped(self, group: range) -> list[int]:
+        """Places by their coded part alone, each next to the one before: behind a hole the rest of it is guessed."""
+        out: list[int] = []
+        for number in group:
+            picture = self._pictures[number]
+            turn = max(1, picture.turn)
+            near = out[-1] if out else picture.place
+            out.append(picture.place + turn * round((near - picture.place) / turn))
+        return out
 
     def _lost(self, known: int, part: Part, before: Picture) -> int:
         """How many pictures a hole took, of which `known` are by their numbers, as far as those tell."""
@@ -162,7 +192,7 @@ class _Placing:
         return times, (min(used), max(used)) if used else None
 
     def _in_step(
-        self, times: list[int], places: list[int], lead: tuple[float, float] | None
+        self, part: Part, times: list[int], places: list[int], lead: tuple[float, float] | None
     ) -> tuple[list[int], list[int]]:
         """Sound where it lies to the pictures as before; where it would begin too early, the pictures go back."""
         if lead is None:
@@ -174,12 +204,42 @@ class _Placing:
         assert self._sound is not None
         each = self._sound.samples_each
         scale = float(self._line.sound_rate / self._line.rate)
-        if shift < -each / 2:
+        if shift < -each / 2 and places:
             more = -int(shift // scale)
             places = [place + more for place in places]
             shift += more * scale
-        blocks = max(0, round(shift / each)) * each
-        return [time + blocks for time in times], places
+        if self._chunk and not self._sound.block_size:
+            # Muxers that write so many blocks at a time wrote as many where the hole is.
+            rest = -self._at_hole(part) % self._chunk
+            lost = min((rest + turn * self._chunk for turn in range(256)), key=lambda one: abs(one - shift / each))
+        else:
+            lost = max(0, round(shift / each))
+        return [time + lost * each for time in times], places
+
+    def _at_hole(self, part: Part) -> int:
+        """Blocks of sound that touch the hole before a part, on either side, without a picture between."""
+        first, starts = part.blocks.start, self._starts
+        assert self._sound is not None
+        blocks = self._sound.blocks
+        ahead = bisect_left(starts, blocks[first][0])
+        count = 0
+        if ahead == part.pictures.start:
+            count = sum(bisect_left(starts, blocks[n][0]) == ahead for n in part.blocks)
+        before = part.pictures.start
+        for number in range(first - 1, -1, -1):
+            if bisect_left(starts, blocks[number][0]) != before:
+                break
+            count += 1
+        return count
+
+    def _usual_chunk(self) -> int:
+        """Blocks that stand together between pictures, where that is regular and more than a few; else 0."""
+        if self._sound is None:
+            return 0
+        runs = Counter(bisect_left(self._starts, start) for start, _ in self._sound.blocks)
+        sizes = Counter(runs.values())
+        common = sizes.most_common(1)
+        return common[0][0] if common and common[0][0] > 3 and common[0][1] > _REGULAR * len(runs) else 0
 
     def _length(self, block: Span) -> int:
         assert self._sound is not None
