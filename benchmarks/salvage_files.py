@@ -197,12 +197,10 @@ def tables_broken(data: bytes) -> tuple[bytes, list[Span]]:
 def truncated(data: bytes) -> tuple[bytes, list[Span]]:
     """As a crash leaves it: no moov, three quarters of the media, a length of the media data that was never set."""
     plain, gone = _without_moov(data)
-    kind, start, end = max(
-        (one for one in boxes(data) if one[0] == b"mdat"), key=lambda one: one[2] - one[1]
-    )
-    stop = start + (end - start) * 3 // 4 if sum(one[0] == b"mdat" for one in boxes(data)) == 1 else len(plain) * 3 // 4
+    (_, start, end), *more = [one for one in boxes(data) if one[0] == b"mdat"]
+    stop = len(plain) * 3 // 4 if more else start + (end - start) * 3 // 4
     made = bytearray(plain[:stop])
-    if int.from_bytes(made[start : start + 4], "big") != 1:
+    if not more and int.from_bytes(made[start : start + 4], "big") != 1:
         made[start : start + 4] = bytes(4)
     return bytes(made), [*gone, (stop, len(data))]
 

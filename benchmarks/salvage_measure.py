@@ -90,13 +90,15 @@ def _by_bytes(
 
 
 def _apart(video: list[tuple[int, float]], sound: list[tuple[int, float]]) -> float | None:
-    """Each packet of sound against the picture before it in the file."""
+    """Each packet of sound against the nearer of the pictures before and behind it in the file: behind a hole that is
+    the one that it was written with."""
     if not sound:
         return None
     video = sorted(video)
     places = [place for place, _ in video]
     worst = 0.0
     for place, moved in sound:
-        number = max(0, bisect_right(places, place) - 1)
-        worst = max(worst, abs(moved - video[number][1])) if video else worst
+        number = bisect_right(places, place)
+        near = video[max(0, number - 1) : number + 1]
+        worst = max(worst, min((abs(moved - by) for _, by in near), default=0.0))
     return worst

@@ -27,6 +27,8 @@ _SAME = 0.03
 """Share by which a rate that the bitstream tells may differ from what the sound says and be right."""
 _SNAP = 0.012
 """Share by which a measured rate is taken for a usual one."""
+_LONG_RUN = 4
+"""Pictures between stretches of sound from which on what lies between the first and the last is not all."""
 _LEAST_RUNS = 8
 """Stretches of sound between pictures from which on they tell the rate."""
 
@@ -65,16 +67,17 @@ def pace_of(pictures: Sequence[Picture], sound: FoundSound, parts: Sequence[Betw
             table = np.array(heads, float)
             across.append(table - table.mean(axis=0))
     runs = sum(map(len, across))
-    if runs >= _LEAST_RUNS:
+    if runs >= _LEAST_RUNS and len(pictures) < _LONG_RUN * runs:
         x, y = np.concatenate(across).T
         weight = float(x @ x)
         slope = float(x @ y) / weight
         error = float(np.sqrt(((y - slope * x) ** 2).sum() / max(1, runs - 1 - len(across)) / weight))
         if slope > 0:
             return Pace(slope, max(3 * error / slope, 1e-4))
-    if len(parts) == 1 and sound.length:
-        return Pace(sound.length / len(pictures), max(0.5 / max(1, runs), 2 / len(pictures)))
-    return None
+    if not sound.length:
+        return None
+    # Of a few long stretches one more or less of either kind counts, and so do holes.
+    return Pace(sound.length / len(pictures), max(0.5 / max(runs, 4), 2 / len(pictures)))
 
 
 def _heads(starts: Sequence[int], sound: FoundSound, part: Between) -> list[tuple[int, int]]:

@@ -85,7 +85,7 @@ def _salvaged(media: Media, like: Remains | None) -> Salvaged:
     told, told_by = remains.rate or video.rate, "the index" if remains.rate else "the bitstream"
     if told is None and like is not None:
         told, told_by = like.rate, "the sibling"
-    line = timeline_of(video.pictures, sound, told, told_by)
+    line = timeline_of(video.pictures, sound, media.spans, told, told_by)
     if sound is not None:
         sound = with_rate(sound, line.sound_rate)
     video = replace(video, sets=timed(video.sets, line.rate))

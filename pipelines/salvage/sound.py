@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _TRIED_BYTES = 1 << 16
 _COVERED = 0.8
 """Share of what lies between pictures that a kind of sound must explain."""
+_LIKELY = 0.2
+"""The same before what lies behind holes is looked at."""
 _LEAST_BYTES = 64
 _LEAST_PIECE = 7
 _ZEROS, _PCM_ZEROS = 64, 512
@@ -115,6 +117,8 @@ def _aac(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> Fou
             best, chosen = share, config
         if best > 0.97:
             break
+    if _LIKELY < best < _COVERED:  # few long stretches, with holes in them
+        best = _covered(_aac_blocks(media, tried, AacFramer(chosen)), tried)
     if best < _COVERED:
         return None
     blocks = list(_aac_blocks(media, gaps, AacFramer(chosen)))

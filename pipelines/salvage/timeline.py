@@ -28,6 +28,8 @@ _REORDERED = 32
 """Pictures among which the one that is shown last is looked for."""
 _FIRST = 8
 """Pictures behind a hole of which the one that is shown first is looked for."""
+_CHUNK = 3
+"""Pictures that a stretch of sound lasts where it is the muxer's rule how long."""
 _REGULAR = 0.6
 """Share of stretches of sound that must be of one length for that to be the muxer's rule."""
 
@@ -59,10 +61,14 @@ class Timeline:
 
 
 def timeline_of(
-    pictures: Sequence[Picture], sound: FoundSound | None, told: Fraction | None, told_by: str
+    pictures: Sequence[Picture],
+    sound: FoundSound | None,
+    spans: Sequence[Span],
+    told: Fraction | None,
+    told_by: str,
 ) -> Timeline:
-    """told: pictures a second as the bitstream or an index says; None if neither does."""
-    parts = parts_of(pictures, sound)
+    """spans: where in the file media can be. told: pictures a second as the bitstream or an index says; None if neither does."""
+    parts = parts_of(pictures, sound, spans)
     pace = None if sound is None else pace_of(pictures, sound, parts)
     sound_rate = 0 if sound is None else sound_rate_of(sound, pace, told)
     line = Timeline(*measured_rate(pace, sound_rate, told, told_by), sound_rate, holes=len(parts) - 1)
@@ -70,10 +76,11 @@ def timeline_of(
     return line
 
 
-def parts_of(pictures: Sequence[Picture], sound: FoundSound | None) -> list[Part]:
+def parts_of(pictures: Sequence[Picture], sound: FoundSound | None, spans: Sequence[Span]) -> list[Part]:
     """The pictures and blocks of sound between holes."""
     blocks = [] if sound is None else sound.blocks
-    covered = sorted([(p.start, p.end) for p in pictures] + list(blocks))
+    between = [(one[1], after[0]) for one, after in zip(spans, spans[1:], strict=False)]
+    covered = sorted([(p.start, p.end) for p in pictures] + list(blocks) + between)
     gaps, last = [], covered[0][1]
     for start, end in covered:
         if start > last:
@@ -167,8 +174,14 @@ class _Placing:
             rest = (self._group - since) if self._group else 0
             choices = [rest + turns * self._group for turns in range(64)] if self._group else [round(likely)]
             return min((one for one in choices if one >= 0), key=lambda one: abs(one - likely), default=0)
+        # Pictures that are shown before the last one may have been lost, or follow.
+        top, least = max(self._line.places[-_REORDERED:]), min(self._unwrapped(part.pictures)[:_FIRST])
+        taken = set(self._line.places[-_REORDERED:])
+        fresh = [place - least for place in self._unwrapped(part.pictures)[:_FIRST]]
         choices = [known + turns * turn for turns in range(-64, 256)]
-        return min((one for one in choices if one >= 0), key=lambda one: abs(one - likely), default=max(0, known))
+        free = [one for one in choices if taken.isdisjoint(top + 1 + one + place for place in fresh)]
+        free = [one for one in free if one > -_FIRST]
+        return min(free, key=lambda one: abs(one - likely), default=max(0, known))
 
     def _timed(self, part: Part, places: Sequence[int]) -> tuple[list[int], tuple[float, float] | None]:
         """Times of the sound of a part as if nothing were missing before it, and how it is interleaved then."""
@@ -208,38 +221,43 @@ class _Placing:
             more = -int(shift // scale)
             places = [place + more for place in places]
             shift += more * scale
-        if self._chunk and not self._sound.block_size:
-            # Muxers that write so many blocks at a time wrote as many where the hole is.
+        if self._chunk:
+            # Muxers that write so much at a time wrote as much where the hole is.
             rest = -self._at_hole(part) % self._chunk
-            lost = min((rest + turn * self._chunk for turn in range(256)), key=lambda one: abs(one - shift / each))
+            lost = min((rest + turn * self._chunk for turn in range(256)), key=lambda one: abs(one - shift))
         else:
-            lost = max(0, round(shift / each))
-        return [time + lost * each for time in times], places
+            lost = max(0, round(shift / each)) * each
+        return [time + lost for time in times], places
 
     def _at_hole(self, part: Part) -> int:
-        """Blocks of sound that touch the hole before a part, on either side, without a picture between."""
+        """Samples of sound that touch the hole before a part, on either side, without a picture between."""
         first, starts = part.blocks.start, self._starts
         assert self._sound is not None
         blocks = self._sound.blocks
         ahead = bisect_left(starts, blocks[first][0])
         count = 0
         if ahead == part.pictures.start:
-            count = sum(bisect_left(starts, blocks[n][0]) == ahead for n in part.blocks)
+            count = sum(self._length(blocks[n]) for n in part.blocks if bisect_left(starts, blocks[n][0]) == ahead)
         before = part.pictures.start
         for number in range(first - 1, -1, -1):
             if bisect_left(starts, blocks[number][0]) != before:
                 break
-            count += 1
+            count += self._length(blocks[number])
         return count
 
     def _usual_chunk(self) -> int:
-        """Blocks that stand together between pictures, where that is regular and more than a few; else 0."""
+        """Samples that stand together between pictures, where that is regular and far more than one picture lasts;
+        else 0."""
         if self._sound is None:
             return 0
-        runs = Counter(bisect_left(self._starts, start) for start, _ in self._sound.blocks)
-        sizes = Counter(runs.values())
-        common = sizes.most_common(1)
-        return common[0][0] if common and common[0][0] > 3 and common[0][1] > _REGULAR * len(runs) else 0
+        runs: Counter[int] = Counter()
+        for block in self._sound.blocks:
+            runs[bisect_left(self._starts, block[0])] += self._length(block)
+        common = Counter(runs.values()).most_common(1)
+        if not common or common[0][1] <= _REGULAR * len(runs):
+            return 0
+        many = common[0][0] * self._line.rate > _CHUNK * self._line.sound_rate
+        return common[0][0] if many else 0
 
     def _length(self, block: Span) -> int:
         assert self._sound is not None
