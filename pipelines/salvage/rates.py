@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.salvage.fragments import Anchors
 from pipelines.salvage.pictures import Picture
 from pipelines.salvage.sound import FoundSound
 
@@ -56,9 +57,15 @@ class Pace:
         return sound_rate / self.samples
 
 
-def pace_of(pictures: Sequence[Picture], sound: FoundSound, parts: Sequence[Between]) -> Pace | None:
+def pace_of(
+    pictures: Sequence[Picture], sound: FoundSound, parts: Sequence[Between], anchors: Anchors
+) -> Pace | None:
     """Samples of sound for a picture: the slope of what comes before each stretch of sound in the file, and where there
     are few stretches how much there is of both."""
+    if len(anchors.pictures) > 1 and len(anchors.blocks) > 1:
+        (_, first), *_, (_, last) = anchors.pictures
+        (_, begin), *_, (_, end) = anchors.blocks
+        return Pace((end - begin) / (last - first), 2 / (last - first))
     starts = [picture.start for picture in pictures]
     across: list[npt.NDArray[np.float64]] = []
     for part in parts:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from pipelines.errors import one_line
+from pipelines.salvage.fragments import anchors_of
 from pipelines.salvage.index import Sample, Track, index_of, sound_entry, video_entry
 from pipelines.salvage.media import Media, Span
 from pipelines.salvage.parameter_sets import timed
@@ -85,7 +86,8 @@ def _salvaged(media: Media, like: Remains | None) -> Salvaged:
     told, told_by = remains.rate or video.rate, "the index" if remains.rate else "the bitstream"
     if told is None and like is not None:
         told, told_by = like.rate, "the sibling"
-    line = timeline_of(video.pictures, sound, media.spans, told, told_by)
+    anchors = anchors_of(media, video.pictures, sound)
+    line = timeline_of(video.pictures, sound, media.spans, anchors, told, told_by)
     if sound is not None:
         sound = with_rate(sound, line.sound_rate)
     video = replace(video, sets=timed(video.sets, line.rate))

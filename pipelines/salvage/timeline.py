@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 from statistics import median
 
+from pipelines.salvage.fragments import Anchors
 from pipelines.salvage.media import Span
 from pipelines.salvage.pictures import Picture
 from pipelines.salvage.rates import measured_rate, pace_of, sound_rate_of
@@ -64,15 +66,16 @@ def timeline_of(
     pictures: Sequence[Picture],
     sound: FoundSound | None,
     spans: Sequence[Span],
+    anchors: Anchors,
     told: Fraction | None,
     told_by: str,
 ) -> Timeline:
-    """spans: where in the file media can be. told: pictures a second as the bitstream or an index says; None if neither does."""
+    """spans: where in the file media can be. anchors: what headers of fragments say. told: pictures a second as the bitstream or an index says; None if neither does."""
     parts = parts_of(pictures, sound, spans)
-    pace = None if sound is None else pace_of(pictures, sound, parts)
+    pace = None if sound is None else pace_of(pictures, sound, parts, anchors)
     sound_rate = 0 if sound is None else sound_rate_of(sound, pace, told)
     line = Timeline(*measured_rate(pace, sound_rate, told, told_by), sound_rate, holes=len(parts) - 1)
-    _Placing(pictures, sound, line, parts).run()
+    _Placing(pictures, sound, line, parts, anchors).run()
     return line
 
 
@@ -102,9 +105,20 @@ class _Placing:
     """Places of pictures and times of sound, part by part."""
 
     def __init__(
-        self, pictures: Sequence[Picture], sound: FoundSound | None, line: Timeline, parts: Sequence[Part]
+        self,
+        pictures: Sequence[Picture],
+        sound: FoundSound | None,
+        line: Timeline,
+        parts: Sequence[Part],
+        anchors: Anchors,
     ) -> None:
         self._pictures, self._sound, self._line, self._parts = pictures, sound, line, parts
+        self._anchors = anchors
+        self._lost_pictures = self._lost_samples = 0
+        """By holes so far."""
+        lengths = [] if sound is None else [self._length(block) for block in sound.blocks]
+        self._heard = list(accumulate(lengths, initial=0))
+        """Samples found before each block."""
         total = sum(p.end - p.start for p in pictures)
         total += 0 if sound is None else sum(end - start for start, end in sound.blocks)
         self._bytes_each = total / len(pictures)
@@ -142,7 +156,9 @@ class _Placing:
                 before = self._pictures[group.start - 1]
                 least = min(own[:_FIRST])
                 last = max(p.place for p in self._pictures[max(0, group.start - _REORDERED) : group.start])
-                top += self._lost(least - last - 1, part, before)
+                lost = self._lost(least - last - 1, part, before)
+                self._lost_pictures += max(0, lost)
+                top += lost
             places += [place + top + 1 - least for place in own]
         return places
 
@@ -166,13 +182,15 @@ class _Placing:
 
     def _lost(self, known: int, part: Part, before: Picture) -> int:
         """How many pictures a hole took, of which `known` are by their numbers, as far as those tell."""
-        likely = part.hole / self._bytes_each
+        told = self._anchors.pictures_lost(part.pictures)
+        likely = part.hole / self._bytes_each if told is None else float(told - self._lost_pictures)
         first = self._pictures[part.pictures[0]]
         turn = max(1, first.turn)
         if first.begins:
             since = before.place - before.group + 1
             rest = (self._group - since) if self._group else 0
-            choices = [rest + turns * self._group for turns in range(64)] if self._group else [round(likely)]
+            known_group = self._group if told is None else 0
+            choices = [rest + turns * self._group for turns in range(64)] if known_group else [round(likely)]
             return min((one for one in choices if one >= 0), key=lambda one: abs(one - likely), default=0)
         # Pictures that are shown before the last one may have been lost, or follow.
         top, least = max(self._line.places[-_REORDERED:]), min(self._unwrapped(part.pictures)[:_FIRST])
@@ -208,6 +226,11 @@ class _Placing:
         self, part: Part, times: list[int], places: list[int], lead: tuple[float, float] | None
     ) -> tuple[list[int], list[int]]:
         """Sound where it lies to the pictures as before; where it would begin too early, the pictures go back."""
+        told = self._anchors.samples_lost(part.blocks, self._heard)
+        if told is not None:
+            lost, self._lost_samples = max(0, told - self._lost_samples), max(told, self._lost_samples)
+            self._usual = self._usual or lead
+            return [time + lost for time in times], places
         if lead is None:
             return times, places
         if self._usual is None:
@@ -227,6 +250,7 @@ class _Placing:
             lost = min((rest + turn * self._chunk for turn in range(256)), key=lambda one: abs(one - shift))
         else:
             lost = max(0, round(shift / each)) * each
+        self._lost_samples += lost
         return [time + lost for time in times], places
 
     def _at_hole(self, part: Part) -> int:

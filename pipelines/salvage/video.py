@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from concealer.bitstream import BitstreamError, Codec, NalUnit
+from concealer.bitstream import BitstreamError, Codec, NalUnit, hevc
 from pipelines.salvage.chain import best_row
 from pipelines.salvage.h264_search import searched
+from pipelines.salvage.hevc_search import fitted_hevc, x265_sets
 from pipelines.salvage.media import Media
 from pipelines.salvage.parameter_sets import Sets, fitted, known_sets, stretched
 from pipelines.salvage.pictures import Picture, gather, place_all
@@ -28,6 +29,11 @@ _SHARE = 0.3
 """Of what speaks for units without parameter sets, at least so much must be left with the right ones."""
 _TRIED = 12
 """Pictures in a row that parameter sets are tried on."""
+_NEARLY = 0.9
+"""Share of the most slices that parameter sets read which others must read to be tried."""
+_HEVC = hevc.SliceHeader
+_SKIPPED = (hevc.NAL_RASL_N, hevc.NAL_RASL_R)
+"""Decoders pass over these behind the picture they begin with."""
 _STARTS = 3
 """Places in the stream at which they are."""
 
@@ -93,7 +99,7 @@ def _prove(
     weight = sum(unit.weight for unit in units if bare.is_slice(unit.kind))
     for sets in _to_try(media, codec, remains, like, units):
         try:
-            wide = sets if sets.sized else stretched(sets)
+            wide = sets if sets.sized or codec == "hevc" else stretched(sets)
         except BitstreamError:
             continue
         grammar = _GRAMMARS[codec](wide.units)
@@ -103,7 +109,7 @@ def _prove(
         if own < _SHARE * weight:
             continue
         for run in _runs(media, gather(row, grammar)):
-            fit: Sets | None = sets if sets.sized else fitted(sets, run[0])
+            fit = sets if sets.sized else (fitted if codec == "h264" else fitted_hevc)(sets, run[0])
             if fit is None:
                 continue
             trial = tried(codec, fit.units, run)
@@ -119,6 +125,10 @@ def _to_try(
     yield from known_sets(media, codec, remains, like, units)
     if codec == "h264":
         yield from searched(media, units)
+        return
+    fits = [(len([u for u in _row(media, HevcGrammar(s.units), _SAMPLE >> 2) if u.kind < 32]), s) for s in x265_sets()]
+    most = max((count for count, _ in fits), default=0)
+    yield from (sets for count, sets in sorted(fits, key=lambda fit: -fit[0]) if count >= _NEARLY * most)
 
 
 def _runs(media: Media, pictures: Sequence[Picture]) -> Iterator[list[list[NalUnit]]]:
@@ -131,6 +141,8 @@ def _runs(media: Media, pictures: Sequence[Picture]) -> Iterator[list[list[NalUn
         for later in pictures[number + 1 : number + _TRIED]:
             if later.key or later.cut:
                 break
+            if any(unit.kind in _SKIPPED for unit in later.units) and isinstance(later.units[-1].header, _HEVC):
+                continue
             run.append(later)
         yield [
             [NalUnit(bytes(media.data[unit.start + PREFIX : unit.end])) for unit in one.units] for one in run
