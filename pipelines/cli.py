@@ -98,6 +98,11 @@ def build_parser() -> Parser:
         "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
     )
     files.add_argument(
+        "--like",
+        metavar="FILE",
+        help="a healthy file of the same camera, for an MP4 whose index is lost (docs/salvage.md)",
+    )
+    files.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="processes that look for damage in a file (default: all cores)"
     )
     files.add_argument(
@@ -142,6 +147,7 @@ def _settings(args: argparse.Namespace, source: str, several: bool = False) -> S
         outage=args.outage,
         metrics=args.metrics,
         sdp=args.sdp,
+        like=args.like,
         jobs=args.jobs,
         dry_run=args.dry_run,
         keep_partial=args.keep_partial,

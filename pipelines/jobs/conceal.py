@@ -62,6 +62,7 @@ def conceal_file(
         reconnect=settings.reconnect,
         pauses=bool(settings.outage),
         parameter_sets=sets,
+        like=settings.like,
     )
     with contextlib.closing(opened):
         if settings.outage is not None and not opened.live:

@@ -115,7 +115,8 @@ class Pass:
             str(index): {"codec": source.codec(index), "time_base": str(source.time_base(index))}
             for index in sorted(indices)
         }
-        return {"input": source.label, "output": self.run.target, "lookahead": lookahead, "streams": streams}
+        head = {"input": source.label, "output": self.run.target, "lookahead": lookahead, "streams": streams}
+        return head if source.salvaged is None else head | {"salvaged": source.salvaged.as_dict()}
 
     def __enter__(self) -> Pass:
         return self
@@ -225,6 +226,7 @@ class Pass:
             ended_early=self.run.source.ended_early,
             unread=self.run.source.unread,
             losses=self.run.source.losses,
+            salvaged=self.run.source.salvaged,
             seconds=time.monotonic() - self.run.began,
         )
 

@@ -48,6 +48,8 @@ class Settings:
     """FFmpeg's demuxer name; None = by content."""
     sdp: str | None = None
     """Path of a session description with the parameter sets of a stream that holds none."""
+    like: str | None = None
+    """Path of a healthy file of the same camera, for an MP4 file without index that holds no parameter sets."""
     overwrite: bool = False
     """Replace an output that exists."""
     always_encode: bool = False

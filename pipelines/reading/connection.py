@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from av.container import InputContainer
 
 from concealer.bitstream.transport import PesPacket
+from pipelines.salvage import Salvaged
 
 STDIN = "-"
 
@@ -31,6 +33,10 @@ class Wanted:
     """With start codes, for streams that have none of their own."""
     moved: Mapping[int, int] = field(default_factory=dict)
     """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
+    like: str | None = None
+    """Of a file of MP4 without index: a healthy file of the same camera."""
+    salvaged: Salvaged | None = None
+    """What was found in it when it was opened before."""
 
     @property
     def label(self) -> str:
@@ -107,6 +113,8 @@ class Connection:
     """Ends a read that waits for what comes: the container is at its end then."""
     passed_over: int = 0
     """Bytes that are hidden from libavformat, as they are damaged."""
+    salvaged: Salvaged | None = None
+    """What the index was made of, if that is not the file's own."""
 
     def close(self) -> None:
         """To be called once or more."""
@@ -114,3 +122,10 @@ class Connection:
         self.container.close()
         if self.file is not None:
             self.file.close()
+
+
+def rest(seconds: float, stopped: Callable[[], bool]) -> None:
+    """Wait, unless it is stopped."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not stopped():
+        time.sleep(0.05)

@@ -15,7 +15,9 @@ from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Closable, Connection, Wanted
 from pipelines.reading.parameter_sets import PrefixedFile
+from pipelines.reading.salvaging import find_media, has_whole_index, is_mp4
 from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
+from pipelines.salvage import Salvaged
 
 ELEMENTARY = {
     ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
@@ -94,16 +96,57 @@ def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
         input_format = ELEMENTARY.get(os.path.splitext(wanted.name)[1].lower())
     if wanted.parameter_sets and input_format in ELEMENTARY.values():
         return _open_view(wanted, PrefixedFile(wanted.name, wanted.parameter_sets), input_format)
-    boxes = _boxes(wanted) if input_format in (None, "mov", "mp4") and is_boxed(head) else None
-    if boxes is None or not boxes.mendable:
+    boxed = is_boxed(head)
+    if not is_mp4(wanted, boxed) or input_format in ELEMENTARY.values():
+        return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
+    return _open_mp4(wanted, input_format, _boxes(wanted))
+
+
+def _open_mp4(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connection:
+    """By its own index, mended where its boxes are damaged; where that will not do, by one made anew."""
+    failure: InputError | None = None
+    connection: Connection | None = None
+    if wanted.salvaged is None:
+        try:
+            connection = _open_boxes(wanted, input_format, boxes)
+            if has_whole_index(wanted, connection, boxes):
+                return connection
+        except InputError as error:
+            failure = error
+    try:
+        found = find_media(wanted, boxes)
+        better = found is not None and (connection is None or found.pictures > _pictures(connection))
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
+    if found is None or not better:
+        if connection is None:
+            raise failure or InputError(f"{wanted.label}: no index, and no pictures found in it")
+        return connection
+    if connection is not None:
+        connection.close()
+    return _open_view(wanted, PrefixedFile(wanted.name, found.index), "mov", found.unused, found)
+
+
+def _pictures(connection: Connection) -> int:
+    """As many as its index knows."""
+    return max((len(stream.index_entries) for stream in connection.container.streams.video), default=0)
+
+
+def _open_boxes(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connection:
+    if not boxes.mendable:
         return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
     return _open_view(wanted, PatchedFile(wanted.name, boxes.patches), input_format, boxes.skipped)
 
 
-def _open_view(wanted: Wanted, file: Closable, input_format: str | None, passed_over: int = 0) -> Connection:
+def _open_view(
+    wanted: Wanted, file: Closable, input_format: str | None, passed_over: int = 0, salvaged: Salvaged | None = None
+) -> Connection:
     """A file that is read through `file`."""
     try:
-        return Connection(_open_as(wanted, file, input_format), file=file, passed_over=passed_over)
+        container = _open_as(wanted, file, input_format)
+        return Connection(container, file=file, passed_over=passed_over, salvaged=salvaged)
     except BaseException:
         file.close()
         raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -18,7 +17,7 @@ from av.video.stream import VideoStream
 from concealer.bitstream import Codec
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
-from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted
+from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted, rest
 from pipelines.reading.inputs import find_input
 from pipelines.reading.live_times import LiveTimes
 from pipelines.reading.payload import VideoPayload, payload_of
@@ -26,6 +25,7 @@ from pipelines.reading.reached import Reached
 from pipelines.reading.receiving import Receiver
 from pipelines.reading.timing import JoinedTimeline
 from pipelines.reading.transport import FAR
+from pipelines.salvage import Salvaged
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -57,16 +57,18 @@ class Source:
         reconnect: bool = False,
         pauses: bool = False,
         parameter_sets: bytes = b"",
+        like: str | None = None,
         again: Wanted | None = None,
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
-        parameter_sets: with start codes, for streams that have none of their own. again: a file that is open already
-        and is to be read beside, without saying anything; nothing else counts then.
+        parameter_sets: with start codes, for streams that have none of their own. like: for MP4 without index, a
+        healthy file of the same camera. again: a file that is open already and is to be read beside, without saying
+        anything; nothing else counts then.
 
         reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
         nothing comes of a live input, its time goes on.
         """
-        wanted = Wanted(name, input_format, stopped, reconnect, parameter_sets=parameter_sets)
+        wanted = Wanted(name, input_format, stopped, reconnect, 0, parameter_sets, {}, like)
         self._wanted = wanted if again is None else again
         self._warn = log.warning if again is None else log.debug
         self._input = find_input(self._wanted)
@@ -100,6 +102,8 @@ class Source:
             connection.close()
             raise
         self._connection, self.video = connection, video
+        if connection.salvaged is not None and self._wanted.salvaged is None:
+            self._wanted = replace(self._wanted, salvaged=connection.salvaged)
         for stream in video.values():
             if self._wanted.parameter_sets and not stream.codec_context.extradata:
                 stream.codec_context.extradata = self._wanted.parameter_sets
@@ -127,6 +131,11 @@ class Source:
     def wanted(self) -> Wanted:
         """What the same file can be opened with once more, in another process too."""
         return self._wanted.elsewhere
+
+    @property
+    def salvaged(self) -> Salvaged | None:
+        """What was found in a file without index, of which one was made."""
+        return self._wanted.salvaged
 
     @property
     def elementary(self) -> bool:
@@ -283,7 +292,8 @@ class Source:
         """All is read: find out what of the file was not, and say so once."""
         unread = connection.passed_over
         with contextlib.suppress(OSError):
-            unread = max(unread, self._reached.unread(self.name, self.format_name))
+            if connection.salvaged is None:
+                unread = max(unread, self._reached.unread(self.name, self.format_name))
         if unread and not self.unread:
             self._warn("%s: %d bytes of it could not be read: passed over", self.label, unread)
         self.unread = unread
@@ -342,7 +352,7 @@ class Source:
                     return True
                 log.warning("%s: other streams than before", self.label)
                 self.close()
-            _rest(_PAUSE_SECONDS, self._wanted.stopped)
+            rest(_PAUSE_SECONDS, self._wanted.stopped)
         return False
 
     def sample(self, index: int) -> av.VideoFrame | None:
@@ -390,9 +400,3 @@ def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
             return work()
         except LateStreamsError:
             source.rewind()
-
-
-def _rest(seconds: float, stopped: Callable[[], bool]) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not stopped():
-        time.sleep(0.05)
