@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -22,11 +23,33 @@ _MEAN_BONUS = 0.3
 """Mean absolute difference by which the mean of two references must beat one: a second vector costs bits."""
 
 
-def best_prediction(target: Plane, references: Sequence[Plane], top: int, bottom: int) -> tuple[Array, Array]:
-    """(modes, vectors) of the macroblocks in rows [top, bottom).
+@dataclass(frozen=True)
+class Prediction:
+    """Of macroblocks in rows."""
 
-    target, references: luma planes of one size; one or two references, for lists 0 and 1. modes: (rows, cols), 0 and 1
-    for the reference, 2 for the mean of both; vectors: (2, rows, cols, 2) int16 (x, y) in quarter samples.
+    modes: Array
+    """(rows, cols): 0 and 1 for the reference, 2 for the mean of both."""
+    vectors: Array
+    """(2, rows, cols, 2) int16: (x, y) in quarter samples, to each reference."""
+    errors: Array
+    """(rows, cols): mean absolute difference."""
+
+    @staticmethod
+    def of_two_fields(top: Prediction, bottom: Prediction) -> Prediction:
+        """That of both fields of a frame, a row of the one and a row of the other in turns."""
+
+        def woven(axis: int, *of: Array) -> Array:
+            both = np.stack(of, axis=axis + 1)
+            return both.reshape(*both.shape[:axis], -1, *both.shape[axis + 2 :])
+
+        errors = woven(0, top.errors, bottom.errors)
+        return Prediction(woven(0, top.modes, bottom.modes), woven(1, top.vectors, bottom.vectors), errors)
+
+
+def best_prediction(target: Plane, references: Sequence[Plane], top: int, bottom: int) -> Prediction:
+    """For the macroblocks in rows [top, bottom).
+
+    target, references: luma planes of one size; one or two references, for lists 0 and 1.
     """
     height, width = target.shape
     scale = 2 if width > _COARSE_WIDTH else 1
@@ -51,10 +74,11 @@ def best_prediction(target: Plane, references: Sequence[Plane], top: int, bottom
     for which, field in enumerate(fields):
         vectors[which] = field
     if len(references) == 1:
-        return np.zeros(shape, np.int64), vectors
+        return Prediction(np.zeros(shape, np.int64), vectors, errors[0])
     mean = cv2.addWeighted(predictions[0], 0.5, predictions[1], 0.5, 0)
     errors.append(_errors(wanted, mean, shape, offset, scale) + _MEAN_BONUS)
-    return np.argmin(np.stack(errors), axis=0), vectors
+    every = np.stack(errors)
+    return Prediction(np.argmin(every, axis=0), vectors, every.min(axis=0))
 
 
 def _reduced(plane: Plane, rows: slice, scale: int) -> Array:

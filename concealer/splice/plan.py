@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,9 @@ from concealer.damage import Damage, DamageMap
 from concealer.decoder import from_blocks
 from concealer.standins.hevc import coding_order
 
+Units = npt.NDArray[np.bool_]
+"""By address: macroblocks or CTBs of a picture or field, pairs of an MBAFF frame."""
+
 
 @dataclass
 class Plan:
@@ -21,22 +25,35 @@ class Plan:
     removed: list[Slice] = field(default_factory=list)
     """Arrived corrupt, or hang on one that did."""
     runs: list[tuple[int, int]] = field(default_factory=list)
-    """Ranges [first, end) to be written, in raster order, ascending."""
+    """Ranges [first, end) to be written, by address, ascending."""
 
 
 def make_plan(au: AccessUnit, damage: DamageMap) -> Plan:
     """Plan for a progressive picture without tiles whose slices are in order; `damage` is of its size."""
-    lost = from_blocks(damage.state == Damage.LOST, au)
-    broken = from_blocks(damage.state == Damage.BROKEN, au)
-    size = au.rows * au.cols
+    readable = [(s.first, s) for s in au.slices if s.header is not None and s.first is not None]
+    units = from_blocks(damage.state == Damage.LOST, au), from_blocks(damage.state == Damage.BROKEN, au)
+    # What came of the slice behind another, and is not readable, says nothing of that one.
+    plan = sort_out(readable, *units, [start for start, _ in au.coverage.broken])
+    plan.removed += [s for s in au.slices if s.header is None or s.first is None]
+    if isinstance(au.sps, hevc.Sps) and isinstance(au.pps, hevc.Pps):
+        order = coding_order(au.sps, au.pps)
+        plan.runs = [legal for first, end in plan.runs for legal in order.legal_ranges(first, end)]
+    return plan
+
+
+def sort_out(readable: Iterable[tuple[int, Slice]], lost: Units, broken: Units, stumps: Sequence[int] = ()) -> Plan:
+    """Plan for one picture, frame or field.
+
+    readable: its slices and the addresses they begin at. lost, broken: (units,) by address. stumps: where slices begin
+    of which too little came.
+    """
+    size = lost.size
     plan = Plan()
     covered = np.zeros(size, bool)
-    readable = sorted((s for s in au.slices if s.header is not None and s.first is not None), key=_first)
-    plan.removed = [s for s in au.slices if s.header is None or s.first is None]
-    starts = [_first(s) for s in readable]
-    for slice_, first, following in zip(readable, starts, [*starts[1:], size], strict=True):
-        # What came of the slice behind it, and is not readable, says nothing of this one.
-        following = min([following, *(start for start, _ in au.coverage.broken if start > first)])
+    ordered = sorted(readable, key=lambda one: one[0])
+    starts = [first for first, _ in ordered]
+    for (first, slice_), following in zip(ordered, [*starts[1:], size], strict=True):
+        following = min([following, *(start for start in stumps if start > first)])
         end = _end(lost, first, following)
         # A dependent slice segment (HEVC) takes its header and contexts from the one before.
         orphan = bool(getattr(slice_.header, "dependent", False)) and not (first and covered[first - 1])
@@ -50,18 +67,10 @@ def make_plan(au: AccessUnit, damage: DamageMap) -> Plan:
             covered[first:end] = True
     edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]])))
     plan.runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-    if isinstance(au.sps, hevc.Sps) and isinstance(au.pps, hevc.Pps):
-        order = coding_order(au.sps, au.pps)
-        plan.runs = [legal for first, end in plan.runs for legal in order.legal_ranges(first, end)]
     return plan
 
 
-def _first(slice_: Slice) -> int:
-    assert slice_.first is not None
-    return slice_.first
-
-
-def _end(lost: npt.NDArray[np.bool_], first: int, following: int) -> int:
+def _end(lost: Units, first: int, following: int) -> int:
     """Where the slice that starts at `first` ends: at the next one or before the first lost unit."""
     gone = np.flatnonzero(lost[first:following])
     return first + int(gone[0]) if gone.size else following

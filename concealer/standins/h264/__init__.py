@@ -1,6 +1,6 @@
 """Writers of H.264 slices."""
 
-from concealer.standins.h264.coded import InterBlocks, coded_header, coded_standin
+from concealer.standins.h264.coded import InterBlocks, coded_header, coded_standin, slice_span
 from concealer.standins.h264.inter import inter_standin
 from concealer.standins.h264.intra import grey_standin, intra_standin
 from concealer.standins.h264.limits import BitBudget
@@ -24,6 +24,7 @@ __all__ = [
     "lost_idr_header",
     "lost_picture_header",
     "pcm_standin",
+    "slice_span",
     "transformed",
     "with_cavlc",
 ]
