@@ -55,7 +55,8 @@ def paff(
     moments = woven(PICTURES, WIDTH, HEIGHT, bottom_first)
     pictures = [moments[0]] * PICTURES if still else moments
     orders = [0, *(order for last in range(2, PICTURES, 2) for order in (last, last - 1))]
-    kinds = [(order, (order + 1) // 2, order % 2 == 1) for order in orders]
+    # A B picture counts as the reference picture behind it will.
+    kinds = [(order, order // 2 + 2 * (order % 2), order % 2 == 1) for order in orders]
     pairs = kinds if bframes else [(number, number, False) for number in range(PICTURES)]
     written = b"".join(
         join_annexb(
