@@ -22,6 +22,8 @@ class Run:
     """Macroblocks or CTBs [first, end) in coding order."""
     kind: str
     """What the picture's slices are, "I", "P" or "B": that they are predicted from nothing, one or two references."""
+    arrived: float = 0.0
+    """Part of it that was decoded right."""
     repeat: bool = False
     """Do not look at the samples: repeat the reference. Intra pictures, which have none, are written coarsely."""
 

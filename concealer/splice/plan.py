@@ -26,6 +26,12 @@ class Plan:
     """Arrived corrupt, or hang on one that did."""
     runs: list[tuple[int, int]] = field(default_factory=list)
     """Ranges [first, end) to be written, by address, ascending."""
+    hole: Units = field(default_factory=lambda: np.ones(0, np.bool_))
+    """Lost and broken units by address; empty where nothing arrived."""
+
+    def arrived(self, first: int, end: int) -> float:
+        """Part of a range that is written though it was decoded right."""
+        return 1 - float(self.hole[first:end].mean()) if self.hole.size else 0.0
 
 
 def make_plan(au: AccessUnit, damage: DamageMap) -> Plan:
@@ -48,7 +54,7 @@ def sort_out(readable: Iterable[tuple[int, Slice]], lost: Units, broken: Units, 
     of which too little came.
     """
     size = lost.size
-    plan = Plan()
+    plan = Plan(hole=lost | broken)
     covered = np.zeros(size, bool)
     ordered = sorted(readable, key=lambda one: one[0])
     starts = [first for first, _ in ordered]

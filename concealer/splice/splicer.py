@@ -123,7 +123,8 @@ class Splicer:
         for piece in pieces:
             for first, end in piece.plan.runs:
                 address, last = first * piece.blocks, end * piece.blocks
-                unit.runs.append(Run(piece.header, address, last, piece.kind, self._hurry))
+                arrived = piece.plan.arrived(first, end)
+                unit.runs.append(Run(piece.header, address, last, piece.kind, arrived, self._hurry))
                 rows += [first // au.cols * piece.rows, ((end - 1) // au.cols + 1) * piece.rows]
         if rows:
             unit.top, unit.planes = _copied(picture, min(rows) * au.unit, max(rows) * au.unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from concealer.standins.h264 import (
     InterBlocks,
     Quantiser,
     Span,
+    coarseness,
     coded_header,
     coded_standin,
     inter_standin,
@@ -40,6 +42,10 @@ log = logging.getLogger(__name__)
 _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
 _COST = Cost(slice=3.0, block=0.012, level=0.0024)
+_FINER, _MOST_FINER = 2, 8
+"""QP by which it is finer for each halving of the part of a slice that did not arrive, and at most."""
+_MOST_COARSE = 6
+"""QP by which it is finer where scaling lists are coarse, at most."""
 _HURRIED_QP = 40
 """Of intra slices that are wanted at once."""
 _LESS = 2
@@ -183,7 +189,7 @@ class H264Carrier:
         exact = _pcm_bytes(header.sps) * (run.end - run.first)
         try:
             coder = self._coder(header, run, unit)
-            qp = _first_qp(header, unit.is_reference)
+            qp = _first_qp(header, unit.is_reference, coder.form == "intra", run.arrived)
             if header.pps.deblocking_filter_control_present:
                 qp = min(_MOST_QP, qp + coder.excess(qp, most))
             qp = max(qp, _HURRIED_QP) if run.repeat else qp
@@ -261,11 +267,14 @@ class H264Carrier:
         return [] if kind == "I" or latest is None else [latest[0]]
 
 
-def _first_qp(header: h264.SliceHeader, is_reference: bool) -> int:
-    """QP at which a stand-in is written where there is room."""
+def _first_qp(header: h264.SliceHeader, is_reference: bool, intra: bool, arrived: float) -> int:
+    """QP at which a stand-in is written where there is room. arrived: see `Run`."""
     qp = max(_LEAST_QP, min(_QP, header.pps.pic_init_qp + header.slice_qp_delta))
+    # The less of it is made up, the smaller is the mean error of that, beside which this one is to be small.
+    qp = max(_LEAST_QP, qp - min(round(_FINER * -math.log2(max(1 - arrived, 1e-3))), _MOST_FINER))
     # What nobody refers to shows its error once.
     qp += 0 if is_reference else _LESS
+    qp = max(0, qp - min(coarseness(header.sps, header.pps, intra), _MOST_COARSE))
     # Where deblocking can't be turned off it is to find nothing to do (Table 8-16).
     return qp if header.pps.deblocking_filter_control_present else min(qp, _UNFILTERED_QP)
 

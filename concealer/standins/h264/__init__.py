@@ -8,13 +8,14 @@ from concealer.standins.h264.lost import lost_field_header, lost_idr_header, los
 from concealer.standins.h264.motion import Span
 from concealer.standins.h264.pcm import pcm_standin
 from concealer.standins.h264.pps_copy import with_cavlc
-from concealer.standins.h264.transform import Quantiser, transformed
+from concealer.standins.h264.transform import Quantiser, coarseness, transformed
 
 __all__ = [
     "BitBudget",
     "InterBlocks",
     "Quantiser",
     "Span",
+    "coarseness",
     "coded_header",
     "coded_standin",
     "grey_standin",

@@ -79,6 +79,12 @@ def weights(sps: h264.Sps, pps: h264.Pps) -> tuple[tuple[int, ...], ...]:
     return _resolve(own, first[0], first[1])
 
 
+def coarseness(sps: h264.Sps, pps: h264.Pps, intra: bool) -> int:
+    """By how much QP must be lower than with flat scaling lists for luma to be as fine."""
+    luma = np.array(weights(sps, pps)[0 if intra else 3], np.float64)
+    return round(6 * math.log2(math.sqrt(float(np.mean(luma**2))) / 16))
+
+
 def _resolve(
     lists: Sequence[tuple[int, ...] | None], intra: tuple[int, ...], inter: tuple[int, ...]
 ) -> tuple[tuple[int, ...], ...]:
