@@ -139,7 +139,7 @@ def _part_plan(part: Part, damage: DamageMap) -> Plan:
 
 def _sibling(plan: Plan) -> SliceHeader:
     """A header to go by: of a slice that arrived whole, else of any."""
-    found = [slice_.header for slice_ in (*plan.kept, *plan.removed)]
+    found = [slice_.header for slice_ in plan.slices]
     usable = [header for header in found if header is not None and not getattr(header, "redundant_pic_cnt", 0)]
     if not usable:
         raise UnsupportedStandInError("no slice header of the picture is readable")
@@ -158,6 +158,7 @@ Place = tuple[int, int]
 def merge(au: AccessUnit, pieces: Sequence[Piece]) -> list[NalUnit | None]:
     """The access unit's NAL units without the removed slices, and None at the places of the runs in order."""
     gone = {id(slice_.nal) for piece in pieces for slice_ in piece.plan.removed}
+    shorter = {id(one.slice_.nal): one.nal for piece in pieces for one in piece.plan.shortened}
     places = _places(pieces)
     slices = {id(slice_.nal) for slice_ in au.slices}
     waiting: list[Place] = [(number, first) for number, piece in enumerate(pieces) for first, _ in piece.plan.runs]
@@ -182,7 +183,7 @@ def merge(au: AccessUnit, pieces: Sequence[Piece]) -> list[NalUnit | None]:
         if id(nal) in slices:
             behind = len(nals) + (id(nal) not in gone)
         if id(nal) not in gone:
-            nals.append(nal)
+            nals.append(shorter.get(id(nal), nal))
     put((current + 1, 0), behind)
     put((len(pieces), 0), _at_end(nals))
     return nals
@@ -192,7 +193,7 @@ def _places(pieces: Sequence[Piece]) -> Mapping[int, Place]:
     """By id() of slices' NAL units."""
     found: dict[int, Place] = {}
     for number, piece in enumerate(pieces):
-        for slice_ in (*piece.plan.kept, *piece.plan.removed):
+        for slice_ in piece.plan.slices:
             address = slice_.first if piece.rows == 1 else getattr(slice_.header, "first_mb", None)
             if slice_.header is not None and address is not None:
                 found[id(slice_.nal)] = number, address

@@ -129,7 +129,11 @@ class Splicer:
         if rows:
             unit.top, unit.planes = _copied(picture, min(rows) * au.unit, max(rows) * au.unit)
         unit.motion = picture.motion
-        return self._leave(_spliced(picture, removed=[s.nal for piece in pieces for s in piece.plan.removed]), unit)
+        removed = [s.nal for piece in pieces for s in piece.plan.removed]
+        shortened = [(one, piece.blocks) for piece in pieces for one in piece.plan.shortened]
+        spliced = _spliced(picture, [*removed, *(one.slice_.nal for one, _ in shortened)])
+        ours = [Written(one.nal, one.first * blocks, one.end * blocks, "cut") for one, blocks in shortened]
+        return self._leave(replace(spliced, written=ours), unit)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
         """A reference picture that never arrived, or arrived without a usable slice (`au`)."""
@@ -166,7 +170,7 @@ class Splicer:
         ready = []
         for written in answers:
             spliced, unit = self._leaving.popleft()
-            ready.append(replace(spliced, nals=unit.filled(written), written=written))
+            ready.append(replace(spliced, nals=unit.filled(written), written=[*spliced.written, *written]))
         return ready
 
 
