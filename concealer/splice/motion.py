@@ -19,6 +19,8 @@ _COARSE_WIDTH = 640
 """Wider pictures are searched at half resolution."""
 _STRIDE = 8
 """Patches without overlap: slices of ours grow by 2 % over half of it, in 45 % of the time."""
+_STILL = 4.0
+"""Mean absolute difference up to which a block may be one at rest."""
 _MEAN_BONUS = 0.3
 """Mean absolute difference by which the mean of two references must beat one: a second vector costs bits."""
 
@@ -65,8 +67,9 @@ def best_prediction(target: Plane, references: Sequence[Plane], top: int, bottom
         field = _cells(flow, shape, offset, scale)
         moved = sample(seen, _spread(field, flow.shape, offset, scale), scale)
         still_error, moved_error = (_errors(wanted, image, shape, offset, scale) for image in (seen, moved))
-        # No more: later pictures inherit vectors, and are better off with true ones than with short ones.
-        field[still_error <= moved_error] = 0
+        # No more: later pictures inherit vectors, and are better off with true ones than with short ones. What rests is
+        # taken for a place at rest by those that are predicted from both sides (8.4.1.2.2), so that it must be one.
+        field[(still_error <= moved_error) & (still_error <= _STILL)] = 0
         fields.append(field)
         predictions.append(sample(seen, _spread(field, flow.shape, offset, scale), scale))
     errors = [_errors(wanted, image, shape, offset, scale) for image in predictions]
