@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
 _COST = Cost(slice=3.0, block=0.012, level=0.0024)
-_FINER, _MOST_FINER = 2, 8
+_FINER, _MOST_FINER = 2, 4
 """QP by which it is finer for each halving of the part of a slice that did not arrive, and at most."""
 _MOST_COARSE = 6
 """QP by which it is finer where scaling lists are coarse, at most."""
