@@ -26,6 +26,8 @@ class Run:
     """Part of it that was decoded right."""
     repeat: bool = False
     """Do not look at the samples: repeat the reference. Intra pictures, which have none, are written coarsely."""
+    rest: NalUnit | None = None
+    """H.264: what came of a slice of just this range, whose header is that of the run; it may be all of it."""
 
 
 @dataclass

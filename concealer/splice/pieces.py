@@ -158,7 +158,6 @@ Place = tuple[int, int]
 def merge(au: AccessUnit, pieces: Sequence[Piece]) -> list[NalUnit | None]:
     """The access unit's NAL units without the removed slices, and None at the places of the runs in order."""
     gone = {id(slice_.nal) for piece in pieces for slice_ in piece.plan.removed}
-    shorter = {id(one.slice_.nal): one.nal for piece in pieces for one in piece.plan.shortened}
     places = _places(pieces)
     slices = {id(slice_.nal) for slice_ in au.slices}
     waiting: list[Place] = [(number, first) for number, piece in enumerate(pieces) for first, _ in piece.plan.runs]
@@ -183,7 +182,7 @@ def merge(au: AccessUnit, pieces: Sequence[Piece]) -> list[NalUnit | None]:
         if id(nal) in slices:
             behind = len(nals) + (id(nal) not in gone)
         if id(nal) not in gone:
-            nals.append(shorter.get(id(nal), nal))
+            nals.append(nal)
     put((current + 1, 0), behind)
     put((len(pieces), 0), _at_end(nals))
     return nals

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from concealer.bitstream import AccessUnit, NalUnit, Slice, h264, hevc
+from concealer.bitstream import AccessUnit, Slice, h264, hevc
 from concealer.damage import Damage, DamageMap
 from concealer.decoder import from_blocks
 from concealer.standins.hevc import coding_order
@@ -17,26 +17,15 @@ Units = npt.NDArray[np.bool_]
 """By address: macroblocks or CTBs of a picture or field, pairs of an MBAFF frame."""
 
 
-@dataclass(frozen=True)
-class Shortened:
-    """A slice with bytes of another behind it: what lay between them was lost, such as the start of a picture."""
-
-    slice_: Slice
-    nal: NalUnit
-    """Without them."""
-    first: int
-    end: int
-
-
 @dataclass
 class Plan:
-    """Every macroblock or CTB of the picture is in a slice that stays, shortened or not, or in a run."""
+    """Every macroblock or CTB of the picture is in a kept slice or in a run."""
 
     kept: list[Slice] = field(default_factory=list)
     removed: list[Slice] = field(default_factory=list)
     """Arrived corrupt, or hang on one that did."""
-    shortened: list[Shortened] = field(default_factory=list)
-    """Arrived whole, but for what does not belong to them."""
+    shortened: dict[int, Slice] = field(default_factory=dict)
+    """By the address of their run: slices that may have arrived whole, with bytes of another behind what was lost."""
     runs: list[tuple[int, int]] = field(default_factory=list)
     """Ranges [first, end) to be written, by address, ascending."""
     hole: Units = field(default_factory=lambda: np.ones(0, np.bool_))
@@ -45,7 +34,7 @@ class Plan:
     @property
     def slices(self) -> list[Slice]:
         """What arrived, the best first."""
-        return [*self.kept, *(one.slice_ for one in self.shortened), *self.removed]
+        return [*self.kept, *self.removed]
 
     def arrived(self, first: int, end: int) -> float:
         """Part of a range that is written though it was decoded right."""
@@ -88,20 +77,21 @@ def sort_out(readable: Iterable[tuple[int, Slice]], lost: Units, broken: Units, 
         elif end == first or orphan or broken[first:end].any() or (cut is not None and not _notices(slice_)):
             plan.removed.append(slice_)
         else:
-            if cut is None or cut >= len(slice_.nal.data):
+            covered[first:end] = True
+            if cut is None:
                 plan.kept.append(slice_)
             else:
-                nal = NalUnit(slice_.nal.data[:cut], slice_.nal.offset)
-                plan.shortened.append(Shortened(slice_, nal, first, end))
-            covered[first:end] = True
+                plan.removed.append(slice_)
+                plan.shortened[first] = slice_
+                plan.runs.append((first, end))
     edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]])))
-    plan.runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    plan.runs = sorted([*plan.runs, *zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)])
     return plan
 
 
 def _notices(slice_: Slice) -> bool:
-    """Whether a decoder that reached the end of a slice was given all of it: H.264's sees within a few bytes that there
-    are no more."""
+    """Whether a decoder that reached the end of a slice may have been given all of it: H.264's sees that there are no
+    more bytes, unless what is missing is the end."""
     return isinstance(slice_.header, h264.SliceHeader)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -120,20 +121,22 @@ class Splicer:
         pieces = self._pieces.of(au, picture.damage)
         unit.nals = merge(au, pieces)
         rows: list[int] = []
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
             for first, end in piece.plan.runs:
                 address, last = first * piece.blocks, end * piece.blocks
                 arrived = piece.plan.arrived(first, end)
-                unit.runs.append(Run(piece.header, address, last, piece.kind, arrived, self._hurry))
+                run = Run(piece.header, address, last, piece.kind, arrived, self._hurry)
+                slice_ = piece.plan.shortened.get(first)
+                # A second field may refer to the first, which can't be had without the field itself.
+                if slice_ is not None and slice_.header is not None and not (number and au.is_reference):
+                    rest = NalUnit(slice_.nal.data[: slice_.nal.damaged_at], slice_.nal.offset)
+                    run = replace(run, header=copy.copy(slice_.header), rest=rest)
+                unit.runs.append(run)
                 rows += [first // au.cols * piece.rows, ((end - 1) // au.cols + 1) * piece.rows]
         if rows:
             unit.top, unit.planes = _copied(picture, min(rows) * au.unit, max(rows) * au.unit)
         unit.motion = picture.motion
-        removed = [s.nal for piece in pieces for s in piece.plan.removed]
-        shortened = [(one, piece.blocks) for piece in pieces for one in piece.plan.shortened]
-        spliced = _spliced(picture, [*removed, *(one.slice_.nal for one, _ in shortened)])
-        ours = [Written(one.nal, one.first * blocks, one.end * blocks, "cut") for one, blocks in shortened]
-        return self._leave(replace(spliced, written=ours), unit)
+        return self._leave(_spliced(picture, [s.nal for piece in pieces for s in piece.plan.removed]), unit)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
         """A reference picture that never arrived, or arrived without a usable slice (`au`)."""
@@ -170,7 +173,7 @@ class Splicer:
         ready = []
         for written in answers:
             spliced, unit = self._leaving.popleft()
-            ready.append(replace(spliced, nals=unit.filled(written), written=[*spliced.written, *written]))
+            ready.append(replace(spliced, nals=unit.filled(written), written=written))
         return ready
 
 

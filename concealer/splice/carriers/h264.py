@@ -35,6 +35,7 @@ from concealer.standins.h264 import (
     slice_span,
     transformed,
     with_cavlc,
+    with_header,
 )
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ _UNFILTERED_QP = 15
 _COARSER, _MOST_QP = 5, 45
 """Step and limit of the QP where the level leaves less room."""
 _NO_LIMIT = 1 << 40
+_TAILS = b"", b"\xff" * 16
+"""Two ends that differ from the first bit on."""
 
 
 @dataclass
@@ -181,6 +184,8 @@ class H264Carrier:
         """The smallest form, coarser where it would weigh more than `allowed` bytes or have more than `most` levels."""
         header = run.header
         assert isinstance(header, h264.SliceHeader)
+        if run.rest is not None and self._is_whole(header, run, unit):
+            return Written(run.rest, run.first, run.end, "cut")
         if run.repeat and run.kind != "I":
             return Written(inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         if not header.sps.chroma_array_type:
@@ -225,6 +230,20 @@ class H264Carrier:
         guessed = macroblocks([plane[site.rows] for plane in seen[: len(wanted)]], span)
         differences = [transformed(a - b) for a, b in zip(wanted, guessed, strict=True)]
         return _InterRun(sibling, span, slice_type, blocks, differences)
+
+    def _is_whole(self, header: h264.SliceHeader, run: Run, unit: OpenUnit) -> bool:
+        """Whether the end of what came of a slice is its end: what stands behind it then does not matter."""
+        asked = copy.copy(header)
+        asked.nal_ref_idc, asked.nal_unit_type, asked.marking = 0, h264.NAL_SLICE, None
+        span, site = slice_span(header, run.first, run.end), _Site.of(header, unit)
+        shown = []
+        for tail in _TAILS:
+            slice_ = with_header(asked, header, run.rest, tail) if run.rest is not None else None
+            planes = self._ask(asked, slice_) if slice_ is not None else ()
+            if not planes:
+                return False
+            shown.append(macroblocks([plane[site.rows] for plane in planes[:1]], span)[0])
+        return np.array_equal(shown[0], shown[1])
 
     def _ask(self, header: h264.SliceHeader, slice_: NalUnit) -> tuple[Plane, ...]:
         """What a slice with that header shows, which is the first one with its parameter set."""

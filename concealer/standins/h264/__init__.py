@@ -1,6 +1,7 @@
 """Writers of H.264 slices."""
 
 from concealer.standins.h264.coded import InterBlocks, coded_header, coded_standin, slice_span
+from concealer.standins.h264.header import with_header
 from concealer.standins.h264.inter import inter_standin
 from concealer.standins.h264.intra import grey_standin, intra_standin
 from concealer.standins.h264.limits import BitBudget
@@ -28,4 +29,5 @@ __all__ = [
     "slice_span",
     "transformed",
     "with_cavlc",
+    "with_header",
 ]
