@@ -73,7 +73,7 @@ class Survey:
         self._own = tuple(self._sets.values())
 
     def payload(self, payload: VideoPayload) -> bool:
-        """The next one; whether nothing behind it reaches back over it."""
+        """The next one; whether decoding can begin with it."""
         number = len(self.sizes)
         if payload.extradata is not None:
             framing = parse_extradata(self._codec, payload.extradata)
@@ -83,7 +83,9 @@ class Survey:
         nals, _ = split_sample(payload.data, self._length_size)
         self._keep(nal for nal in nals if nal_type(self._codec, nal) in PARAMETER_SETS[self._codec])
         kind = next((k for nal in nals if (k := nal_type(self._codec, nal)) in _SLICES[self._codec]), None)
-        if kind in _ENTRIES[self._codec] or (kind == h264.NAL_SLICE and self._codec == "h264" and _recovers(nals)):
+        entry = kind in _ENTRIES[self._codec]
+        entry |= kind == h264.NAL_SLICE and self._codec == "h264" and _recovers(nals)
+        if entry:
             self._entries.append(number)
             if kind in _CLOSED[self._codec]:
                 self._closed.append(number)
@@ -95,7 +97,7 @@ class Survey:
         self.sizes.append(len(payload.data))
         if payload.truncated or payload.gaps:
             self._damaged.add(number)
-        return kind in _CLOSED[self._codec]
+        return entry
 
     def _keep(self, nals: Iterable[NalUnit]) -> None:
         for came in nals:

@@ -16,7 +16,7 @@ import pytest
 from pipelines import ConcealError, Settings, UsageError, conceal_file
 from pipelines.jobs.children import Child
 from pipelines.jobs.chunks import LEAST, Chunks, Cut
-from tests.media import clip, encode_file
+from tests.media import Codec, clip, encode_file
 from tests.pipelines.files import VideoPacket, picture_times, rewrite_video
 
 PICTURES, GOP = 2 * LEAST + 700, 50
@@ -58,6 +58,29 @@ def test_any_number_of_processes_makes_the_same_file(long_file: Path, tmp_path: 
     assert picture_times(tmp_path / "out1.mp4") == pytest.approx(
         picture_times(long_file.parent / "whole.mp4"), abs=1e-3
     )
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_open_groups_of_pictures_are_shared_out_too(tmp_path: Path, codec: Codec) -> None:
+    """x265's default: no IDR picture but the first. Leading pictures at the cuts are whole, lost, and damaged."""
+    frames, count = clip(50, 64, 64), 2 * LEAST + 200
+    options = {"open-gop": 1, "keyint": GOP, "min-keyint": GOP, "b-adapt": 0}
+    whole = encode_file(
+        tmp_path / "whole.mp4", [frames[n % 50] for n in range(count)], codec, bframes=3, gop=GOP, extra=options
+    )
+    cut = LEAST + 2 * GOP - 1  # where the second chunk begins, three leading pictures behind it
+    hit = {300, cut - 2, cut + 1, cut + 2, cut + 3, cut + 40}
+
+    def damage(packets: list[VideoPacket]) -> list[VideoPacket]:
+        return [replace(p, data=p.data[: len(p.data) * 2 // 3]) if n in hit else p for n, p in enumerate(packets)]
+
+    source = rewrite_video(whole, tmp_path / "damaged.mp4", damage)
+    results = [conceal_file(source, tmp_path / f"out{jobs}.mp4", Settings(jobs=jobs)) for jobs in (1, 3)]
+    assert (tmp_path / "out1.mp4").read_bytes() == (tmp_path / "out3.mp4").read_bytes()
+    totals = [replace(result.totals, repair_milliseconds=0.0) for result in results]
+    assert totals[0] == totals[1]
+    assert totals[0].pictures == count and totals[0].without_references == 0
+    assert picture_times(tmp_path / "out1.mp4") == pytest.approx(picture_times(whole), abs=1e-3)
 
 
 def test_holes_in_time_are_found_at_a_cut_too(long_file: Path, tmp_path: Path) -> None:
