@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Sequence
 from functools import cache
 
 import av
+import numpy as np
+import numpy.typing as npt
 
-from concealer.bitstream import AccessUnit, NalUnit, h264, join_annexb
+from concealer.bitstream import AccessUnit, BitstreamError, NalUnit, escape, h264, join_annexb, unescape
 from concealer.standins import h264 as writers
 from tests.decoder.streams import access_units
 from tests.media import Rgb, clip, encode_bytes
@@ -79,13 +82,63 @@ def paff(
     return access_units(written, "h264")
 
 
+@cache
+def in_turns(mbaff_frames: bool, cabac: bool = True) -> list[AccessUnit]:
+    """Field pairs, and between them MBAFF or progressive frames of three slices; all I_PCM but every fourth picture,
+    which repeats the one before."""
+    extra = {"interlaced": 1, "bff": 0, "tff": 1, "ref": 2, "cabac": int(cabac)}
+    like = access_units(encode_bytes(clip(2, WIDTH, HEIGHT), "h264", extra=extra), "h264")[0]
+    header = like.slices[0].header
+    assert isinstance(header, h264.SliceHeader)
+    sets = [nal for nal in like.nals if nal.data[0] & 31 in (h264.NAL_SPS, h264.NAL_PPS)]
+    if not mbaff_frames:
+        sets[0] = _without_mbaff(sets[0])
+        header = copy.copy(header)
+        header.sps = h264.parse_sps(sets[0])
+    moments = woven(PICTURES, WIDTH, HEIGHT)
+    written = b""
+    for number, picture in enumerate(moments):
+        if number % 2 == 0:
+            nals = _pair(header, number, number, False, picture, False)
+        else:
+            own = writers.lost_picture_header(header, number, 2 * number, True)
+            own.delta_poc_bottom = 1
+            nals = []
+            for first, end in ((0, 12), (12, 24), (24, 36)):
+                if number % 4 == 3:
+                    nals.append(writers.inter_standin(own, first, end))
+                else:
+                    nals.append(writers.pcm_standin(own, first, end, _planes(picture)))
+        written += join_annexb([*(sets if not number else ()), *nals])
+    return access_units(written, "h264")
+
+
+def _without_mbaff(sps: NalUnit) -> NalUnit:
+    """The set without mb_adaptive_frame_field_flag, the one bit that says so."""
+    whole, wanted = unescape(sps.data), h264.parse_sps(sps)
+    wanted.mb_adaptive_frame_field = False
+    for place in range(8 * 4, 8 * len(whole)):
+        data = bytearray(whole)
+        data[place // 8] ^= 0x80 >> place % 8
+        made = NalUnit(escape(bytes(data)))
+        with contextlib.suppress(BitstreamError):
+            found = h264.parse_sps(made)
+            wanted.nal = found.nal
+            if found == wanted:
+                return made
+    raise AssertionError
+
+
+def _planes(picture: Rgb) -> list[npt.NDArray[np.uint8]]:
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p").to_ndarray()
+    chroma = frame[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
+    return [frame[:HEIGHT], chroma[0], chroma[1]]
+
+
 def _pair(
     like: h264.SliceHeader, order: int, frame_num: int, is_b: bool, picture: Rgb, bottom_first: bool
 ) -> list[NalUnit]:
-    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p").to_ndarray()
-    half = WIDTH // 2
-    chroma = frame[HEIGHT:].reshape(2, HEIGHT // 2, half)
-    planes = (frame[:HEIGHT], chroma[0], chroma[1])
+    planes = _planes(picture)
     nals = []
     for second in (False, True):
         own = _field_header(like, order, frame_num, second, bottom_first)

@@ -45,8 +45,6 @@ _QP, _LEAST_QP = 20, 10
 _COST = Cost(slice=3.0, block=0.012, level=0.0024)
 _FINER, _MOST_FINER = 2, 4
 """QP by which it is finer for each halving of the part of a slice that did not arrive, and at most."""
-_MOST_COARSE = 6
-"""QP by which it is finer where scaling lists are coarse, at most."""
 _HURRIED_QP = 40
 """Of intra slices that are wanted at once."""
 _LESS = 2
@@ -293,7 +291,7 @@ def _first_qp(header: h264.SliceHeader, is_reference: bool, intra: bool, arrived
     qp = max(_LEAST_QP, qp - min(round(_FINER * -math.log2(max(1 - arrived, 1e-3))), _MOST_FINER))
     # What nobody refers to shows its error once.
     qp += 0 if is_reference else _LESS
-    qp = max(0, qp - min(coarseness(header.sps, header.pps, intra), _MOST_COARSE))
+    qp = max(0, qp - coarseness(header.sps, header.pps, intra))
     # Where deblocking can't be turned off it is to find nothing to do (Table 8-16).
     return qp if header.pps.deblocking_filter_control_present else min(qp, _UNFILTERED_QP)
 
