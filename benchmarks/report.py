@@ -18,6 +18,7 @@ from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, fa
 from benchmarks.formats_tables import FORMATS_HEAD, formats_table
 from benchmarks.interlaced_tables import INTERLACED_HEAD, interlaced_table
 from benchmarks.live_tables import live_tables
+from benchmarks.long_tables import LONG_HEAD, long_tables
 from benchmarks.policy_tables import policy_tables
 from benchmarks.prior_tables import COST_HEAD, STAGES_HEAD, cost_table, stages_table
 from benchmarks.splice_tables import splice_tables
@@ -99,6 +100,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("engines", "## Networks", (ENGINES_HEAD,), engine_tables),
     ("splice", "## Splicing", (_SPLICE,), splice_tables),
     ("containers", "## Containers", (CONTAINERS_HEAD,), container_tables),
+    ("long_file", "## A long recording", (LONG_HEAD,), long_tables),
     ("check", "## Checking", (CHECK_HEAD,), check_tables),
 )
 """Results by name: title, words, and what makes tables of their rows, in the page's order."""

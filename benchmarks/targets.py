@@ -9,6 +9,7 @@ from benchmarks.check_tables import check_verdicts
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
 from benchmarks.interlaced_tables import interlaced_verdicts
+from benchmarks.long_tables import long_verdicts
 from benchmarks.real_targets import real_verdicts
 from benchmarks.splice_tables import splice_verdicts
 from benchmarks.store import Row
@@ -61,6 +62,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "faces": _faces,
         "splice": _splice,
         "containers": _containers,
+        "long_file": _long_file,
         "check": _check,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
@@ -254,6 +256,11 @@ def _interlaced(rows: Sequence[Row]) -> Iterator[Verdict]:
 
 def _containers(rows: Sequence[Row]) -> Iterator[Verdict]:
     for target, measured, met in container_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
+def _long_file(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in long_verdicts(rows):
         yield Verdict(target, measured, met)
 
 

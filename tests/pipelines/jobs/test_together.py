@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from pipelines import ConcealError, Settings, UsageError, conceal_file
 from pipelines.jobs.children import Child
+from pipelines.jobs import OutputMode
 from pipelines.jobs.chunks import LEAST, Chunks, Cut
 from tests.media import Codec, clip, encode_file
 from tests.pipelines.files import VideoPacket, picture_times, rewrite_video
@@ -43,16 +45,23 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return rewrite_video(whole, folder / "damaged.mp4", damage)
 
 
-def test_any_number_of_processes_makes_the_same_file(long_file: Path, tmp_path: Path) -> None:
-    made, totals = set(), []
+@pytest.mark.parametrize("output", ["auto", "gop"])
+def test_any_number_of_processes_makes_the_same_file(long_file: Path, tmp_path: Path, output: OutputMode) -> None:
+    made, totals, reports = set(), [], []
     for jobs in (1, 2, 3):
-        out = tmp_path / f"out{jobs}.mp4"
-        result = conceal_file(long_file, out, Settings(jobs=jobs))
+        out, report = tmp_path / f"out{jobs}.mp4", tmp_path / f"report{jobs}.json"
+        result = conceal_file(long_file, out, Settings(jobs=jobs, output=output, report=str(report)))
         assert result.kept is not None and result.kept.bytes_kept > 0
         made.add(out.read_bytes())
         totals.append(replace(result.totals, repair_milliseconds=0.0))
+        told = json.loads(report.read_text())
+        reports.append([{k: v for k, v in one.items() if k != "milliseconds"} for one in told["pictures"]])
     assert len(made) == 1
     assert totals[0] == totals[1] == totals[2]
+    assert reports[0] == reports[1] == reports[2]
+    assert len(reports[0]) == PICTURES and sum("method" in one for one in reports[0]) == totals[0].damaged
+    times = [one["pts"] for one in reports[0]]
+    assert times == sorted(set(times))
     assert totals[0].pictures == PICTURES and totals[0].damaged >= 5
     # Number 700 is an IDR picture of which nothing is left.
     assert picture_times(tmp_path / "out1.mp4") == pytest.approx(
