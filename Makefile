@@ -27,7 +27,7 @@ $(VENV)/.dev: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet -e '.[bench]'
+	$(BIN)/python -m pip install --quiet -e '.[bench,cluster]'
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.dev
@@ -80,6 +80,7 @@ bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 	$(BIN)/python -m benchmarks.containers --quick
 	$(BIN)/python -m benchmarks.check --quick
 	$(BIN)/python -m benchmarks.long_file --quick
+	$(BIN)/python -m benchmarks.archive --quick
 
 clean: ## Remove the environment, the caches and what the demo wrote
 	rm -rf $(VENV) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

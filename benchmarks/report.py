@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.after_gap import AFTER_GAP_HEAD, after_gap_table
+from benchmarks.archive_tables import ARCHIVE_HEAD, archive_tables
 from benchmarks.check_tables import CHECK_HEAD, check_tables
 from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
 from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
@@ -102,6 +103,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("containers", "## Containers", (CONTAINERS_HEAD,), container_tables),
     ("long_file", "## A long recording", (LONG_HEAD,), long_tables),
     ("check", "## Checking", (CHECK_HEAD,), check_tables),
+    ("archive", "## Archives", (ARCHIVE_HEAD,), archive_tables),
 )
 """Results by name: title, words, and what makes tables of their rows, in the page's order."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.archive_tables import archive_verdicts
 from benchmarks.check_tables import check_verdicts
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
@@ -64,6 +65,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "containers": _containers,
         "long_file": _long_file,
         "check": _check,
+        "archive": _archive,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
 
@@ -261,6 +263,11 @@ def _containers(rows: Sequence[Row]) -> Iterator[Verdict]:
 
 def _long_file(rows: Sequence[Row]) -> Iterator[Verdict]:
     for target, measured, met in long_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
+def _archive(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in archive_verdicts(rows):
         yield Verdict(target, measured, met)
 
 

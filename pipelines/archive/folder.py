@@ -87,6 +87,9 @@ class Folder:
     def local(self, name: str) -> Iterator[str]:
         yield self._path(name)
 
+    def free(self) -> int | None:
+        return shutil.disk_usage(self._own).free
+
     @contextlib.contextmanager
     def draft(self, name: str, run: str) -> Iterator[_Draft]:
         folder = os.path.join(self._own, f"unfinished-{run}")

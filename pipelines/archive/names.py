@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.archive.places import Entry, Place
+from pipelines.archive.places import OWN, Entry, Place
 from pipelines.errors import InputError, UsageError, one_line
 
 
@@ -47,6 +47,6 @@ def listed(path: str, place: Place) -> Iterator[Entry]:
 
 def _inside(name: str, place: Place) -> Entry:
     steps = [step for step in name.split("/") if step not in ("", ".")]
-    if name.startswith("/") or ".." in steps or not steps:
+    if name.startswith("/") or ".." in steps or OWN in steps or not steps:
         return Entry(name, fault=f"is not below {place.address}; lists hold names relative to it")
     return place.entry("/".join(steps))

@@ -63,6 +63,9 @@ class Place(Protocol):
     def local(self, name: str) -> contextlib.AbstractContextManager[str]:
         """Path of a local file that holds the same."""
 
+    def free(self) -> int | None:
+        """Bytes that there is room for; None where that is not known."""
+
     def draft(self, name: str, run: str) -> contextlib.AbstractContextManager[Draft]:
         """Of a file in the target; nothing is left of it unless it is committed."""
 

@@ -111,6 +111,9 @@ class Store:
                 self._files.get_file(self._path(name), path)
             yield path
 
+    def free(self) -> int | None:
+        return None
+
     @contextlib.contextmanager
     def draft(self, name: str, run: str) -> Iterator[_Draft]:
         with tempfile.TemporaryDirectory(prefix="conceal-archive-") as folder:

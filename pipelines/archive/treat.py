@@ -121,6 +121,9 @@ def _done(task: Task, source: Place, target: Place, began: float, used: float, s
         except OSError as error:
             raise InputError(f"{name}: cannot be read: {one_line(error)}") from error
         try:
+            free = target.free()
+            if free is not None and free < content.size:
+                raise OutputError(f"{name}: has {content.size} bytes, {job.target} has room for {free}")
             draft = held.enter_context(target.draft(name, job.run))
             record = Record(name, content, job.digest, job.version, "copied", None)
             shares = tuple(one.share for one in task.found if one.share is not None and one.input == before)
@@ -146,12 +149,15 @@ def _refuse_to_replace(task: Task, target: Place) -> None:
     """Raise OutputError if there is a file that the manifest does not know in the output's place."""
     if task.job.settings.overwrite:
         return
-    now = _stamp(target, task.name)
     ours = [record.output for record in task.known if record.output is not None]
-    if now is None:
-        return
-    if any(now.size == one.size for one in ours) and any(target.digest(task.name).same(one) for one in ours):
-        return
+    try:
+        now = target.stamp(task.name)
+        if now is None:
+            return
+        if any(now.size == one.size for one in ours) and any(target.digest(task.name).same(one) for one in ours):
+            return
+    except OSError as error:
+        raise OutputError(f"{task.name}: cannot be written: {one_line(error)}") from error
     raise OutputError(f"{task.name}: exists in {target.address} and is not of an earlier run; -y replaces it")
 
 
