@@ -13,7 +13,7 @@ FAMILIES = ((48000, 44100, 32000), (24000, 22050), (16000, 12000, 11025), (96000
 SAMPLES = 1024
 """Of a block."""
 _LONGEST = 8191
-_LEAST = 6
+_LEAST = 3
 """Bytes of a block of silence."""
 _TAKEN = "avcodec_receive_frame()"
 """Where PyAV met an error: behind the first block, which was decoded."""

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.salvage.media import Media
+from pipelines.salvage.media import Media, Span
 from pipelines.salvage.pictures import Picture
 from pipelines.salvage.sound import FoundSound
 
 _LONGEST = 1 << 24
-_BASE, _DESCRIPTION, _DURATION = 0x1, 0x2, 0x8
+_BASE, _DESCRIPTION, _DURATION, _SIZE = 0x1, 0x2, 0x8, 0x10
 """Flags of tfhd: which fields it has (ISO/IEC 14496-12 8.8.7)."""
-_OFFSET, _FIRST_FLAGS, _EACH_DURATION = 0x1, 0x4, 0x100
+_OFFSET, _FIRST_FLAGS, _EACH_DURATION, _EACH_SIZE, _EACH_MORE = 0x1, 0x4, 0x100, 0x200, (0x400, 0x800)
 """Flags of trun (8.8.8)."""
 
 
@@ -28,6 +28,9 @@ class Run:
     """When it is decoded, in ticks of the track."""
     duration: int
     """Of the first sample, 0 where only the lost index tells."""
+    end: int = 0
+    """Of the last of them, in the file; 0 where that is not told."""
+    count: int = 1
 
 
 @dataclass
@@ -38,6 +41,8 @@ class Anchors:
     """(number of a picture, its place in decode order with all that are missing), rising."""
     blocks: list[tuple[int, int]] = field(default_factory=list)
     """(number of a block, samples before it with all that are missing), rising."""
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+    """Of fragments that hold both: pictures and samples of sound before their own."""
 
     def pictures_lost(self, numbers: range) -> int | None:
         """Pictures that are missing before the first that is told of among these; None if none is."""
@@ -60,22 +65,47 @@ def _lost(told: Sequence[tuple[int, int]], numbers: range, found: dict[int, int]
 def anchors_of(media: Media, pictures: Sequence[Picture], sound: FoundSound | None) -> Anchors:
     """What the headers of fragments outside the spans of media tell of what was found."""
     anchors = Anchors()
-    starts = [picture.start for picture in pictures]
-    heard = [] if sound is None else [start for start, _ in sound.blocks]
+    starts = [(picture.start, picture.end) for picture in pictures]
+    heard = [] if sound is None else list(sound.blocks)
     video: list[tuple[int, Run]] = []
     audio: list[tuple[int, Run]] = []
     for run in runs_of(media):
         for places, found in ((starts, video), (heard, audio)):
-            number = bisect_left(places, run.place)
-            if number < len(places) and places[number] == run.place:
+            number = bisect_left(places, (run.place, 0))
+            if number < len(places) and places[number][0] == run.place:
                 found.append((number, run))
-    step = _step(video)
-    if step:
-        anchors.pictures = sorted((number, round(run.time / step)) for number, run in video)
-    if sound is not None and (ticks := _step(audio)):
-        each = sound.samples_each
-        anchors.blocks = sorted((number, round(run.time * each / ticks)) for number, run in audio)
+    anchors.pictures = _told(starts, video, 1)
+    if sound is not None:
+        anchors.blocks = _told(heard, audio, sound.samples_each)
+        anchors.pairs = _pairs(anchors, video, audio)
     return anchors
+
+
+def _pairs(
+    anchors: Anchors, video: Sequence[tuple[int, Run]], audio: Sequence[tuple[int, Run]]
+) -> list[tuple[int, int]]:
+    pictures, blocks = dict(anchors.pictures), dict(anchors.blocks)
+    behind = [run.place for _, run in audio]
+    found = []
+    for number, run in video:
+        at = bisect_left(behind, run.place)
+        if at < len(audio) and number in pictures and audio[at][0] in blocks:
+            found.append((pictures[number], blocks[audio[at][0]]))
+    return found
+
+
+def _told(places: Sequence[Span], runs: Sequence[tuple[int, Run]], each: int) -> list[tuple[int, int]]:
+    """The first samples of runs, and their last ones, each with how many units of `each` are before it."""
+    step = _step(runs)
+    if not step:
+        return []
+    told = {number: round(run.time * each / step) for number, run in runs}
+    ends = {end: number for number, (_, end) in enumerate(places)}
+    for number, run in runs:
+        last = ends.get(run.end)
+        if last is not None and last > number:
+            told[last] = told[number] + (run.count - 1) * each
+    return sorted(told.items())
 
 
 def _step(runs: Sequence[tuple[int, Run]]) -> float:
@@ -125,12 +155,18 @@ def _runs(traf: bytes, moof: int) -> Iterator[Run]:
     base = int.from_bytes(head[at : at + 8], "big") if flags & _BASE else moof
     at += 8 * bool(flags & _BASE) + 4 * bool(flags & _DESCRIPTION)
     duration = int.from_bytes(head[at : at + 4], "big") if flags & _DURATION else 0
+    at += 4 * bool(flags & _DURATION)
+    size = int.from_bytes(head[at : at + 4], "big") if flags & _SIZE else 0
     decoded = int.from_bytes(time[4:12] if time[0] else time[4:8], "big")
-    flags = int.from_bytes(run[1:4], "big")
+    flags, count = int.from_bytes(run[1:4], "big"), int.from_bytes(run[4:8], "big")
     if not flags & _OFFSET:
         return
-    offset = int.from_bytes(run[8:12], "big", signed=True)
+    place = base + int.from_bytes(run[8:12], "big", signed=True)
     at = 12 + 4 * bool(flags & _FIRST_FLAGS)
-    if flags & _EACH_DURATION and len(run) >= at + 4:
+    widths = [bool(flags & flag) * 4 for flag in (_EACH_DURATION, _EACH_SIZE, *_EACH_MORE)]
+    if widths[0] and len(run) >= at + 4:
         duration = int.from_bytes(run[at : at + 4], "big")
-    yield Run(base + offset, decoded, duration)
+    row = sum(widths)
+    sizes = [run[at + n * row + widths[0] :][:4] for n in range(count)] if widths[1] and count < len(run) else []
+    total = sum(int.from_bytes(one, "big") for one in sizes) if sizes else size * count
+    yield Run(place, decoded, duration, place + total if total else 0, count)

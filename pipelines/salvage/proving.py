@@ -49,7 +49,7 @@ def tried(codec: Codec, sets: Sequence[NalUnit], pictures: Sequence[Sequence[Nal
             payload = join_annexb([*(sets if not number else ()), *nals])
             found = core.decode(payload, number)
             count += 1
-            fine = found.buffer is not None and found.left_over in (None, 0) and not found.made_up
+            fine = found.buffer is not None and found.left_over in (None, 0) and (not found.made_up or not number)
             if found.errors is not None and (found.errors.missing.any() or found.errors.broken.any()):
                 fine = False
             whole += fine

@@ -62,10 +62,9 @@ def pace_of(
 ) -> Pace | None:
     """Samples of sound for a picture: the slope of what comes before each stretch of sound in the file, and where there
     are few stretches how much there is of both."""
-    if len(anchors.pictures) > 1 and len(anchors.blocks) > 1:
-        (_, first), *_, (_, last) = anchors.pictures
-        (_, begin), *_, (_, end) = anchors.blocks
-        return Pace((end - begin) / (last - first), 2 / (last - first))
+    told = _by_anchors(anchors)
+    if told is not None:
+        return told
     starts = [picture.start for picture in pictures]
     across: list[npt.NDArray[np.float64]] = []
     for part in parts:
@@ -85,6 +84,15 @@ def pace_of(
         return None
     # Of a few long stretches one more or less of either kind counts, and so do holes.
     return Pace(sound.length / len(pictures), max(0.5 / max(runs, 4), 2 / len(pictures)))
+
+
+def _by_anchors(anchors: Anchors) -> Pace | None:
+    """From the first fragment that is told of to the last."""
+    if len(anchors.pairs) < 2 or anchors.pairs[-1][0] <= anchors.pairs[0][0]:
+        return None
+    count = anchors.pairs[-1][0] - anchors.pairs[0][0]
+    samples = anchors.pairs[-1][1] - anchors.pairs[0][1]
+    return Pace(samples / count, 2 / count) if samples > 0 else None
 
 
 def _heads(starts: Sequence[int], sound: FoundSound, part: Between) -> list[tuple[int, int]]:
@@ -110,7 +118,7 @@ def sound_rate_of(sound: FoundSound, pace: Pace | None, told: Fraction | None) -
         return min(abs(pace.rate(rate) / float(one) - 1) for one in usual)
 
     order = {rate: place for place, rate in enumerate(sound.rates)}
-    slack = min(pace.slack, 0.02)
+    slack = min(pace.slack, 0.04)
     return min(sound.rates, key=lambda rate: (max(distance(rate), slack), order[rate]))
 
 
@@ -130,6 +138,11 @@ def measured_rate(
     if near:
         return (close or near)[0] if len(near) > 1 and pace.slack > _SNAP else _nearest(near, implied), "the sound"
     return Fraction(implied).limit_denominator(1001), "the sound"
+
+
+def is_usual(rate: Fraction) -> bool:
+    """Cameras and encoders take it."""
+    return rate in _USUAL
 
 
 def _nearest(rates: Sequence[Fraction], implied: float) -> Fraction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ _COVERED = 0.8
 _LIKELY = 0.2
 """The same before what lies behind holes is looked at."""
 _LEAST_BYTES = 64
-_LEAST_PIECE = 7
+_LEAST_PIECE = 3
 _ZEROS, _PCM_ZEROS = 64, 512
 _MOST_ROWS = 64
 _LONE_RUN = 3
@@ -102,7 +103,15 @@ def _some(gaps: Sequence[Span]) -> list[Span]:
 
 
 def _covered(blocks: Iterable[Span], gaps: Sequence[Span]) -> float:
-    return sum(end - start for start, end in blocks) / max(1, sum(end - start for start, end in gaps))
+    """Share of the gaps, or of their bytes where that is more, that blocks explain: one gap may hold much else."""
+    found = sorted(blocks)
+    sizes = [end - start for start, end in gaps]
+    inside = [0] * len(gaps)
+    starts = [start for start, _ in gaps]
+    for start, end in found:
+        inside[bisect_right(starts, start) - 1] += end - start
+    by_gap = sum(some / size for some, size in zip(inside, sizes, strict=True)) / max(1, len(gaps))
+    return max(by_gap, sum(inside) / max(1, sum(sizes)))
 
 
 def _aac(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
