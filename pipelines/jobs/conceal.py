@@ -26,7 +26,7 @@ from pipelines.jobs.splice import splice
 from pipelines.jobs.survey import Survey
 from pipelines.jobs.together import NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
-from pipelines.reading import Source, of_description, with_late_streams
+from pipelines.reading import Source, is_recording, of_description, with_late_streams
 from pipelines.reporting import check_report
 from pipelines.writing import check_codec, output_file
 
@@ -48,7 +48,8 @@ def conceal_file(
     began = time.monotonic()
     name, output, settings = str(source), None if target is None else str(target), settings or Settings()
     output_format = _check(name, output, settings)
-    sets = b"" if settings.sdp is None else of_description(settings.sdp)
+    # Of a recording of RTP the description tells more than parameter sets, and maybe none of these.
+    sets = b"" if settings.sdp is None or is_recording(name) else of_description(settings.sdp)
     opened = Source(
         name,
         settings.input_format,
@@ -56,6 +57,7 @@ def conceal_file(
         reconnect=settings.reconnect,
         pauses=bool(settings.outage),
         parameter_sets=sets,
+        description=settings.sdp,
     )
     with contextlib.closing(opened):
         if settings.outage is not None and not opened.live:
