@@ -82,8 +82,9 @@ def build_parser() -> Parser:
         "names",
         metavar="IN ... OUT",
         nargs="+",
-        help="IN: any container FFmpeg reads, raw .264/.265, a recording of RTP (pcap, rtpdump, mjr), - for stdin; OUT: written by its suffix, - for stdout "
-        "with -f, or a folder, into which any number of INs go under their names",
+        help="IN: any container FFmpeg reads, raw .264/.265, a recording of RTP (pcap, rtpdump, mjr), or - for stdin; "
+        "OUT: written by its suffix, - for stdout with -f, or a folder, into which any number of INs go under their "
+        "names",
     )
     files = parser.add_argument_group("files")
     files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
