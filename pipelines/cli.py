@@ -56,6 +56,7 @@ examples:
   conceal udp://:5000 out.mkv
   conceal --reconnect udp://239.1.1.1:5000 udp://127.0.0.1:6000
   conceal session.sdp rtmp://host/app/key
+  conceal session.pcap out.mp4
   conceal check archive/                  # which files are damaged, how much: conceal check --help
   conceal archive archive/ repaired/      # all files, on all cores or many machines: conceal archive --help
 
@@ -87,15 +88,16 @@ def build_parser() -> Parser:
         "names",
         metavar="IN ... OUT",
         nargs="+",
-        help="IN: any container FFmpeg reads, raw .264/.265, or - for stdin; OUT: written by its suffix, - for stdout "
-        "with -f, or a folder, into which any number of INs go under their names",
+        help="IN: any container FFmpeg reads, raw .264/.265, a recording of RTP (pcap, rtpdump, mjr), or - for stdin; "
+        "OUT: written by its suffix, - for stdout with -f, or a folder, into which any number of INs go under their "
+        "names",
     )
     files = parser.add_argument_group("files")
     files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
     files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
     files.add_argument("--input-format", metavar="FORMAT", help="container of IN where it cannot be told, e.g. h264")
     files.add_argument(
-        "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
+        "--sdp", metavar="FILE", help="session description with the parameter sets and formats that IN lacks"
     )
     files.add_argument(
         "--like",

@@ -26,6 +26,7 @@ from concealer.loss import (
 from pipelines.arguments import Parser, parse
 from pipelines.damage_file import damage_bytes, damage_stream, write_record
 from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
+from pipelines.reading import is_recording
 from pipelines.writing import output_file
 
 _EPILOG = """models:
@@ -155,6 +156,8 @@ def _run(options: argparse.Namespace) -> DamageRecord:
     if not os.path.isfile(options.input):
         found = "is not a file" if os.path.exists(options.input) else "no such file"
         raise InputError(f"{options.input}: {found}")
+    if is_recording(options.input):
+        raise UsageError(f"{options.input}: recordings of RTP are read, not written; drop packets of it instead")
     _check(options)
     if options.model == "truncate":
         record = damage_bytes(options.input, options.output, lambda a, b: truncate(a, b, options.rate))

@@ -30,7 +30,7 @@ from pipelines.jobs.splice import splice
 from pipelines.jobs.survey import Survey
 from pipelines.jobs.together import Found, NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
-from pipelines.reading import Source, of_description, with_late_streams
+from pipelines.reading import Source, is_recording, of_description, with_late_streams
 from pipelines.reporting import check_report
 from pipelines.writing import check_codec, output_file
 
@@ -54,7 +54,8 @@ def conceal_file(
     began = time.monotonic()
     name, output, settings = str(source), None if target is None else str(target), settings or Settings()
     output_format = _check(name, output, settings)
-    sets = b"" if settings.sdp is None else of_description(settings.sdp)
+    # Of a recording of RTP the description tells more than parameter sets, and maybe none of these.
+    sets = b"" if settings.sdp is None or is_recording(name) else of_description(settings.sdp)
     opened = Source(
         name,
         settings.input_format,
@@ -63,6 +64,7 @@ def conceal_file(
         pauses=bool(settings.outage),
         parameter_sets=sets,
         like=settings.like,
+        description=settings.sdp,
     )
     with contextlib.closing(opened):
         if settings.outage is not None and not opened.live:

@@ -2,6 +2,7 @@
 
 from pipelines.reading.addresses import is_live, scheme
 from pipelines.reading.connection import STDIN, LateStreamsError, Wanted
+from pipelines.reading.dumps import is_recording
 from pipelines.reading.files import ELEMENTARY
 from pipelines.reading.mending import TimeMender
 from pipelines.reading.parameter_sets import of_description
@@ -22,6 +23,7 @@ __all__ = [
     "codec_name",
     "codec_tag",
     "is_live",
+    "is_recording",
     "of_description",
     "picture_rate",
     "scheme",

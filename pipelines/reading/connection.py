@@ -31,6 +31,8 @@ class Wanted:
     """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
     parameter_sets: bytes = b""
     """With start codes, for streams that have none of their own."""
+    description: str | None = None
+    """Path of an SDP file that says what the streams of a recording of RTP are."""
     moved: Mapping[int, int] = field(default_factory=dict)
     """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
     like: str | None = None
@@ -115,6 +117,13 @@ class Connection:
     """Bytes that are hidden from libavformat, as they are damaged."""
     salvaged: Salvaged | None = None
     """What the index was made of, if that is not the file's own."""
+    gaps: Mapping[tuple[int, int | None], tuple[int, ...]] = field(default_factory=dict)
+    """Offsets in packets before which bytes are missing, by stream and time of presentation, as far as is known
+    beforehand."""
+    losses: int = 0
+    """Packets of the transport that are missing, as far as is known beforehand."""
+    keep: object = None
+    """What must last as long as the connection."""
 
     def close(self) -> None:
         """To be called once or more."""

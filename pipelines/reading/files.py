@@ -14,6 +14,7 @@ from av.container import InputContainer
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Closable, Connection, Wanted
+from pipelines.reading.dumps import converted, is_dump
 from pipelines.reading.parameter_sets import PrefixedFile
 from pipelines.reading.salvaging import find_media, has_whole_index, is_mp4
 from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
@@ -54,6 +55,8 @@ def open_pipe(wanted: Wanted) -> Connection:
 def open_file(wanted: Wanted) -> Connection:
     """A file; a transport stream through a tap. Raises InputError, Interrupted."""
     head = _read_head(wanted)
+    if wanted.input_format is None and is_dump(head):
+        return _open_dump(wanted, head)
     stride = packet_stride(head)
     if wanted.input_format not in (None, "mpegts") or not (looks_like_ts(head) or stride):
         return _open_past_tap(wanted, head)
@@ -74,7 +77,17 @@ def _packets(file: BinaryIO, stride: tuple[int, int] | None) -> BinaryIO | Plain
 
 def open_again(wanted: Wanted) -> Connection:
     """A connection of its own to a file that is read already. Raises InputError, Interrupted."""
-    return _open_past_tap(wanted, _read_head(wanted))
+    head = _read_head(wanted)
+    if wanted.input_format is None and is_dump(head):
+        return _open_dump(wanted, head)
+    return _open_past_tap(wanted, head)
+
+
+def _open_dump(wanted: Wanted, head: bytes) -> Connection:
+    """What a recorder of RTP wrote."""
+    made = converted(wanted.name, head, wanted.description)
+    container = _open_as(wanted, "file:" + made.path, "nut")
+    return Connection(container, gaps=made.gaps, losses=made.losses, keep=made)
 
 
 def _read_head(wanted: Wanted) -> bytes:

@@ -57,18 +57,27 @@ class Source:
         reconnect: bool = False,
         pauses: bool = False,
         parameter_sets: bytes = b"",
+        description: str | None = None,
         like: str | None = None,
         again: Wanted | None = None,
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
-        parameter_sets: with start codes, for streams that have none of their own. like: for MP4 without index, a
-        healthy file of the same camera. again: a file that is open already and is to be read beside, without saying
-        anything; nothing else counts then.
+        parameter_sets: with start codes, for streams that have none of their own. description: path of an SDP file, for
+        recordings of RTP. like: for MP4 without index, a healthy file of the same camera. again: a file that is open
+        already and is to be read beside, without saying anything; nothing else counts then.
 
         reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
         nothing comes of a live input, its time goes on.
         """
-        wanted = Wanted(name, input_format, stopped, reconnect, 0, parameter_sets, {}, like)
+        wanted = Wanted(
+            name,
+            input_format,
+            stopped,
+            reconnect,
+            parameter_sets=parameter_sets,
+            description=description,
+            like=like,
+        )
         self._wanted = wanted if again is None else again
         self._warn = log.warning if again is None else log.debug
         self._input = find_input(self._wanted)
@@ -208,7 +217,7 @@ class Source:
             if index not in decode:
                 yield packet
             elif tap is None or not tap.has(connection.container.streams[index].id):
-                yield payload_of(packet, delays.get(index))
+                yield payload_of(packet, delays.get(index), connection.gaps.get((index, packet.pts), ()))
             elif dts is not None:
                 yield from self._tapped(tap, index, dts, shift)
                 turns[index] = dts, shift
@@ -222,6 +231,7 @@ class Source:
                 dts, shift = turns.get(index, (0, 0))
                 yield from self._tapped(tap, index, dts, shift, everything=True)
             self.losses = tap.losses
+        self.losses = max(self.losses, connection.losses)
 
     def _received(
         self, connection: Connection, tap: Tap, decode: Collection[int]
