@@ -109,6 +109,7 @@ class Showing:
             record.promise,
             record.real,
             bottom_first=record.bottom_first,
+            pic_struct=record.pic_struct,
         )
 
 

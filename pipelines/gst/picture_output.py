@@ -13,8 +13,7 @@ from pipelines.gst.decoding import DEFAULT_INTERVAL, Shown
 from pipelines.gst.negotiation import default_caps
 from pipelines.gst.options import Options
 
-_BOTTOM_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED))
-_TOP_FIRST = Gst.BufferFlags(int(GstVideo.VideoBufferFlags.INTERLACED | GstVideo.VideoBufferFlags.TFF))
+_FLAGS = GstVideo.VideoBufferFlags
 
 
 class PictureOutput:
@@ -150,11 +149,7 @@ class PictureOutput:
         if self._discont:
             buffer.set_flags(Gst.BufferFlags.DISCONT)
             self._discont = False
-        if picture.frame.interlaced_frame:
-            # Where the stream does not tell which field is first, the caps may; top is what broadcasts are.
-            known = picture.bottom_first
-            bottom_first = self.kept.bottom_first if known is None else known
-            buffer.set_flags(_BOTTOM_FIRST if bottom_first else _TOP_FIRST)
+        buffer.set_flags(_field_flags(picture, self.kept.bottom_first))
         self.carried.give(picture.pts, buffer)
         if picture.damage.state.any() or picture.repeated:
             marks.mark(buffer, picture, self._options)
@@ -162,7 +157,7 @@ class PictureOutput:
 
     def _wrap(self, picture: DecodedPicture, aspect: Fraction | None) -> Gst.Buffer:
         frame = raw_video.with_known_format(picture.frame)
-        if self._raw.adapt(frame, self.kept, aspect, self._rate):
+        if self._raw.adapt(frame, self.kept, aspect, self._rate, is_mixed=bool(_field_flags(picture, False))):
             self._pad.push_event(Gst.Event.new_caps(self._raw.caps))
             if not self._pad.peer_query_accept_caps(self._raw.caps):
                 self.flow = Gst.FlowReturn.NOT_NEGOTIATED
@@ -175,3 +170,22 @@ class PictureOutput:
         if not (self._options.overlay and picture.damage.state.any()) or picture.repeated:
             return self._raw.buffer(frame)
         return self._raw.buffer(frame, partial(marks.draw, picture, bit_depth=self._raw.bit_depth, rgb=self._raw.rgb))
+
+
+def _field_flags(picture: DecodedPicture, bottom_first: bool) -> Gst.BufferFlags:
+    """What is to be known of the fields of a picture; nothing of one that is shown once, as a frame.
+
+    bottom_first: what holds where the stream does not tell, as caps may; top is what broadcasts are.
+    """
+    struct, known = picture.pic_struct, picture.bottom_first
+    top_first = not (bottom_first if known is None else known)
+    flags = 0
+    if picture.frame.interlaced_frame:
+        flags |= int(_FLAGS.INTERLACED)
+    if struct is not None and struct.fields == 1:
+        flags |= int(_FLAGS.INTERLACED | _FLAGS.ONEFIELD)
+        top_first = struct.top_first
+    if struct is not None and struct.repeats_first_field:  # of progressive frames too: 3:2 pulldown
+        flags |= int(_FLAGS.RFF)
+        top_first = struct.top_first
+    return Gst.BufferFlags(flags | (int(_FLAGS.TFF) if flags and top_first else 0))

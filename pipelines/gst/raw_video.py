@@ -102,14 +102,20 @@ class BufferMaker:
         self.rgb = False
 
     def adapt(
-        self, frame: av.VideoFrame, kept: KeptCaps, aspect: Fraction | None, coded_rate: Fraction | None = None
+        self,
+        frame: av.VideoFrame,
+        kept: KeptCaps,
+        aspect: Fraction | None,
+        coded_rate: Fraction | None = None,
+        *,
+        is_mixed: bool = False,
     ) -> bool:
         """Caps for `frame`; True if they differ from those before.
 
-        aspect, coded_rate: of the bitstream, for caps that say none.
+        aspect, coded_rate: of the bitstream, for caps that say none. is_mixed: flags tell of its fields.
         """
         # A stream that had an interlaced picture may have more: caps that change with every picture help nobody.
-        self._interlaced |= frame.interlaced_frame
+        self._interlaced |= frame.interlaced_frame or is_mixed
         colours = (frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries)
         key = (frame.width, frame.height, frame.format.name, self._interlaced, *map(int, colours), kept, aspect)
         key += (coded_rate,)
