@@ -64,7 +64,7 @@ def interlaced_verdicts(rows: Sequence[Row]) -> Iterator[tuple[str, str, bool]]:
 INTERLACED_SPLICE_HEAD = """\
 The same streams and losses, the files that `conceal` leaves as FFmpeg decodes them: spliced, and with the groups of \
 pictures that hold damage encoded anew (`--output gop`), against the repaired pictures as they are in the decoder. \
-Growth: size over that of the damaged file. Units missing: received NAL units that are not in the spliced file, but for \
+Growth: size over that of the damaged file. Units missing: received NAL units that the spliced file lacks, but for \
 corrupt ones and those that had bytes of another picture behind them."""
 
 
