@@ -15,6 +15,8 @@ fields, MBAFF and progressive frames in one stream. Seeds that hit nothing are p
 came out, of those sent."""
 
 _WANTED, _MOST_BELOW = 1.5, 0.2
+_MOST_APART = 0.1
+"""Of a spliced file from the repair, in dB."""
 _INTERLACED = {"paff": "fields (PAFF)", "mbaff": "MBAFF", "mixed": "in turns"}
 
 
@@ -62,8 +64,8 @@ def interlaced_verdicts(rows: Sequence[Row]) -> Iterator[tuple[str, str, bool]]:
 INTERLACED_SPLICE_HEAD = """\
 The same streams and losses, the files that `conceal` leaves as FFmpeg decodes them: spliced, and with the groups of \
 pictures that hold damage encoded anew (`--output gop`), against the repaired pictures as they are in the decoder. \
-Growth: size over that of the damaged file. Units missing: received NAL units that are not in the spliced file and did \
-not arrive corrupt."""
+Growth: size over that of the damaged file. Units missing: received NAL units that the spliced file lacks, but for \
+corrupt ones and those that had bytes of another picture behind them."""
 
 
 def interlaced_splice_table(rows: Sequence[Row]) -> str:
@@ -90,6 +92,24 @@ def interlaced_splice_table(rows: Sequence[Row]) -> str:
     head = ["", "spliced", "in the decoder, dB", "spliced, dB", "difference, mean (lowest)", "gop, dB"]
     head += ["growth, spliced", "growth, gop", "units missing", "pictures"]
     return markdown(head, lines)
+
+
+def interlaced_splice_verdicts(rows: Sequence[Row]) -> Iterator[tuple[str, str, bool]]:
+    """(target, measured, met); none without rows."""
+    if not rows:
+        return
+    done = [row for row in rows if "splice" in row]
+    for kind, name in _INTERLACED.items():
+        difference = mean([row["splice"] - row["hooked"] for row in done if row["structure"] == kind])
+        if difference is not None:
+            target = f"spliced, {name}: at most {_MOST_APART} dB below repair in the decoder in the mean"
+            yield target, f"{difference:+.2f} dB", difference >= -_MOST_APART
+    lost = sum(row["lost_units"] for row in done)
+    yield (
+        "spliced, interlaced: no received unit changed, no stream refused",
+        (f"{lost} units, {len(rows) - len(done)} of {len(rows)} streams"),
+        not lost and len(done) == len(rows),
+    )
 
 
 def _least(differences: Sequence[float]) -> str:

@@ -129,7 +129,7 @@ def picture_text(stream: int, picture: DecodedPicture, pts: int | None, time_bas
         entry["held"] = True
     if picture.frame.interlaced_frame:
         entry["interlaced"] = "bottom field first" if picture.bottom_first else "top field first"
-    if picture.first_field_repeated:
+    if picture.pic_struct is not None and picture.pic_struct.repeats_first_field:
         entry["first_field_repeated"] = True
     if picture.synthesised:
         entry["synthesised"] = True

@@ -44,18 +44,6 @@ def mbaff(slices: int = 3, bframes: int = 0, gop: int = 250) -> list[AccessUnit]
 
 
 @cache
-def telecined() -> list[AccessUnit]:
-    """MBAFF frames, bottom field first, of which every other one repeats its first field."""
-    data = encode_bytes(woven(12, 176, 160, bottom_first=True), "h264", extra={"bff": 1, "pic-struct": 1})
-    units = access_units(data, "h264")
-    for unit in units[::2]:
-        # Picture timing is pic_struct, three flags that no clock follows, and a bit to fill the byte.
-        told = NalUnit(bytes([h264.NAL_SEI, 1, 1, h264.BOTTOM_TOP_BOTTOM << 4 | 1, 0x80]))
-        unit.nals = [told if nal.data[:2] == told.data[:2] else nal for nal in unit.nals]
-    return units
-
-
-@cache
 def paff(
     bottom_first: bool = False, still: bool = False, cabac: bool = True, bframes: bool = False
 ) -> list[AccessUnit]:

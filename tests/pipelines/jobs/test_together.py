@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import ConcealError, Settings, UsageError, conceal_file
-from pipelines.jobs.children import Child
 from pipelines.jobs import OutputMode
+from pipelines.jobs.children import Child
 from pipelines.jobs.chunks import LEAST, Chunks, Cut
 from tests.media import Codec, clip, encode_file
 from tests.pipelines.files import VideoPacket, picture_times, rewrite_video
