@@ -75,7 +75,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
     )
     files.add_argument(
-        "--jobs", type=int, default=0, metavar="N", help="processes that look for damage in a file (default: all cores)"
+        "--jobs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that look for damage in a file and repair it (default: all cores)",
     )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
