@@ -105,7 +105,11 @@ def build_parser() -> Parser:
         help="a healthy file of the same camera, for an MP4 whose index is lost (docs/salvage.md)",
     )
     files.add_argument(
-        "--jobs", type=int, default=0, metavar="N", help="processes that look for damage in a file (default: all cores)"
+        "--jobs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that look for damage in a file and repair it (default: all cores)",
     )
     files.add_argument(
         PRESET_FILE, metavar="FILE", help="options from a TOML file, by their long names: crf = 18, dry-run = true"

@@ -69,13 +69,13 @@ class Settings:
     report: str | None = None
     """Path of a report, whose suffix names its form (docs/report.md)."""
     jobs: int = 0
-    """Processes that look for damage in a file; 0 = as many as there are cores."""
+    """Processes that look for damage in a file and repair it; 0 = as many as there are cores."""
     threads: int = 1
     """Slice threads of the HEVC decoder; encoders choose their own."""
 
     @property
     def cores(self) -> int:
-        """Processes to look for damage in."""
+        """Processes that work at once."""
         if self.jobs:
             return self.jobs
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

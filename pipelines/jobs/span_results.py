@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -32,7 +33,7 @@ class Results(Protocol):
         """Packets in decode order. Raises what repairing raises; ends early once the run is stopped."""
 
     def facts(self, task: Task) -> SpanFacts:
-        """To be asked for once all pieces were taken."""
+        """To be asked for once all pieces were taken; of one that was ended early, nothing."""
 
     @property
     def share(self) -> float:
@@ -46,16 +47,16 @@ def open_results(work: Work, cores: int, folder: str, waiting: Callable[[], bool
     """folder: for temporary files. waiting: asked while a span is waited for; false: no longer."""
     payloads = sum(task.span.end - task.span.lead for task in work.tasks)
     count = min(cores, len(work.tasks), payloads // _LEAST_SHARE)
-    return Together(work, count, folder, waiting) if count > 1 else Here(work)
+    return Together(work, count, folder, waiting) if count > 1 else Here(work, waiting)
 
 
 class Here:
     """Each is worked on in this process, when its turn has come."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: Work, waiting: Callable[[], bool]) -> None:
+        self._work, self._waiting = work, waiting
         self._workers: dict[int, SpanWorker] = {}
-        self._done = 0
+        self._done: dict[Task, SpanFacts] = {}
 
     @property
     def tasks(self) -> Sequence[Task]:
@@ -64,15 +65,20 @@ class Here:
     def pieces(self, task: Task) -> Iterator[Piece]:
         if task.stream not in self._workers:
             self._workers[task.stream] = SpanWorker(self._work, task.stream)
-        yield from self._workers[task.stream].pieces(task)
-        self._done += 1
+        worker = self._workers[task.stream]
+        with contextlib.closing(worker.pieces(task)) as pieces:
+            for piece in pieces:
+                if not self._waiting():
+                    return
+                yield piece
+        self._done[task] = worker.facts
 
     def facts(self, task: Task) -> SpanFacts:
-        return self._workers[task.stream].facts
+        return self._done.get(task, SpanFacts())
 
     @property
     def share(self) -> float:
-        return self._done / len(self._work.tasks)
+        return len(self._done) / len(self._work.tasks)
 
     def close(self) -> None:
         for worker in self._workers.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -61,7 +61,7 @@ class SpanWorker:
         self.facts = SpanFacts()
         """Of the latest span, once all of its pieces were taken."""
 
-    def pieces(self, task: Task) -> Iterator[Piece]:
+    def pieces(self, task: Task) -> Generator[Piece]:
         """The packets of a span, in decode order. Raises CannotKeepError, UnsupportedStandInError."""
         pieces = _Pieces(task.span)
         with contextlib.closing(self._open(task)) as run:

@@ -87,8 +87,7 @@ def test_whole_groups_stay_byte_for_byte(tmp_path: Path, codec: Codec, suffix: s
 
 
 @pytest.mark.parametrize("output", ["auto", "gop"])
-@pytest.mark.parametrize("suffix", [".mkv", ".ts"])
-@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize(("codec", "suffix"), [("h264", ".ts"), ("hevc", ".mkv")])
 def test_spans_are_repaired_side_by_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec, suffix: str, output: OutputMode
 ) -> None:
