@@ -11,12 +11,13 @@ import argparse
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -103,8 +104,21 @@ def cluster_of(nodes: int) -> Iterator[tuple[Any, list[Any]]]:
         cluster.shutdown()
 
 
+def processes_of(node: Any) -> list[int]:
+    """The workers of a node of Ray's, and what else it started."""
+    parent = node.all_processes["raylet"][0].process.pid
+    return [int(one) for one in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def signal_all(processes: Sequence[int], number: int) -> None:
+    """To those that are still there."""
+    for one in processes:
+        with suppress(ProcessLookupError):
+            os.kill(one, number)
+
+
 def lost_node(files: int, cache: Path) -> Row:
-    """As many files on two nodes, one of which is killed after a quarter of them."""
+    """As many files on two nodes, one of which stands still after a quarter of them and is killed after half."""
     stream = stream_of(available([CUPS_360P])[0], "h264", cache)
     with tempfile.TemporaryDirectory(prefix="concealer-archive-") as folder:
         place, out, single = (Path(folder) / name for name in ("in", "out", "single.mp4"))
@@ -119,7 +133,11 @@ def lost_node(files: int, cache: Path) -> Row:
             for one in run_archive(wanted):
                 outcomes.append(one)
                 if len(outcomes) == files // 4:
+                    workers = processes_of(others[0])
+                    signal_all(workers, signal.SIGSTOP)  # what is given to them from here on is lost
+                elif len(outcomes) == files // 2:
                     cluster.remove_node(others[0], allow_graceful=False)
+                    signal_all(workers, signal.SIGKILL)
         seconds = time.perf_counter() - began
         conceal_file(place / "000.mp4", single, Settings(jobs=1))
         made = single.read_bytes()

@@ -12,8 +12,9 @@ ARCHIVE_HEAD = """\
 pictures every 2.4 s, without damage and with so many damaged groups of pictures an hour; *a damaged group*: what each \
 adds, by the most damaged file. *Overhead*: files of a few bytes, which are read, copied and noted, milliseconds of a \
 process each; *grown*: bytes that the planning process held more at the last file than at a tenth of them. *Growth*: \
-equal damaged files, seconds of a process each. *Lost node*: one of two Ray nodes is killed after a quarter of the \
-files; *right*: outputs that are those of `conceal`. *Load*: how many processes wanted to run before."""
+equal damaged files, seconds of a process each. *Lost node*: one of two Ray nodes stands still after a quarter of \
+the files and is killed after half; *right*: outputs that are those of `conceal`. *Load*: how many processes wanted \
+to run before."""
 
 _MOST_MS, _MOST_GROWTH, _MOST_TRIES, _MOST_BYTES = 20.0, 0.10, 2, 50
 """Of a task, of the seconds a file takes, of a file, held for a file more."""

@@ -23,7 +23,18 @@ from pipelines.archive.task import Job
 from pipelines.archive.work import Work
 from pipelines.cli import main
 from pipelines.errors import InputError, UsageError
-from tests.pipelines.archive.runs import FIRST, QUICK, REPLACE, SECOND, Poisoned, files, is_clean, kinds, run
+from tests.pipelines.archive.runs import (
+    FIRST,
+    QUICK,
+    REPLACE,
+    SECOND,
+    Poisoned,
+    children_of,
+    files,
+    is_clean,
+    kinds,
+    run,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -166,28 +177,17 @@ def test_a_file_that_kills_its_workers_fails_alone(archive: Path, tmp_path: Path
     assert outcomes["b/d/e.mp4"].reason.endswith("ended with exit code 9, twice")
 
 
-def processes_of(parent: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
 def test_a_worker_that_is_killed_loses_nothing(media: Path, tmp_path: Path) -> None:
     place, out = tmp_path / "in", tmp_path / "out"
     place.mkdir()
     for number in range(4):
         shutil.copyfile(media / "damaged-hevc.mp4", place / f"{number}.mp4")
-    strangers = set(processes_of(os.getpid()))
+    strangers = set(children_of(os.getpid()))
     outcomes = {}
     for one in run_archive(Wanted(str(place), str(out), QUICK)):
         if not outcomes:
-            for pid in set(processes_of(os.getpid())) - strangers:
+            for pid in set(children_of(os.getpid())) - strangers:
                 if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
                     os.kill(pid, signal.SIGKILL)
         outcomes[one.name] = one
@@ -232,7 +232,7 @@ def test_ctrl_c_leaves_nothing_half_and_the_next_run_goes_on(media: Path, tmp_pa
 
 def test_the_command_line(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
-    options = ["--jobs", "1", "--output", "gop", "--method", "motion"]
+    options = ["--jobs", "1", "--method", "motion"]
     assert main(["archive", str(archive), out, *options, "--json"]) == 1
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {one["name"]: one.get("status", one["kind"]) for one in lines[:-1]} == {
