@@ -20,6 +20,7 @@ from benchmarks.interlaced_tables import INTERLACED_HEAD, interlaced_table
 from benchmarks.live_tables import live_tables
 from benchmarks.policy_tables import policy_tables
 from benchmarks.prior_tables import COST_HEAD, STAGES_HEAD, cost_table, stages_table
+from benchmarks.salvage_tables import SALVAGE_HEAD, salvage_tables
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -100,6 +101,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("splice", "## Splicing", (_SPLICE,), splice_tables),
     ("containers", "## Containers", (CONTAINERS_HEAD,), container_tables),
     ("check", "## Checking", (CHECK_HEAD,), check_tables),
+    ("salvage", "## Salvage", (SALVAGE_HEAD,), salvage_tables),
 )
 """Results by name: title, words, and what makes tables of their rows, in the page's order."""
 
