@@ -75,7 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--sdp", metavar="FILE", help="session description with the parameter sets that IN lacks (sprop)"
     )
     files.add_argument(
-        "--like", metavar="FILE", help="a healthy file of the same camera, for an MP4 whose index is lost (docs/salvage.md)"
+        "--like",
+        metavar="FILE",
+        help="a healthy file of the same camera, for an MP4 that lost its index",
     )
     files.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="processes that look for damage in a file (default: all cores)"

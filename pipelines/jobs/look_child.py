@@ -61,9 +61,7 @@ def work(job: Job, target: BinaryIO) -> None:
 
     last = time.monotonic()
     try:
-        source = Source(
-            job.name, job.settings.input_format, parameter_sets=job.parameter_sets, salvaged=job.salvaged
-        )
+        source = Source(job.name, job.settings.input_format, parameter_sets=job.parameter_sets, salvaged=job.salvaged)
         with contextlib.closing(source):
             looks = {index: Look(source, index, job.settings, job.which, job.of) for index in source.video}
             for event in source.events(looks.keys()):

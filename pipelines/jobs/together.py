@@ -94,8 +94,9 @@ def _here(run: Run) -> _Part:
 
 
 def _in_children(run: Run, count: int) -> list[_Part]:
+    source = run.source
     children = [
-        Child(look_child.Job(run.source.name, run.settings, run.source.parameter_sets, run.source.salvaged, which, count))
+        Child(look_child.Job(source.name, run.settings, source.parameter_sets, source.salvaged, which, count))
         for which in range(count)
     ]
     meter = Meter("analysing", run.on_progress)

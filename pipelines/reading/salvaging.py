@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from concealer.bitstream import split_length_prefixed
 from pipelines.errors import InputError, one_line
@@ -44,7 +45,7 @@ def has_whole_index(wanted: Wanted, connection: Connection, boxes: BoxMap) -> bo
         return bool(video) or (bool(container.streams) and _share_unknown(container, boxes) < _MOST_UNKNOWN)
     if any(box.kind == b"moof" for box in boxes.boxes):
         return not _orphans(boxes.boxes)
-    if not _fits(wanted, own[0].index_entries, own[0].codec_context.extradata):
+    if not _fits(wanted, own[0]):
         return False
     return _share_unknown(container, boxes) < _LEAST_SHARE
 
@@ -69,9 +70,10 @@ def _orphans(boxes: Sequence[Box]) -> list[Box]:
     return alone
 
 
-def _fits(wanted: Wanted, entries: Sequence[object], header: bytes | None) -> bool:
+def _fits(wanted: Wanted, stream: VideoStream) -> bool:
     """Most of some samples of video, taken from all over the index, are what they are said to be."""
     size = os.path.getsize(wanted.name)
+    entries, header = stream.index_entries, stream.codec_context.extradata
     count = len(entries)
     if not count:
         return False
@@ -81,7 +83,7 @@ def _fits(wanted: Wanted, entries: Sequence[object], header: bytes | None) -> bo
     with open(wanted.name, "rb") as file:
         for number in range(0, count, max(1, count // _LOOKED_AT)):
             entry = entries[number]
-            place, length = entry.pos, entry.size  # type: ignore[attr-defined]
+            place, length = entry.pos, entry.size
             if place + length > size:
                 continue
             file.seek(place)

@@ -144,9 +144,7 @@ def _runs(media: Media, pictures: Sequence[Picture]) -> Iterator[list[list[NalUn
             if any(unit.kind in _SKIPPED for unit in later.units) and isinstance(later.units[-1].header, _HEVC):
                 continue
             run.append(later)
-        yield [
-            [NalUnit(bytes(media.data[unit.start + PREFIX : unit.end])) for unit in one.units] for one in run
-        ]
+        yield [[NalUnit(bytes(media.data[unit.start + PREFIX : unit.end])) for unit in one.units] for one in run]
         count += 1
         if count == _STARTS:
             return
