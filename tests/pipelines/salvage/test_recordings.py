@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from benchmarks.salvage_files import RECORDINGS, Recording, broken, has_gstreamer, make, packets, x264
+from benchmarks.salvage_files import RECORDINGS, Broken, Recording, boxes, broken, has_gstreamer, make, packets, x264
 from benchmarks.salvage_measure import Outcome, outcome
 from pipelines.cli import main
 from pipelines.errors import InputError
@@ -127,10 +127,10 @@ def test_an_undamaged_stream_without_index_is_copied_bit_for_bit(recorded: dict[
 
 def test_a_sibling_gives_what_the_stream_lacks(tmp_path: Path) -> None:
     """A size that is not usual, nothing of the encoder in the stream: only a sibling knows."""
-    odd = Recording("odd", "x265", "FFmpeg", "hevc", size=(328, 200), params={"keyint": 25}, sound="")
+    odd = Recording("odd", "x265", "FFmpeg", "hevc", size=(328, 200), params={"keyint": 25, "rd": 2}, sound="")
     original, like = make(odd, tmp_path / "one.mp4", 2.0), make(odd, tmp_path / "other.mp4", 1.0)
     copy = broken(original, "no moov", tmp_path / "broken.mp4")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="--like GOOD.mp4"):
         outcome(original, copy)
     found = outcome(original, copy, str(like))
     _hold(found)
@@ -151,6 +151,46 @@ def test_an_index_that_is_whole_is_left_alone(recorded: dict[str, Path], tmp_pat
     path.write_bytes(data[: len(data) * 3 // 4] if cut else data)
     source = Source(str(path))
     assert source.salvaged is None
+    source.close()
+
+
+def test_an_index_that_points_elsewhere_is_made_anew(recorded: dict[str, Path], tmp_path: Path) -> None:
+    data = bytearray(recorded["medium, B-pictures"].read_bytes())
+    for name in (b"stco",):
+        place = data.find(name, data.find(b"moov"))
+        while place >= 0:
+            count = int.from_bytes(data[place + 8 : place + 12], "big")
+            for at in range(place + 12, place + 12 + 4 * count, 4):
+                data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + 333).to_bytes(4, "big")
+            place = data.find(name, place + 1)
+    path = tmp_path / "shifted.mp4"
+    path.write_bytes(data)
+    found = outcome(recorded["medium, B-pictures"], Broken(path, ()))
+    _hold(found)
+    assert found.parameter_sets == "the broken index"
+
+
+def test_what_was_cut_out_of_a_recording_stays_out(recorded: dict[str, Path], tmp_path: Path) -> None:
+    """Samples of the start that an editor took out of the index, and left in the file."""
+    with av.open(str(recorded["medium, B-pictures"])) as whole:
+        extra = b"".join(bytes(packet) for packet in whole.demux(video=0))
+    data = make(x264("kept", options={"movflags": "faststart"}), tmp_path / "kept.mp4", 2.0).read_bytes()
+    moov = next(data[a:b] for kind, a, b in boxes(data) if kind == b"moov")
+    start, end = next((a, b) for kind, a, b in boxes(data) if kind == b"mdat")
+    body = extra + data[start + 8 : end]
+    shift = len(extra)
+    fresh = bytearray(moov)
+    place = fresh.find(b"stco")
+    while place >= 0:
+        for at in range(place + 12, place + 12 + 4 * int.from_bytes(fresh[place + 8 : place + 12], "big"), 4):
+            fresh[at : at + 4] = (int.from_bytes(fresh[at : at + 4], "big") + shift).to_bytes(4, "big")
+        place = fresh.find(b"stco", place + 1)
+    path = tmp_path / "edited.mp4"
+    front = data[:start].replace(moov, bytes(fresh))
+    path.write_bytes(front + (len(body) + 8).to_bytes(4, "big") + b"mdat" + body)
+    source = Source(str(path))
+    assert source.salvaged is None
+    assert len(packets(path)["video"]) == 50
     source.close()
 
 
