@@ -27,6 +27,7 @@ from benchmarks.live_tables import live_tables
 from benchmarks.long_tables import LONG_HEAD, long_tables
 from benchmarks.policy_tables import policy_tables
 from benchmarks.prior_tables import COST_HEAD, STAGES_HEAD, cost_table, stages_table
+from benchmarks.salvage_tables import SALVAGE_HEAD, salvage_tables
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -110,6 +111,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("long_file", "## A long recording", (LONG_HEAD,), long_tables),
     ("check", "## Checking", (CHECK_HEAD,), check_tables),
     ("archive", "## Archives", (ARCHIVE_HEAD,), archive_tables),
+    ("salvage", "## Salvage", (SALVAGE_HEAD,), salvage_tables),
 )
 """Results by name: title, words, and what makes tables of their rows, in the page's order."""
 

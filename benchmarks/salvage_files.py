@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
 
 from benchmarks.synthetic import moving_layers
 
@@ -55,12 +58,12 @@ def make(recording: Recording, path: Path, seconds: float = 6.0) -> Path:
     if recording.pipeline:
         return _by_gstreamer(recording, path, seconds)
     options = {"preset": recording.preset}
-    params = dict(recording.params)
+    params: dict[str, object] = dict(recording.params)
     if recording.codec == "hevc":
         params = {"log-level": "none", "pools": 1, "frame-threads": 1} | params
     options[f"{_CODECS[recording.codec][3:]}-params"] = ":".join(f"{k}={v}" for k, v in params.items())
     with av.open(str(path), "w", options=dict(recording.options)) as out:
-        video = out.add_stream(_CODECS[recording.codec], rate=recording.rate, options=options)
+        video = cast(VideoStream, out.add_stream(_CODECS[recording.codec], rate=recording.rate, options=options))
         video.width, video.height = recording.size
         video.pix_fmt = recording.pixel_format
         video.codec_context.thread_count = 1
@@ -68,14 +71,12 @@ def make(recording: Recording, path: Path, seconds: float = 6.0) -> Path:
         packets = list(_video_packets(recording, video, seconds))
         if recording.sound:
             packets += _sound_packets(recording, out, seconds)
-        for packet in sorted(packets, key=lambda p: float(p.dts * p.time_base)):
+        for packet in sorted(packets, key=lambda p: float((p.dts or 0) * p.time_base)):
             out.mux(packet)
     return path
 
 
-def _video_packets(
-    recording: Recording, video: av.video.stream.VideoStream, seconds: float
-) -> Iterator[av.Packet]:
+def _video_packets(recording: Recording, video: VideoStream, seconds: float) -> Iterator[av.Packet]:
     count = round(seconds * recording.rate)
     base = moving_layers(min(count, 50), *recording.size, seed=3)
     for number in range(count):
@@ -87,10 +88,8 @@ def _video_packets(
     yield from video.encode(None)
 
 
-def _sound_packets(
-    recording: Recording, out: av.container.OutputContainer, seconds: float
-) -> list[av.Packet]:
-    stream = out.add_stream(recording.sound, rate=recording.sound_rate, layout=recording.layout)
+def _sound_packets(recording: Recording, out: av.container.OutputContainer, seconds: float) -> list[av.Packet]:
+    stream = cast(AudioStream, out.add_stream(recording.sound, rate=recording.sound_rate, layout=recording.layout))
     if recording.sound == "libopencore_amrnb":
         stream.bit_rate = 12200
     context = stream.codec_context
@@ -112,7 +111,8 @@ def _sound_packets(
 def _by_gstreamer(recording: Recording, path: Path, seconds: float) -> Path:
     width, height = recording.size
     count = round(seconds * recording.rate)
-    caps = f"video/x-raw,format=I420,width={width},height={height},framerate={recording.rate.numerator}/{recording.rate.denominator}"
+    rate = f"{recording.rate.numerator}/{recording.rate.denominator}"
+    caps = f"video/x-raw,format=I420,width={width},height={height},framerate={rate}"
     encoder, _, muxer = recording.pipeline.partition(" | ")
     buffers = int(seconds * recording.sound_rate / 1024)
     source = f"videotestsrc num-buffers={count} pattern=ball ! {caps} ! {encoder} ! queue ! m. "
@@ -257,8 +257,8 @@ def gst(name: str, encoder: str, pipeline: str, **kept: object) -> Recording:
     return Recording(name, encoder, "GStreamer", pipeline=pipeline, sound=str(kept.pop("sound", "")), **kept)  # type: ignore[arg-type]
 
 
-_P: Mapping[str, str | int] = {"bframes": 0, "keyint": 50}
-_B: Mapping[str, str | int] = {"bframes": 3, "keyint": 50, "b-adapt": 0}
+_P: dict[str, str | int] = {"bframes": 0, "keyint": 50}
+_B: dict[str, str | int] = {"bframes": 3, "keyint": 50, "b-adapt": 0}
 _NTSC = Fraction(30000, 1001)
 _FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+delay_moov+default_base_moof"}
 RECORDINGS: tuple[Recording, ...] = (
@@ -298,7 +298,8 @@ def packets(path: Path) -> dict[str, list[tuple[int, int, float, float]]]:
     with av.open(str(path)) as opened:
         for packet in opened.demux():
             kind = packet.stream.type
-            if packet.size and kind in found and packet.pts is not None and packet.dts is not None:
+            if packet.size and kind in found and None not in (packet.pts, packet.dts, packet.pos):
+                assert packet.pts is not None and packet.dts is not None and packet.pos is not None
                 base = float(packet.time_base)
                 found[kind].append((packet.pos, packet.size, packet.pts * base, packet.dts * base))
     return found

@@ -47,9 +47,7 @@ def outcome(original: Path, copy: Broken, like: str | None = None) -> Outcome:
             known, shift = packets(Path(whole.name)), len(found.index)
     mine = {kind: {(place - shift, size): (pts, dts) for place, size, pts, dts in known[kind]} for kind in known}
     there = {kind: [one for one in truth[kind] if copy.holds(one[0], one[1])] for kind in truth}
-    pairs = {
-        kind: [(one, mine[kind][one[:2]]) for one in there[kind] if one[:2] in mine[kind]] for kind in there
-    }
+    pairs = {kind: [(one, mine[kind][one[:2]]) for one in there[kind] if one[:2] in mine[kind]] for kind in there}
     if there["audio"] and not pairs["audio"] and known["audio"]:
         pairs["audio"] = _by_bytes(there["audio"], known["audio"], shift)
     all_of = {kind: {one[:2] for one in truth[kind]} for kind in truth}

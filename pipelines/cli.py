@@ -102,7 +102,7 @@ def build_parser() -> Parser:
     files.add_argument(
         "--like",
         metavar="FILE",
-        help="a healthy file of the same camera, for an MP4 whose index is lost (docs/salvage.md)",
+        help="a healthy file of the same camera, for an MP4 that lost its index",
     )
     files.add_argument(
         "--jobs",

@@ -115,7 +115,12 @@ class Pass:
             str(index): {"codec": source.codec(index), "time_base": str(source.time_base(index))}
             for index in sorted(indices)
         }
-        head = {"input": source.label, "output": self.run.target, "lookahead": lookahead, "streams": streams}
+        head: dict[str, object] = {
+            "input": source.label,
+            "output": self.run.target,
+            "lookahead": lookahead,
+            "streams": streams,
+        }
         return head if source.salvaged is None else head | {"salvaged": source.salvaged.as_dict()}
 
     def __enter__(self) -> Pass:

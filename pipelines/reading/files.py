@@ -16,9 +16,9 @@ from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Closable, Connection, Wanted
 from pipelines.reading.dumps import converted, is_dump
 from pipelines.reading.parameter_sets import PrefixedFile
-from pipelines.reading.salvaging import find_media, has_whole_index, is_mp4
+from pipelines.reading.salvaging import Index, find_media, index_of, is_better, is_mp4
 from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
-from pipelines.salvage import Salvaged
+from pipelines.salvage import NothingFoundError, Salvaged
 
 ELEMENTARY = {
     ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
@@ -119,32 +119,30 @@ def _open_mp4(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connec
     """By its own index, mended where its boxes are damaged; where that will not do, by one made anew."""
     failure: InputError | None = None
     connection: Connection | None = None
+    known = Index.WRONG
     if wanted.salvaged is None:
         try:
             connection = _open_boxes(wanted, input_format, boxes)
-            if has_whole_index(wanted, connection, boxes):
+            known = index_of(wanted, connection.container, boxes)
+            if known is Index.WHOLE:
                 return connection
         except InputError as error:
             failure = error
     try:
         found = find_media(wanted, boxes)
-        better = found is not None and (connection is None or found.pictures > _pictures(connection))
+    except NothingFoundError as error:
+        if connection is None:
+            raise InputError(f"{failure or wanted.label}; without an index: {error}") from error
+        return connection
     except BaseException:
         if connection is not None:
             connection.close()
         raise
-    if found is None or not better:
-        if connection is None:
-            raise failure or InputError(f"{wanted.label}: no index, and no pictures found in it")
-        return connection
     if connection is not None:
+        if not is_better(found, known, connection.container):
+            return connection
         connection.close()
     return _open_view(wanted, PrefixedFile(wanted.name, found.index), "mov", found.unused, found)
-
-
-def _pictures(connection: Connection) -> int:
-    """As many as its index knows."""
-    return max((len(stream.index_entries) for stream in connection.container.streams.video), default=0)
 
 
 def _open_boxes(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connection:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from functools import cache
 
-import av
-
-from concealer.bitstream import BitReader, BitstreamError, BitWriter, NalUnit, escape, hevc, nal_type, parse_extradata
+from concealer.bitstream import BitReader, BitstreamError, BitWriter, NalUnit, escape, hevc, nal_type
 from concealer.bitstream import unescape as plain_of
+from pipelines.salvage.asking import asked
 from pipelines.salvage.parameter_sets import Sets
 from pipelines.salvage.proving import tried
 from pipelines.salvage.sizes import COMMON
-
-log = logging.getLogger(__name__)
 
 _PRESETS = ("medium", "fast", "veryfast", "ultrafast", "superfast", "slow", "slower", "veryslow")
 _FORMATS = ("yuv420p", "yuv420p10le")
@@ -56,21 +49,9 @@ def fitted_hevc(sets: Sets, picture: Sequence[NalUnit]) -> Sets | None:
 @cache
 def _asked(preset: str, pixel_format: str, more: str) -> tuple[NalUnit, ...]:
     """What x265 writes before a stream with a preset; () if it cannot be asked."""
-    with contextlib.suppress(av.FFmpegError, ValueError), av.open(io.BytesIO(), "w", format="mp4") as out:
-        options = {"preset": preset, "x265-params": f"log-level=none:pools=2{more}"}
-        stream = out.add_stream("libx265", rate=25, options=options)
-        stream.width = stream.height = _SIDE
-        stream.pix_fmt = pixel_format
-        stream.codec_context.time_base = Fraction(1, 25)
-        frame = av.VideoFrame(_SIDE, _SIDE, pixel_format)
-        for plane in frame.planes:
-            plane.update(bytes(plane.buffer_size))
-        frame.pts = 0
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-        sets = parse_extradata("hevc", stream.codec_context.extradata).parameter_sets
-        return tuple(nal for nal in sets if nal_type("hevc", nal) in (hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS))
-    return ()
+    options = {"preset": preset, "x265-params": f"log-level=none:pools=2{more}"}
+    sets = asked("libx265", options, pixel_format, (_SIDE, _SIDE))
+    return tuple(nal for nal in sets if nal_type("hevc", nal) in (hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS))
 
 
 def _with_size(nal: NalUnit, width: int, height: int) -> NalUnit:

@@ -117,7 +117,7 @@ def _stbl(track: Track, shift: int) -> bytes:
     samples = track.samples
     parts = [_full(b"stsd", struct.pack(">I", 1) + track.entry), _full(b"stts", _durations(samples))]
     if any(sample.offset for sample in samples):
-        parts.append(_full(b"ctts", _runs(((sample.offset, sample.count) for sample in samples))))
+        parts.append(_full(b"ctts", _runs([(sample.offset, sample.count) for sample in samples])))
     if track.is_video:
         keys = [number for number, sample in enumerate(samples, 1) if sample.key]
         parts.append(_full(b"stss", struct.pack(f">I{len(keys)}I", len(keys), *keys)))
@@ -140,10 +140,10 @@ def _durations(samples: Sequence[Sample]) -> bytes:
     return _runs(steps)
 
 
-def _runs(pairs: object) -> bytes:
+def _runs(pairs: Sequence[tuple[int, int]]) -> bytes:
     """(value, count) pairs, equal neighbours joined, as a table of counts and values."""
     rows = []
-    for value, group in groupby(pairs, key=lambda pair: pair[0]):  # type: ignore[call-overload]
+    for value, group in groupby(pairs, key=lambda pair: pair[0]):
         rows.append((sum(count for _, count in group), value))
     return struct.pack(">I", len(rows)) + b"".join(struct.pack(">II", *row) for row in rows)
 

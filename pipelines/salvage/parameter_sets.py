@@ -56,7 +56,7 @@ def known_sets(
     inside = in_band(media, codec, units)
     if inside:
         yield Sets(codec, inside, "the stream")
-    for own in (like.sets.get(codec, ()) if like is not None else ()):
+    for own in like.sets.get(codec, ()) if like is not None else ():
         yield Sets(codec, own, "the sibling")
     if codec == "h264":
         yield from _of_x264(media)

@@ -28,7 +28,9 @@ class PcmForm:
         return self.channels * self.bits // 8
 
 
-_FORMS = tuple(PcmForm(kind, channels, bits) for kind, bits in (("sowt", 16), ("twos", 16), ("in24", 24)) for channels in (2, 1))
+_FORMS = tuple(
+    PcmForm(kind, channels, bits) for kind, bits in (("sowt", 16), ("twos", 16), ("in24", 24)) for channels in (2, 1)
+)
 
 
 def pcm_form(pieces: Sequence[bytes]) -> PcmForm | None:

@@ -123,8 +123,8 @@ def filled(sets: Sequence[NalUnit], nals: Sequence[NalUnit], columns: int) -> Fi
     missing = found.errors.missing
     if missing.shape[1] != columns:
         return None
-    there = ~missing.all(axis=1)
-    rows = int(np.argmin(there)) if not there.all() else len(there)
+    there = np.flatnonzero(missing.all(axis=1))
+    rows = int(there[0]) if len(there) else missing.shape[0]
     if not rows or missing[:rows].any() or not missing[rows:].all():
         return None
     return Filled(rows, found.buffer.planes[0][: rows * _BLOCK, : columns * _BLOCK].copy())

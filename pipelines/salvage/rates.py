@@ -57,9 +57,7 @@ class Pace:
         return sound_rate / self.samples
 
 
-def pace_of(
-    pictures: Sequence[Picture], sound: FoundSound, parts: Sequence[Between], anchors: Anchors
-) -> Pace | None:
+def pace_of(pictures: Sequence[Picture], sound: FoundSound, parts: Sequence[Between], anchors: Anchors) -> Pace | None:
     """Samples of sound for a picture: the slope of what comes before each stretch of sound in the file, and where there
     are few stretches how much there is of both."""
     told = _by_anchors(anchors)
@@ -122,9 +120,7 @@ def sound_rate_of(sound: FoundSound, pace: Pace | None, told: Fraction | None) -
     return min(sound.rates, key=lambda rate: (max(distance(rate), slack), order[rate]))
 
 
-def measured_rate(
-    pace: Pace | None, sound_rate: int, told: Fraction | None, told_by: str
-) -> tuple[Fraction, str]:
+def measured_rate(pace: Pace | None, sound_rate: int, told: Fraction | None, told_by: str) -> tuple[Fraction, str]:
     """Pictures a second, and what says so."""
     if pace is None:
         return (told, told_by) if told is not None else (_ASSUMED, "an assumption")

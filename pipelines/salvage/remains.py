@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
+from av.audio.codeccontext import AudioCodecContext
+from av.stream import Stream
+from av.video.stream import VideoStream
 
 from concealer.bitstream import Codec, NalUnit, parse_extradata
 from pipelines.errors import InputError, one_line
@@ -157,7 +159,7 @@ def sibling(path: str) -> Remains:
     return found
 
 
-def _streams(found: Remains, streams: Sequence[av.stream.Stream]) -> None:
+def _streams(found: Remains, streams: Iterable[Stream]) -> None:
     for stream in streams:
         context = stream.codec_context
         if context is None:
@@ -168,9 +170,9 @@ def _streams(found: Remains, streams: Sequence[av.stream.Stream]) -> None:
             framing = parse_extradata(codec, context.extradata)
             if framing.length_size == 4 and framing.parameter_sets:
                 found.sets.setdefault(codec, []).append(tuple(framing.parameter_sets))
-                with contextlib.suppress(AttributeError):
+                if isinstance(stream, VideoStream):
                     found.rate = found.rate or stream.average_rate
-        elif stream.type == "audio":
+        elif isinstance(context, AudioCodecContext):
             kind = {"aac": "mp4a", "pcm_s16le": "sowt", "pcm_s16be": "twos", "opus": "Opus", "amr_nb": "samr"}.get(name)
             if kind is not None:
                 config = bytes(context.extradata or b"")

@@ -15,15 +15,11 @@ from pipelines.salvage.parameter_sets import timed
 from pipelines.salvage.remains import Remains, remains_of, sibling
 from pipelines.salvage.sound import FoundSound, find_sound, with_rate
 from pipelines.salvage.timeline import Timeline, timeline_of
-from pipelines.salvage.video import FoundVideo, find_video
+from pipelines.salvage.video import FoundVideo, NothingFoundError, find_video
 
 log = logging.getLogger(__name__)
 
 _VIDEO_TICKS = 90000
-
-
-class NothingFoundError(Exception):
-    """No video that can be decoded is in the bytes."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,6 @@ def salvage(path: str, spans: Sequence[Span], like: str | None = None) -> Salvag
 def _salvaged(media: Media, like: Remains | None) -> Salvaged:
     remains = remains_of(media)
     video = find_video(media, remains, like)
-    if video is None:
-        raise NothingFoundError("no pictures that can be decoded")
     entries = remains.sound + (like.sound if like is not None else [])
     sound = find_sound(media, _gaps(media, video), entries)
     told, told_by = remains.rate or video.rate, "the index" if remains.rate else "the bitstream"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 from fractions import Fraction
 
-import av
-
-from concealer.bitstream import NalUnit, parse_extradata
+from concealer.bitstream import NalUnit
+from pipelines.salvage.asking import asked
 
 _MARK = b"x264 - core "
 _OPTION = re.compile(r"(\S+?)=(\S+)")
@@ -38,7 +35,9 @@ def settings_of(data: memoryview, start: int, end: int) -> str | None:
     return None
 
 
-def sets_for(settings: str, pixel_format: str = "yuv420p", rate: Fraction = _ANY_RATE, width: int = SIDE) -> list[NalUnit]:
+def sets_for(
+    settings: str, pixel_format: str = "yuv420p", rate: Fraction = _ANY_RATE, width: int = SIDE
+) -> list[NalUnit]:
     """The parameter sets that x264 writes with these settings, for a small picture; [] if it cannot be asked.
 
     rate: pictures a second, which x264 does not tell. width: of that picture; it counts with intra refresh only.
@@ -57,9 +56,8 @@ def sets_for(settings: str, pixel_format: str = "yuv420p", rate: Fraction = _ANY
         given.pop("interlaced")
         given[options["interlaced"]] = "1"
     params = ":".join(f"{name}={value}" for name, value in given.items())
-    with contextlib.suppress(av.FFmpegError, ValueError, OSError):
-        return _asked(params + (f":chroma-qp-offset={offset}" if offset else ""), pixel_format, rate, width)
-    return []
+    params += f":chroma-qp-offset={offset}" if offset else ""
+    return asked("libx264", {"x264-params": params}, pixel_format, (width, SIDE), rate)
 
 
 def _chroma_offset(options: dict[str, str]) -> int:
@@ -74,19 +72,3 @@ def _chroma_offset(options: dict[str, str]) -> int:
         return told
     except ValueError:
         return 0
-
-
-def _asked(params: str, pixel_format: str, rate: Fraction, width: int) -> list[NalUnit]:
-    with av.open(io.BytesIO(), "w", format="mp4") as out:
-        stream = out.add_stream("libx264", rate=rate, options={"x264-params": params})
-        stream.width, stream.height = width, SIDE
-        stream.pix_fmt = pixel_format
-        stream.codec_context.thread_count = 1
-        stream.codec_context.time_base = 1 / rate
-        frame = av.VideoFrame(width, SIDE, pixel_format)
-        for plane in frame.planes:
-            plane.update(bytes(plane.buffer_size))
-        frame.pts = 0
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-        return parse_extradata("h264", stream.codec_context.extradata).parameter_sets

@@ -33,8 +33,10 @@ def shown_size(luma: npt.NDArray[np.generic]) -> tuple[int, int]:
     for wide, high in COMMON:
         for size in ((wide, high), (high, wide)):
             coded = -(-size[0] // 16) * 16, -(-size[1] // 16) * 16
-            if coded == (width, height) and _repeats(values[size[1] - 16 :], 16) and _repeats(
-                values.T[size[0] - 16 :], 16
+            if (
+                coded == (width, height)
+                and _repeats(values[size[1] - 16 :], 16)
+                and _repeats(values.T[size[0] - 16 :], 16)
             ):
                 return size
     return width, height

@@ -70,7 +70,9 @@ def timeline_of(
     told: Fraction | None,
     told_by: str,
 ) -> Timeline:
-    """spans: where in the file media can be. anchors: what headers of fragments say. told: pictures a second as the bitstream or an index says; None if neither does."""
+    """spans: where in the file media can be. anchors: what headers of fragments say. told: pictures a second as the
+    bitstream or an index says; None if neither does.
+    """
     parts = parts_of(pictures, sound, spans)
     pace = None if sound is None else pace_of(pictures, sound, parts, anchors)
     sound_rate = 0 if sound is None else sound_rate_of(sound, pace, told)

@@ -216,7 +216,7 @@ class HevcGrammar:
         except BitstreamError:
             # A dependent segment has no header of its own.
             return (1, None, False) if not data[2] & 0x80 and self._depends(data) else None
-        return (1, None, bool(data[2] & 0x80)) if kind < 16 or not data[2] & 0x3F == 0x3F else None
+        return 1, None, bool(data[2] & 0x80)
 
     def _depends(self, data: bytes) -> bool:
         try:
@@ -227,9 +227,7 @@ class HevcGrammar:
         except BitstreamError:
             return False
 
-    def _parameter_set(
-        self, kind: int, data: bytes, length: int
-    ) -> tuple[float, SliceHeader | None, bool] | None:
+    def _parameter_set(self, kind: int, data: bytes, length: int) -> tuple[float, SliceHeader | None, bool] | None:
         if length > len(data) or length < 5:
             return None
         nal = NalUnit(data[:length])

@@ -25,6 +25,8 @@ _SAMPLE = 24 << 20
 """Bytes that are looked at to find out what the stream is."""
 _LEAST_UNITS = 3
 _LEAST_WEIGHT = 8.0
+_MANY = 24
+"""Units in a row that are no chance."""
 _SHARE = 0.3
 """Of what speaks for units without parameter sets, at least so much must be left with the right ones."""
 _TRIED = 12
@@ -51,27 +53,32 @@ class FoundVideo:
     height: int
 
 
-def find_video(media: Media, remains: Remains, like: Remains | None, codec: Codec | None = None) -> FoundVideo | None:
-    """The pictures in the spans of media; None if there are none, or none that can be decoded.
+class NothingFoundError(Exception):
+    """No video that can be decoded is in the bytes. The message is one line, fit to show."""
 
-    codec: what it is, where that is known.
-    """
-    codecs: tuple[Codec, ...] = ("h264", "hevc") if codec is None else (codec,)
+
+def find_video(media: Media, remains: Remains, like: Remains | None) -> FoundVideo:
+    """The pictures in the spans of media. Raises NothingFoundError if there are none, or none that can be decoded."""
+    codecs: tuple[Codec, ...] = ("h264", "hevc")
     seen = {one: _row(media, _GRAMMARS[one](()), _SAMPLE) for one in codecs}
+    many = False
     for one in sorted(codecs, key=lambda one: -_weight(seen[one])):
         units = seen[one]
         if len(units) < _LEAST_UNITS or _weight(units) < _LEAST_WEIGHT:
             continue
         proven = _prove(media, one, units, remains, like)
         if proven is None:
-            log.debug("%s: %d units, no parameter sets that fit", one, len(units))
+            many |= len(units) >= _MANY
             continue
         sets, rate, width, height = proven
         grammar = _GRAMMARS[one](sets.units)
         pictures = gather(_row(media, grammar, None), grammar)
         place_all(media.data, pictures, one, sets.units)
         return FoundVideo(one, sets, pictures, rate if sets.timed else None, width, height)
-    return None
+    if many:
+        help_on = "; --like GOOD.mp4, a healthy file of the same camera, may help" if like is None else ""
+        raise NothingFoundError(f"pictures, but no parameter sets that they can be decoded with{help_on}")
+    raise NothingFoundError("no pictures found")
 
 
 def _weight(units: Sequence[Unit]) -> float:
@@ -144,9 +151,7 @@ def _runs(media: Media, pictures: Sequence[Picture]) -> Iterator[list[list[NalUn
             if any(unit.kind in _SKIPPED for unit in later.units) and isinstance(later.units[-1].header, _HEVC):
                 continue
             run.append(later)
-        yield [
-            [NalUnit(bytes(media.data[unit.start + PREFIX : unit.end])) for unit in one.units] for one in run
-        ]
+        yield [[NalUnit(bytes(media.data[unit.start + PREFIX : unit.end])) for unit in one.units] for one in run]
         count += 1
         if count == _STARTS:
             return
