@@ -112,6 +112,9 @@ def build_parser() -> Parser:
         "marks), else JSON (docs/report.md)",
     )
     out.add_argument(
+        "--compare", metavar="FILE", help="write a video that shows before and after side by side, with outlines"
+    )
+    out.add_argument(
         "--metrics", metavar="ADDR:PORT", help="serve counts for Prometheus while it runs (:PORT: to this machine only)"
     )
     out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
@@ -239,6 +242,7 @@ def _settings(args: argparse.Namespace, source: str, several: bool = False) -> S
         keep_partial=args.keep_partial,
         reconnect=args.reconnect,
         report=named_after(args.report, source, several, "--report"),
+        compare=named_after(args.compare, source, several, "--compare"),
     )
 
 

@@ -94,7 +94,8 @@ class KeptStream:
 
     def __init__(self, passed: Pass, index: int, survey: Survey, repairer: Repairer, route: Route) -> None:
         """Raises CannotKeepError."""
-        source, whole = passed.run.source, passed.run.settings.report is not None
+        source, settings = passed.run.source, passed.run.settings
+        whole = settings.report is not None or settings.compare is not None
         self._passed, self._index, self._survey, self._repairer = passed, index, survey, repairer
         self._coder = None
         if route == "gop":
@@ -122,6 +123,10 @@ class KeptStream:
             packets += self._run.push(payload)
         else:
             packets.append(self._copied(number, payload))
+            comparison = self._passed.comparison(self._index)
+            if comparison is not None:
+                header = self._survey.header(number)
+                comparison.copied(self._passed.run.source.codec(self._index), header, payload.data, payload.pts)
         return self._sent(packets)
 
     def finish(self) -> list[av.Packet]:
@@ -135,6 +140,9 @@ class KeptStream:
             self._run.close()
 
     def _enter(self, span: Span) -> None:
+        comparison = self._passed.comparison(self._index)
+        if comparison is not None:
+            comparison.leave()
         header = self._survey.header(span.lead)
         if self._coder is None:
             self._run = SplicedSpan(self._passed, self._index, self._repairer, header)

@@ -7,11 +7,21 @@ from collections.abc import Callable
 
 from pipelines.reporting.beside import Beside
 from pipelines.reporting.collecting import Collector
+from pipelines.reporting.compare import Comparison, check_comparison
 from pipelines.reporting.html import Page, environment
 from pipelines.reporting.sight import Subject, VideoFacts
 from pipelines.reporting.tables import Marks, Table
 
-__all__ = ["Beside", "Collector", "Subject", "VideoFacts", "check_report", "collector"]
+__all__ = [
+    "Beside",
+    "Collector",
+    "Comparison",
+    "Subject",
+    "VideoFacts",
+    "check_comparison",
+    "check_report",
+    "collector",
+]
 
 _BY_SUFFIX: dict[str, Callable[[str, Subject], Collector]] = {
     ".html": Page,

@@ -19,12 +19,22 @@ Pair = tuple[ShownPicture, av.VideoFrame | None]
 """A picture as it is shown, and what the plain decoder shows at that moment; None: nothing yet."""
 
 
+def open_plain(codec: Codec, extradata: bytes | None) -> VideoCodecContext:
+    """A plain decoder, set as FFmpeg's own player sets it."""
+    context = av.CodecContext.create(codec, "r")
+    assert isinstance(context, VideoCodecContext)
+    context.extradata = extradata
+    context.thread_count = 1
+    context.options = {"flags": "+output_corrupt"}
+    return context
+
+
 class Beside:
-    """A plain decoder that is fed what ours is fed, set as FFmpeg's own player sets it."""
+    """A plain decoder that is fed what ours is fed."""
 
     def __init__(self, codec: Codec, extradata: bytes | None) -> None:
         self._codec = codec
-        self._context = self._open(extradata)
+        self._context = open_plain(self._codec, extradata)
         self._fed = -1
         self._frames: dict[int, av.VideoFrame] = {}
         """By number of their payload, in the order in which they came."""
@@ -32,19 +42,11 @@ class Beside:
         self._last: av.VideoFrame | None = None
         self._ended = False
 
-    def _open(self, extradata: bytes | None) -> VideoCodecContext:
-        context = av.CodecContext.create(self._codec, "r")
-        assert isinstance(context, VideoCodecContext)
-        context.extradata = extradata
-        context.thread_count = 1
-        context.options = {"flags": "+output_corrupt"}
-        return context
-
     def push(self, number: int, data: bytes, extradata: bytes | None) -> None:
         """A payload and its number; extradata: new parameter sets of the container's form."""
         if extradata is not None:
             self._take(None)
-            self._context = self._open(extradata)
+            self._context = open_plain(self._codec, extradata)
         self._fed = number
         packet = av.Packet(data)
         packet.pts = number
