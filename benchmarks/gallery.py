@@ -43,11 +43,12 @@ class Exhibit:
 
 EXHIBITS = (
     Exhibit(
-        "cups",
-        "sam2_02_cups.mp4",
+        "bedroom-hevc",
+        "sam2_bedroom.mp4",
         "SA-V, Meta, CC BY 4.0",
-        "H.264, 1280x720, a slice a picture; 1 % of RTP packets lost in bursts of 3",
+        "HEVC, 960x540; 1 % of RTP packets lost in bursts of 3",
         ("--model", "rtp", "--rate", "0.01", "--burst", "3"),
+        "hevc",
     ),
     Exhibit(
         "bedroom",
@@ -57,19 +58,18 @@ EXHIBITS = (
         ("--model", "picture", "--rate", "0.03"),
     ),
     Exhibit(
-        "bedroom-hevc",
-        "sam2_bedroom.mp4",
-        "SA-V, Meta, CC BY 4.0",
-        "HEVC, 960x540; 1 % of RTP packets lost in bursts of 3",
-        ("--model", "rtp", "--rate", "0.01", "--burst", "3"),
-        "hevc",
-    ),
-    Exhibit(
         "signer",
         "asl_book.mkv",
         "Intel IoT DevKit sample videos, CC BY 4.0",
         "H.264, 640x480; 2 % of RTP packets lost in bursts of 3",
         ("--model", "rtp", "--rate", "0.02", "--burst", "3"),
+    ),
+    Exhibit(
+        "cups",
+        "sam2_02_cups.mp4",
+        "SA-V, Meta, CC BY 4.0",
+        "H.264, 1280x720, a slice a picture; 1 % of RTP packets lost in bursts of 3",
+        ("--model", "rtp", "--rate", "0.01", "--burst", "3"),
     ),
 )
 _HEAD = (

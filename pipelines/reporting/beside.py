@@ -14,6 +14,7 @@ from pipelines.presenting import ShownPicture
 
 _PATIENCE = 20
 """Payloads behind a picture's own after which a decoder that has not put it out never will: it may hold back 16."""
+_MOST_HELD = 64
 
 Pair = tuple[ShownPicture, av.VideoFrame | None]
 """A picture as it is shown, and what the plain decoder shows at that moment; None: nothing yet."""
@@ -64,6 +65,8 @@ class Beside:
         for frame in frames:
             if frame.pts is not None:
                 self._frames[frame.pts] = frame
+        while len(self._frames) > _MOST_HELD:  # nobody asks for them: ours shows no picture there
+            self._last = self._frames.pop(next(iter(self._frames)))
 
     def expect(self, shown: ShownPicture) -> None:
         """A picture that is shown, in order."""
