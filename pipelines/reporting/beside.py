@@ -35,6 +35,7 @@ class Beside:
 
     def __init__(self, codec: Codec, extradata: bytes | None) -> None:
         self._codec = codec
+        self._header = extradata
         self._context = open_plain(self._codec, extradata)
         self._fed = -1
         self._frames: dict[int, av.VideoFrame] = {}
@@ -45,16 +46,19 @@ class Beside:
 
     def push(self, number: int, data: bytes, extradata: bytes | None) -> None:
         """A payload and its number; extradata: new parameter sets of the container's form."""
-        if extradata is not None:
-            self._take(None)
-            self._context = open_plain(self._codec, extradata)
+        if extradata is not None or self._ended:
+            if not self._ended:
+                self._take(None)
+            self._header = self._header if extradata is None else extradata
+            self._context = open_plain(self._codec, self._header)
+            self._ended = False
         self._fed = number
         packet = av.Packet(data)
         packet.pts = number
         self._take(packet)
 
     def flush(self) -> None:
-        """The stream ended."""
+        """The stream ended, or paused: what comes then begins anew."""
         self._take(None)
         self._ended = True
 

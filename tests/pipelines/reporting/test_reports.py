@@ -152,6 +152,12 @@ def test_pairs_are_what_a_plain_player_shows(media: Path) -> None:
     assert [shown.pts for shown, _ in pairs] == sorted(plain)
     for shown, frame in pairs:
         assert frame is not None and np.array_equal(frame.to_ndarray(), plain[shown.pts])
+    # After a pause it begins anew.
+    beside.push(len(packets), bytes(packets[0]), None)
+    beside.expect(ShownPicture(_picture(tag=len(packets)), 99))
+    beside.flush()
+    [(_, again)] = beside.ready()
+    assert again is not None and np.array_equal(again.to_ndarray(), plain[times[0]])
 
 
 def _picture(
