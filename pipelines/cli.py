@@ -92,6 +92,38 @@ def build_parser() -> Parser:
         "OUT: written by its suffix, - for stdout with -f, or a folder, into which any number of INs go under their "
         "names",
     )
+    _add_file_options(parser)
+    add_video_options(parser)
+    add_policy_options(parser).add_argument(
+        "--outage",
+        metavar="hold|FILE",
+        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
+    )
+    out = parser.add_argument_group("what is told")
+    out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
+    out.add_argument(
+        "--report",
+        metavar="FILE",
+        help="what was repaired, by FILE's suffix: .html (a page for people), .csv, .ffmeta (chapters), .edl (editors' "
+        "marks), else JSON (docs/report.md)",
+    )
+    out.add_argument(
+        "--compare", metavar="FILE", help="write a video that shows before and after side by side, with outlines"
+    )
+    out.add_argument(
+        "--metrics", metavar="ADDR:PORT", help="serve counts for Prometheus while it runs (:PORT: to this machine only)"
+    )
+    out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
+    out.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
+    out.add_argument("--version", action="version", version=f"conceal {__version__}")
+    out.add_argument(
+        "--completion", action=ShowFile, choices=tuple(COMPLETIONS), help="print this shell's completions, and leave"
+    )
+    return parser
+
+
+def _add_file_options(parser: Parser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists (else refused)")
     files.add_argument("-f", "--format", metavar="FORMAT", help="container of OUT, e.g. mp4, matroska, mpegts")
@@ -116,31 +148,6 @@ def build_parser() -> Parser:
     )
     files.add_argument("--reconnect", action="store_true", help="open a live IN again when it ends or falls silent")
     files.add_argument("--keep-partial", action="store_true", help="when interrupted, complete OUT with what was done")
-    add_video_options(parser)
-    add_policy_options(parser).add_argument(
-        "--outage",
-        metavar="hold|FILE",
-        help="while a live IN says nothing, go on with its last good picture or the one in FILE, and silence",
-    )
-    out = parser.add_argument_group("what is told")
-    out.add_argument("--dry-run", action="store_true", help="find the damage only, write no video")
-    out.add_argument(
-        "--report",
-        metavar="FILE",
-        help="what was repaired, by FILE's suffix: .html (a page for people), .csv, .ffmeta (chapters), .edl (editors' "
-        "marks), else JSON (docs/report.md)",
-    )
-    out.add_argument(
-        "--metrics", metavar="ADDR:PORT", help="serve counts for Prometheus while it runs (:PORT: to this machine only)"
-    )
-    out.add_argument("--json", action="store_true", help="summary as JSON on stdout, progress as JSON lines on stderr")
-    out.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    out.add_argument("-v", "--verbose", action="store_true", help="log details, tracebacks of errors")
-    out.add_argument("--version", action="version", version=f"conceal {__version__}")
-    out.add_argument(
-        "--completion", action=ShowFile, choices=tuple(COMPLETIONS), help="print this shell's completions, and leave"
-    )
-    return parser
 
 
 def _settings(args: argparse.Namespace, source: str, several: bool = False) -> Settings:
@@ -159,6 +166,7 @@ def _settings(args: argparse.Namespace, source: str, several: bool = False) -> S
         keep_partial=args.keep_partial,
         reconnect=args.reconnect,
         report=named_after(args.report, source, several, "--report"),
+        compare=named_after(args.compare, source, several, "--compare"),
     )
 
 

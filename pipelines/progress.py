@@ -103,10 +103,13 @@ class Bar:
         if progress.share is not None:
             filled = round(24 * progress.share)
             parts.append(f"[{'#' * filled}{'.' * (24 - filled)}] {progress.share:4.0%}")
-        parts.append(f"{progress.pictures} pictures, {_found(progress)}, {progress.fps:.1f} fps")
+        repaired = f", {progress.repaired} repaired" if progress.repaired else ""
+        parts.append(f"{progress.pictures} pictures, {progress.damaged} damaged{repaired}, {progress.fps:.1f} fps")
         if progress.remaining is not None:
             minutes, seconds = divmod(round(progress.remaining), 60)
             parts.append(f"ETA {minutes}:{seconds:02}")
+        most = sorted(progress.causes.items(), key=lambda one: -one[1])
+        parts.append(", ".join(f"{count} x {cause}" for cause, count in most))
         # A line that wraps is not written over.
         room = shutil.get_terminal_size().columns - 1
         self._file.write("\r\x1b[K" + "  ".join(parts)[:room])
@@ -119,15 +122,6 @@ class Bar:
             self._file.write("\r\x1b[K")
             self._file.flush()
             self._shown = False
-
-
-def _found(progress: Progress) -> str:
-    """What there is of damage, and how much of it is repaired."""
-    text = f"{progress.damaged} damaged"
-    if progress.repaired:
-        text += f", {progress.repaired} repaired"
-    most = sorted(progress.causes.items(), key=lambda one: -one[1])[:2]
-    return f"{text} ({', '.join(f'{count} x {cause}' for cause, count in most)})" if most else text
 
 
 class JsonLines:

@@ -11,7 +11,7 @@ from concealer import __version__
 from pipelines.cli import build_parser
 from pipelines.generated import COMPLETIONS, FOLDER, MANUAL
 
-_FILES = {"names", "sdp", "report", "preset_file", "outage"}
+_FILES = {"names", "sdp", "report", "compare", "preset_file", "outage"}
 
 
 def completion(shell: str) -> str:

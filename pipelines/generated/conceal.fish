@@ -51,7 +51,7 @@ function _shtab_conceal_using
 end
 
 set -g _shtab_conceal_commands 
-set -g _shtab_conceal_opts_with_value --completion --crf --encoder --engine --fill-gaps --format --input-format --jobs --lookahead --method --metrics --min-confidence --on-damage --outage --output --preset --preset-file --report --sdp -f
+set -g _shtab_conceal_opts_with_value --compare --completion --crf --encoder --engine --fill-gaps --format --input-format --jobs --lookahead --method --metrics --min-confidence --on-damage --outage --output --preset --preset-file --report --sdp -f
 
 complete -c conceal -e
 complete -c conceal -f
@@ -81,6 +81,7 @@ complete -c conceal -n _shtab_conceal_using -l fill-gaps -x -d 'make pictures fo
 complete -c conceal -n _shtab_conceal_using -l freeze-gaps -d 'show the last picture throughout longer holes'
 complete -c conceal -n _shtab_conceal_using -l dry-run -d 'find the damage only, write no video'
 complete -c conceal -n _shtab_conceal_using -l report -xka "(__fish_complete_path (commandline -ct))" -d 'what was repaired, by FILE'"'"'s suffix: .html (a page for people), .csv, .ffmeta (chapters), .edl (editors'"'"' marks), else JSON (docs/report.md)'
+complete -c conceal -n _shtab_conceal_using -l compare -xka "(__fish_complete_path (commandline -ct))" -d 'write a video that shows before and after side by side, with outlines'
 complete -c conceal -n _shtab_conceal_using -l metrics -x -d 'serve counts for Prometheus while it runs (:PORT: to this machine only)'
 complete -c conceal -n _shtab_conceal_using -l json -d 'summary as JSON on stdout, progress as JSON lines on stderr'
 complete -c conceal -n _shtab_conceal_using -s q -l quiet -d 'errors only'

@@ -12,14 +12,14 @@ from concealer.bitstream import PARAMETER_SETS, Codec, NalUnit, nal_type, parse_
 from concealer.repair import Repairer
 from pipelines.errors import CannotKeepError
 from pipelines.gaps import GapPolicy
-from pipelines.jobs.lines import Lines
 from pipelines.jobs.parameter_sets import with_more_sets
 from pipelines.jobs.run import Run
+from pipelines.jobs.span_lines import span_lines
 from pipelines.jobs.spans import SpanFacts, framed
-from pipelines.jobs.subject import span_album
 from pipelines.jobs.survey import Span
 from pipelines.presenting import ShownPicture
 from pipelines.reading import Source, VideoPayload
+from pipelines.reporting import Comparison
 from pipelines.track import Track
 from pipelines.writing import EncoderSettings, PictureEncoder
 
@@ -96,13 +96,20 @@ class CodedSpan:
     """A `SpanRun` whose pictures are repaired and encoded."""
 
     def __init__(
-        self, run: Run, index: int, repairer: Repairer, header: bytes | None, span: Span, coder: GroupCoder
+        self,
+        run: Run,
+        index: int,
+        repairer: Repairer,
+        header: bytes | None,
+        span: Span,
+        coder: GroupCoder,
+        comparison: Comparison | None = None,
     ) -> None:
-        """header: what the decoder is opened with."""
+        """header: what the decoder is opened with. comparison: is shown every picture."""
         self._source, self._coder, self._index = run.source, coder, index
         self._lead = span.first - span.lead
         """Payloads whose pictures are copied."""
-        reported = run.settings.report is not None
+        reported = run.settings.report is not None or comparison is not None
         self._track = Track(
             run.source,
             index,
@@ -113,8 +120,7 @@ class CodedSpan:
             gaps=GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps, quiet=True),
             header=header,
         )
-        album = span_album(run, index)
-        self._lines = Lines(self._track, span.lead, span.first, album) if reported else None
+        self._lines = span_lines(run, self._track, span, comparison)
         self._track.counted_from = span.first - span.lead
         self._encoder: PictureEncoder | None = None
         self._delay: int | None = None

@@ -8,6 +8,7 @@ to be encoded the first pass stops at the first damage. A pipe is read once: its
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +32,10 @@ from pipelines.jobs.survey import Survey
 from pipelines.jobs.together import Found, NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
 from pipelines.reading import Source, is_recording, of_description, with_late_streams
-from pipelines.reporting import check_report
+from pipelines.reporting import check_comparison, check_report
 from pipelines.writing import check_codec, output_file
+
+log = logging.getLogger(__name__)
 
 
 def conceal_file(
@@ -78,6 +81,11 @@ def _check(source: str, target: str | None, settings: Settings) -> str:
     """Raise UsageError or OutputError for what cannot work, before anything is read; the target's format."""
     settings.check()
     report = settings.report
+    if settings.compare is not None:
+        check_comparison(settings.compare)
+        output_file.check(settings.compare, source, settings.overwrite)
+        if os.path.realpath(settings.compare) in (os.path.realpath(name) for name in (target, report) if name):
+            raise UsageError(f"{settings.compare}: the comparison would replace the output or the report")
     if report is not None:
         check_report(report)
     if report is not None and os.path.realpath(report) in (
@@ -109,6 +117,8 @@ def _process(run: Run) -> ConcealResult:
         with _analysed(run, keeps) as (analysis, surveys):
             streams = {index for index, known in analysis.known.items() if not copyable(run, known)}
             if not streams:
+                if settings.compare is not None:
+                    log.warning("%s: not written, as there is nothing to compare", settings.compare)
                 return copy(run, analysis)
         if keeps:
             result = keep(run, analysis, {index: surveys[index] for index in streams})

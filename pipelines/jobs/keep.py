@@ -27,7 +27,7 @@ from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult, Kept
 from pipelines.jobs.run import Run
 from pipelines.jobs.settings import OutputMode
-from pipelines.jobs.span_results import Results, open_results
+from pipelines.jobs.span_results import Here, Results, open_results
 from pipelines.jobs.span_work import Task, Work
 from pipelines.jobs.spans import Piece, Route, as_packet, put_in_front
 from pipelines.jobs.splice_totals import SpliceTotals
@@ -36,7 +36,7 @@ from pipelines.jobs.survey import Span, Survey
 from pipelines.jobs.untimed import Untimed
 from pipelines.jobs.writing_out import write_out
 from pipelines.reading import VideoPayload
-from pipelines.reporting import Plate
+from pipelines.reporting import Comparison, Plate
 from pipelines.writing import STDOUT, Sink, is_special
 
 log = logging.getLogger(__name__)
@@ -80,8 +80,11 @@ def _keep(run: Run, analysis: Pass, surveys: Mapping[int, Survey], route: Route)
     with contextlib.ExitStack() as held:
         passed = Pass(run, (), repair=False, track_taint=False, facts=analysis.facts, repaired=True)
         held.enter_context(passed)
-        results = held.enter_context(contextlib.closing(_open_results(run, surveys, route)))
-        streams = {index: KeptStream(run, index, survey, results, route) for index, survey in surveys.items()}
+        results = held.enter_context(contextlib.closing(_open_results(passed, surveys, route)))
+        streams = {
+            index: KeptStream(run, index, survey, results, route, passed.comparison(index))
+            for index, survey in surveys.items()
+        }
         sink = Sink(run.output, run.settings.output_format, run.source, encoded=())
         stopped = write_out(run, sink, _packets(passed, sink, streams, results))
         result = _result(passed, streams, route)
@@ -91,7 +94,8 @@ def _keep(run: Run, analysis: Pass, surveys: Mapping[int, Survey], route: Route)
         return passed.written(result, sink, stopped, changes, lines, plates)
 
 
-def _open_results(run: Run, surveys: Mapping[int, Survey], route: Route) -> Results:
+def _open_results(passed: Pass, surveys: Mapping[int, Survey], route: Route) -> Results:
+    run = passed.run
     tasks: list[tuple[float, Task]] = []
     for index, survey in surveys.items():
         spans = survey.spans(closed=route == "gop")
@@ -104,17 +108,31 @@ def _open_results(run: Run, surveys: Mapping[int, Survey], route: Route) -> Resu
     work = Work(run.source.wanted, run.settings, route, used, tuple(task for _, task in tasks))
     folder = os.path.dirname(os.path.realpath(run.output))
     beside = run.output != STDOUT and os.path.isdir(folder) and not is_special(run.output)
-    return open_results(
-        work, run.settings.cores, folder if beside else tempfile.gettempdir(), lambda: not run.stopped()
-    )
+
+    def waiting() -> bool:
+        return not run.stopped()
+
+    comparisons = {index: one for index in surveys if (one := passed.comparison(index)) is not None}
+    if comparisons:  # which shows every picture in its turn
+        return Here(work, waiting, comparisons)
+    return open_results(work, run.settings.cores, folder if beside else tempfile.gettempdir(), waiting)
 
 
 class KeptStream:
     """One damaged stream of the file: payloads in, packets out, in decode order."""
 
-    def __init__(self, run: Run, index: int, survey: Survey, results: Results, route: Route) -> None:
-        """Raises CannotKeepError."""
+    def __init__(
+        self,
+        run: Run,
+        index: int,
+        survey: Survey,
+        results: Results,
+        route: Route,
+        comparison: Comparison | None = None,
+    ) -> None:
+        """comparison: is told of payloads that are copied. Raises CannotKeepError."""
         self._source, self._index, self._survey, self._results = run.source, index, survey, results
+        self._comparison = comparison
         self._coder = None
         if route == "gop":
             self._coder = GroupCoder(self._source, index, run.settings.encoder, survey.used_ids)
@@ -141,6 +159,8 @@ class KeptStream:
         if self._tasks and number == self._tasks[0].span.end:
             packets += self._leave()
         if self._tasks and number == self._tasks[0].span.first:
+            if self._comparison is not None:
+                self._comparison.leave()
             self._pieces = self._results.pieces(self._tasks[0])
             self._next = next(self._pieces, None)
         if self._tasks and number >= self._tasks[0].span.first:
@@ -149,6 +169,9 @@ class KeptStream:
                 self._next = next(self._pieces, None)
         else:
             packets.append(self._copied(number, payload))
+            if self._comparison is not None:
+                codec, header = self._source.codec(self._index), self._survey.header(number)
+                self._comparison.copied(codec, header, payload.data, payload.pts)
         return self._sent(packets)
 
     def finish(self) -> list[av.Packet]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pipelines.jobs.survey import Span
 from pipelines.presenting import ShownPicture
 from pipelines.report import picture_text
-from pipelines.reporting import Album, Plate
+from pipelines.reporting import Album, Comparison, Plate
 from pipelines.track import Track
 
 Line = tuple[int | None, str]
@@ -17,11 +17,20 @@ Line = tuple[int | None, str]
 class Lines:
     """Of the pictures of one track, in the order in which they are shown, from the first that counts on."""
 
-    def __init__(self, track: Track, offset: int = 0, first: int = 0, album: Album | None = None) -> None:
+    def __init__(
+        self,
+        track: Track,
+        offset: int = 0,
+        first: int = 0,
+        album: Album | None = None,
+        comparison: Comparison | None = None,
+    ) -> None:
         """offset: number of the payload that the track counts as 0. first: number of the first payload that counts.
-        album: for the worst of the pictures themselves; the track has no payload yet then."""
+        album: for the worst of the pictures themselves, comparison: is shown all of them; the track has no payload yet
+        then."""
         self._track, self._offset, self.first, self._album = track, offset, first, album
-        if album is not None:
+        self._viewers = [one for one in (album, comparison) if one is not None]
+        if self._viewers:
             track.watch()
         self._waiting: list[Line] = []
         self._lines: list[Line] = []
@@ -51,12 +60,17 @@ class Lines:
 
     def _look(self, shown: ShownPicture | None = None) -> None:
         track = self._track
-        if self._album is None or track.beside is None:
+        if not self._viewers or track.beside is None:
             return
-        if shown is not None and shown.picture.tag is not None and shown.picture.tag + self._offset >= self.first:
+        if shown is not None and self._counts(shown.picture.tag):
             track.beside.expect(shown)
         for one, before in track.beside.ready():
-            self._album.look(track.index, one, before, track.time_base)
+            for viewer in self._viewers:
+                viewer.look(track.index, one, before, track.time_base)
+
+    def _counts(self, tag: int | None) -> bool:
+        """Whether a picture belongs to the stretch; one of which nothing arrived does if one before it did."""
+        return bool(self._lines) if tag is None else tag + self._offset >= self.first
 
 
 def with_spans(lines: Iterable[Line], spans: Sequence[tuple[Span, Sequence[Line]]]) -> Iterator[str]:

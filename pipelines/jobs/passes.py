@@ -26,7 +26,7 @@ from pipelines.presenting import ShownPicture
 from pipelines.progress import Meter
 from pipelines.reading import VideoPayload, ticking
 from pipelines.report import Report, Totals, picture_text
-from pipelines.reporting import Collector, Plate, collector
+from pipelines.reporting import Collector, Comparison, Plate, collector
 from pipelines.statistics import Statistics
 from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
@@ -59,6 +59,7 @@ class Pass:
         self.tracks: dict[int, Track] = {}
         self.facts = dict(facts or {})
         self._report: Report | Collector | None = None
+        self._comparison: Comparison | None = None
         self._served: list[Served] = []
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
@@ -80,6 +81,10 @@ class Pass:
             if run.settings.report is not None and not quiet:
                 told = {*streams, *self.facts}
                 self._report = self._open_report(run.settings.report, told, repair or repaired)
+            if run.settings.compare is not None and (repair or repaired):
+                first = min({*streams, *self.facts})
+                [video] = subject_of(run, [first], True).videos
+                self._comparison = Comparison(run.settings.compare, video, run.source.time_base(first))
             undo.pop_all()
 
     def _policy(self, decides: bool) -> DamagePolicy | None:
@@ -136,6 +141,8 @@ class Pass:
         self._served.clear()
         if self._report is not None:
             self._report.abort()
+        if self._comparison is not None:
+            self._comparison.abort()
         for track in self.tracks.values():
             track.close()
 
@@ -188,7 +195,7 @@ class Pass:
     def told(self, track: Track, pictures: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         """The pictures as they come, each told in the report."""
         report = self._report
-        if isinstance(report, Collector) and report.wants_pictures:
+        if self._viewers(track):
             track.watch()  # before `pictures`, which are made as they are asked for, begin
         for shown in pictures:
             if report is not None:
@@ -199,12 +206,27 @@ class Pass:
 
     def _look(self, track: Track, shown: ShownPicture | None = None) -> None:
         """Hand on the pictures whose counterpart in a plain decoder is known."""
-        if track.beside is None or not isinstance(self._report, Collector):
+        if track.beside is None:
             return
         if shown is not None:
             track.beside.expect(shown)
         for one, before in track.beside.ready():
-            self._report.look(track.index, one, before, track.time_base)
+            for viewer in self._viewers(track):
+                viewer.look(track.index, one, before, track.time_base)
+
+    def _viewers(self, track: Track) -> list[Collector | Comparison]:
+        """Those that want to see the pictures of a track."""
+        report, comparison = self._report, self._comparison
+        viewers: list[Collector | Comparison] = []
+        if isinstance(report, Collector) and report.wants_pictures:
+            viewers.append(report)
+        if comparison is not None and comparison.stream == track.index:
+            viewers.append(comparison)
+        return viewers
+
+    def comparison(self, index: int) -> Comparison | None:
+        """What is to be told of payloads of a stream that are copied, too."""
+        return self._comparison if self._comparison is not None and self._comparison.stream == index else None
 
     def need_pictures(self) -> None:
         """Raise InputError if none could be decoded."""
@@ -265,7 +287,10 @@ class Pass:
         spans: Mapping[int, Sequence[tuple[Span, Sequence[Line]]]] = MappingProxyType({}),
         plates: Iterable[Plate] = (),
     ) -> None:
-        """Give the report its name. Raises OutputError."""
+        """Give the report, and the comparison, their names. Raises OutputError."""
+        if self._comparison is not None:
+            self._comparison.finish()
+            self._comparison = None
         if self._report is not None:
             for index, facts in self.facts.items():
                 for text in with_spans(facts.lines, spans.get(index, ())):

@@ -68,6 +68,8 @@ class Settings:
     """When stopped, complete the output with what was done so far."""
     report: str | None = None
     """Path of a report, whose suffix names its form (docs/report.md)."""
+    compare: str | None = None
+    """Path of a video that shows before and after side by side."""
     jobs: int = 0
     """Processes that look for damage in a file and repair it; 0 = as many as there are cores."""
     threads: int = 1
@@ -102,6 +104,8 @@ class Settings:
             raise UsageError("--min-confidence: --on-damage conceal shows every picture; it is for hold and drop")
         if self.on_damage != "conceal" and self.output == "gop":
             raise UsageError("--on-damage: pictures are held and dropped where all of them are encoded, not in groups")
+        if self.compare is not None and self.dry_run:
+            raise UsageError("--compare: --dry-run repairs nothing that could be shown")
         if self.metrics is not None:
             parse_address(self.metrics)
         if not 0 <= self.fill_gaps <= 3600:

@@ -8,7 +8,7 @@ import os
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -16,6 +16,7 @@ from pipelines.errors import OutputError, one_line
 from pipelines.jobs.children import TICK, Channel, Child
 from pipelines.jobs.span_work import SpanWorker, Task, Work
 from pipelines.jobs.spans import Piece, SpanFacts
+from pipelines.reporting import Comparison
 
 _PURPOSE = "repaired damage"
 _LEAST_SHARE = 150
@@ -53,8 +54,11 @@ def open_results(work: Work, cores: int, folder: str, waiting: Callable[[], bool
 class Here:
     """Each is worked on in this process, when its turn has come."""
 
-    def __init__(self, work: Work, waiting: Callable[[], bool]) -> None:
-        self._work, self._waiting = work, waiting
+    def __init__(
+        self, work: Work, waiting: Callable[[], bool], comparisons: Mapping[int, Comparison] | None = None
+    ) -> None:
+        """waiting: false: no longer. comparisons: by stream, shown every picture of its spans."""
+        self._work, self._waiting, self._comparisons = work, waiting, comparisons or {}
         self._workers: dict[int, SpanWorker] = {}
         self._done: dict[Task, SpanFacts] = {}
 
@@ -64,7 +68,8 @@ class Here:
 
     def pieces(self, task: Task) -> Iterator[Piece]:
         if task.stream not in self._workers:
-            self._workers[task.stream] = SpanWorker(self._work, task.stream)
+            comparison = self._comparisons.get(task.stream)
+            self._workers[task.stream] = SpanWorker(self._work, task.stream, comparison)
         worker = self._workers[task.stream]
         with contextlib.closing(worker.pieces(task)) as pieces:
             for piece in pieces:

@@ -19,6 +19,7 @@ from pipelines.jobs.spans import Piece, Route, SpanFacts, SpanRun
 from pipelines.jobs.spliced_span import SplicedSpan
 from pipelines.jobs.survey import Span
 from pipelines.reading import Source, VideoPayload, Wanted
+from pipelines.reporting import Comparison
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Work:
 class SpanWorker:
     """Repairs spans of one stream, in the order of the file."""
 
-    def __init__(self, work: Work, stream: int) -> None:
-        """Raises CannotKeepError."""
+    def __init__(self, work: Work, stream: int, comparison: Comparison | None = None) -> None:
+        """comparison: is shown every picture. Raises CannotKeepError."""
         self._source = Source("", again=work.wanted)
-        self._work, self._stream = work, stream
+        self._work, self._stream, self._comparison = work, stream, comparison
         self._reader = _Reader(self._source, stream)
         self._run = Run(self._source, None, "", work.settings, None, lambda: False, time.monotonic())
         self._coder: GroupCoder | None = None
@@ -79,8 +80,8 @@ class SpanWorker:
         # Of its own, as a repairer remembers what it saw: spans are repaired in any order.
         repairer = make_repairers(self._run, {self._stream})[self._stream]
         if self._coder is None:
-            return SplicedSpan(self._run, self._stream, repairer, task.header, task.span)
-        return CodedSpan(self._run, self._stream, repairer, task.header, task.span, self._coder)
+            return SplicedSpan(self._run, self._stream, repairer, task.header, task.span, self._comparison)
+        return CodedSpan(self._run, self._stream, repairer, task.header, task.span, self._coder, self._comparison)
 
 
 class _Reader:

@@ -9,23 +9,34 @@ import av
 from concealer.repair import Repairer
 from pipelines.errors import CannotKeepError
 from pipelines.gaps import GapPolicy
-from pipelines.jobs.lines import Lines
 from pipelines.jobs.run import Run
+from pipelines.jobs.span_lines import span_lines
 from pipelines.jobs.spans import SpanFacts
 from pipelines.jobs.spliced_stream import SplicedStream
-from pipelines.jobs.subject import span_album
 from pipelines.jobs.survey import Span
 from pipelines.presenting import ShownPicture
 from pipelines.reading import VideoPayload
+from pipelines.reporting import Comparison
 from pipelines.track import Track
 
 
 class SplicedSpan:
     """A `SpanRun` that puts slices of ours into the gaps; UnsupportedStandInError where the stream forbids it."""
 
-    def __init__(self, run: Run, index: int, repairer: Repairer, header: bytes | None, span: Span) -> None:
-        """header: what the decoder is opened with. Raises CannotKeepError without the decoder hook."""
-        source, reported = run.source, run.settings.report is not None
+    def __init__(
+        self,
+        run: Run,
+        index: int,
+        repairer: Repairer,
+        header: bytes | None,
+        span: Span,
+        comparison: Comparison | None = None,
+    ) -> None:
+        """header: what the decoder is opened with. comparison: is shown every picture.
+
+        Raises CannotKeepError without the decoder hook.
+        """
+        source, reported = run.source, run.settings.report is not None or comparison is not None
         interval = max(1, round(1 / (source.rate(index) * source.time_base(index))))
         self._stream = SplicedStream(
             source.video[index],
@@ -49,8 +60,7 @@ class SplicedSpan:
             gaps=GapPolicy(run.settings.fill_gaps, quiet=True),
             header=header,
         )
-        album = span_album(run, index)
-        self._lines = Lines(self._track, span.lead, span.first, album) if reported else None
+        self._lines = span_lines(run, self._track, span, comparison)
         self._track.counted_from = span.first - span.lead
         if not self._track.hooked:
             self.close()

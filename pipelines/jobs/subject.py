@@ -11,7 +11,7 @@ from pipelines.jobs.settings import Settings
 from pipelines.reporting import Album, Subject, VideoFacts, shows_pictures
 from pipelines.writing import EncoderSettings
 
-_LEFT_OUT = {"encoder", "report", "overwrite"}
+_LEFT_OUT = {"encoder", "report", "compare", "overwrite"}
 
 
 def subject_of(run: Run, indices: Sequence[int], repairs: bool) -> Subject:

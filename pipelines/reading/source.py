@@ -69,15 +69,7 @@ class Source:
         reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
         nothing comes of a live input, its time goes on.
         """
-        wanted = Wanted(
-            name,
-            input_format,
-            stopped,
-            reconnect,
-            parameter_sets=parameter_sets,
-            description=description,
-            like=like,
-        )
+        wanted = Wanted(name, input_format, stopped, reconnect, 0, parameter_sets, description, {}, like)
         self._wanted = wanted if again is None else again
         self._warn = log.warning if again is None else log.debug
         self._input = find_input(self._wanted)
@@ -401,12 +393,3 @@ class Source:
 
     def close(self) -> None:
         self._connection.close()
-
-
-def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
-    """Do what reads the source from its start, and do it anew where a stream appeared that nobody knew of."""
-    while True:
-        try:
-            return work()
-        except LateStreamsError:
-            source.rewind()

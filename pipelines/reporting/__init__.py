@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pipelines.reporting.album import Album, Plate
 from pipelines.reporting.beside import Beside
 from pipelines.reporting.collecting import Collector
+from pipelines.reporting.compare import Comparison, check_comparison
 from pipelines.reporting.html import Page, environment
 from pipelines.reporting.sight import Subject, VideoFacts
 from pipelines.reporting.tables import Marks, Table
@@ -16,9 +17,11 @@ __all__ = [
     "Album",
     "Beside",
     "Collector",
+    "Comparison",
     "Plate",
     "Subject",
     "VideoFacts",
+    "check_comparison",
     "check_report",
     "collector",
     "shows_pictures",

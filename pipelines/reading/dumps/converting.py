@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 _CLOCK = 90000
 _ELSEWHERE = 10 * _CLOCK
 """Ticks from one access unit to the next beyond which the sender's clock began anew."""
+_AWAY = 24 * 3600
+"""Seconds; where captures say that more passed than this, their clock is damaged."""
 _NOTHING = b"\x00"
 """Stands for an access unit of which nothing arrived but that there was one: a packet must hold something."""
 _SOUND = {"PCMU": "pcm_s16le", "PCMA": "pcm_s16le", "OPUS": "libopus"}
@@ -119,7 +121,7 @@ class _Track:
         stamp = timestamp + self._extra
         if self._last is not None and abs(stamp - self._last[0]) > _ELSEWHERE:
             clock = self.stream.format.clock
-            passed = max(round((time - self._last[1]) * clock), clock // 25)
+            passed = max(round(_sane(time - self._last[1]) * clock), clock // 25)
             self._extra += self._last[0] + passed - stamp
             stamp = timestamp + self._extra
         if self._first is None:
@@ -188,7 +190,7 @@ def convert(path: str, capture: Capture, session: Session) -> Converted:
             log.warning("%s: sound as %s is left out", path, stream.format.name)
             continue
         spool = open(os.path.join(folder.name, str(number)), "w+b")  # noqa: SIM115 - closed below
-        start = round((stream.first - zero) * stream.format.clock)
+        start = round(_sane(stream.first - zero) * stream.format.clock)
         track = _Track(stream, start, spool, session.parameter_sets.get(stream.kind, b""))
         track.depacketiser = RtpDepacketiser(stream.codec) if stream.codec is not None else None
         tracks.append(track)
@@ -205,7 +207,13 @@ def convert(path: str, capture: Capture, session: Session) -> Converted:
     return Converted(target, gaps, sum(track.lost for track in tracks), folder)
 
 
+def _sane(seconds: float) -> float:
+    return seconds if 0 <= seconds <= _AWAY else 0.0
+
+
 def _nothing_found(sources: int, capture: Capture) -> str:
+    if capture.codec is not None and capture.codec.upper() not in VIDEO:
+        return f"no H.264 or HEVC: this {capture.kind} holds {capture.codec}"
     if not sources:
         return f"no RTP in this {capture.kind}"
     found = f"no H.264 or HEVC in {sources} RTP stream{'s' if sources != 1 else ''} of this {capture.kind}"

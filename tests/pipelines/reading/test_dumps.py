@@ -231,7 +231,15 @@ def test_what_holds_no_video_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
         assert main([str(path), str(tmp_path / "out.mp4")]) == 3
         said = capsys.readouterr().err
         assert says in said and said.startswith(f"conceal: {path}: ") and said.count("\n") == 1
+    path = files.mjr(tmp_path / "voice.mjr", other, "opus")
+    assert main([str(path), str(tmp_path / "out.mp4")]) == 3
+    assert capsys.readouterr().err == f"conceal: {path}: no H.264 or HEVC: this Janus recording holds opus\n"
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_clock_that_is_damaged(tmp_path: Path) -> None:
+    packets = [(time if number % 7 else 4e9, packet) for number, (time, packet) in enumerate(whole("h264"))]
+    assert seen(read(files.pcap(tmp_path / "a", packets))) == received("h264", whole("h264"))
 
 
 def test_recordings_are_not_written(tmp_path: Path) -> None:

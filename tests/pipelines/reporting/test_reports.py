@@ -89,7 +89,7 @@ def test_the_page_shows_before_and_after(media: Path, tmp_path: Path) -> None:
     reader = harmless(page)
     text = " ".join(reader.text.split())
     assert "2 of 24 pictures were damaged, 2 repaired inside the stream." in text
-    assert "slice lost" in text and "Minute by minute" in text
+    assert "method motion2" in text and "slice lost" in text and "Minute by minute" in text
     pictures = [value for name, value in reader.attributes if name == "href" and value.startswith("data:")]
     # The clip lasts a second: one picture stands for it, and both with a hole are there anyway.
     assert len(pictures) in (4, 6) and pictures[0] != pictures[1]
@@ -152,6 +152,12 @@ def test_pairs_are_what_a_plain_player_shows(media: Path) -> None:
     assert [shown.pts for shown, _ in pairs] == sorted(plain)
     for shown, frame in pairs:
         assert frame is not None and np.array_equal(frame.to_ndarray(), plain[shown.pts])
+    # After a pause it begins anew.
+    beside.push(len(packets), bytes(packets[0]), None)
+    beside.expect(ShownPicture(_picture(tag=len(packets)), 99))
+    beside.flush()
+    [(_, again)] = beside.ready()
+    assert again is not None and np.array_equal(again.to_ndarray(), plain[times[0]])
 
 
 def _picture(
