@@ -34,6 +34,7 @@ from concealer.standins.h264 import (
     pcm_standin,
     slice_span,
     transformed,
+    vertical_range,
     with_cavlc,
     with_header,
 )
@@ -272,6 +273,8 @@ class H264Carrier:
                 found, span = woven, slice_span(header, first, end, True)
         modes = in_coding_order(found.modes, span)
         vectors = np.stack([in_coding_order(one, span) for one in found.vectors])
+        highest = vertical_range(header.sps, span.field_coded)
+        np.clip(vectors[..., 1], -highest, highest - 1, out=vectors[..., 1])
         return span, InterBlocks(modes, vectors, field_pairs=span.pairs and span.field_coded)
 
     def _references(self, kind: str, order: int) -> list[Plane]:

@@ -4,7 +4,7 @@ from concealer.standins.h264.coded import InterBlocks, coded_header, coded_stand
 from concealer.standins.h264.header import with_header
 from concealer.standins.h264.inter import inter_standin
 from concealer.standins.h264.intra import grey_standin, intra_standin
-from concealer.standins.h264.limits import BitBudget
+from concealer.standins.h264.limits import BitBudget, vertical_range
 from concealer.standins.h264.lost import lost_field_header, lost_idr_header, lost_picture_header
 from concealer.standins.h264.motion import Span
 from concealer.standins.h264.pcm import pcm_standin
@@ -28,6 +28,7 @@ __all__ = [
     "pcm_standin",
     "slice_span",
     "transformed",
+    "vertical_range",
     "with_cavlc",
     "with_header",
 ]

@@ -49,8 +49,8 @@ def write_slice_header(h: h264.SliceHeader) -> BitWriter:
 
 
 def with_header(header: h264.SliceHeader, own: h264.SliceHeader, nal: NalUnit, tail: bytes) -> NalUnit | None:
-    """A slice with another header, and `tail` behind it; None for IDR pictures, where it would be another slice, and in
-    CAVLC, where a decoder sees by itself whether the end is there.
+    """A slice with another header, and `tail` behind it; None for those of IDR pictures, which are no others', and in
+    CAVLC, whose macroblocks do not begin at a byte border.
 
     own: the header of the slice in `nal`.
     """

@@ -119,11 +119,19 @@ def test_a_group_that_is_encoded_leaves_the_parameter_sets_of_the_others(tmp_pat
 
 
 def test_where_splicing_is_refused_groups_are_encoded(tmp_path: Path) -> None:
-    whole = whole_file(tmp_path / "whole.mp4", "h264", bframes=0, extra={"tff": 1, "slices": 3})
+    whole = whole_file(tmp_path / "whole.mp4", "hevc", bframes=0, extra={"scaling-list": "default"})
     damage_samples(whole, tmp_path / "damaged.mp4", {GOP + 2})
     result = conceal_file(tmp_path / "damaged.mp4", tmp_path / "out.mp4")
     assert result.action == "repaired" and result.kept is not None
     assert (result.kept.route, result.kept.groups_encoded) == ("gop", 1)
+    assert len(decode_luma(tmp_path / "out.mp4")) == PICTURES
+
+
+def test_interlaced_files_are_spliced(tmp_path: Path) -> None:
+    whole = whole_file(tmp_path / "whole.mp4", "h264", bframes=2, extra={"tff": 1, "slices": 3})
+    damage_samples(whole, tmp_path / "damaged.mp4", {GOP + 2})
+    result = conceal_file(tmp_path / "damaged.mp4", tmp_path / "out.mp4")
+    assert result.action == "spliced" and result.kept is not None and result.kept.bytes_kept
     assert len(decode_luma(tmp_path / "out.mp4")) == PICTURES
 
 
