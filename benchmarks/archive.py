@@ -150,10 +150,11 @@ def lost_node(files: int, cache: Path) -> Row:
     }  # fmt: skip
 
 
-def paced(wanted: Wanted, processes: int) -> tuple[int, float]:
-    """(files, seconds of a process that each takes), from the first to the last that is finished."""
-    times = [time.perf_counter() for _ in run_archive(wanted)]
-    return len(times), processes * (times[-1] - times[0]) / (len(times) - 1)
+def paced(wanted: Wanted, processes: int) -> tuple[int, float, float]:
+    """(files, seconds of a process that each takes, from the first to the last that is finished; of them of a
+    processor)."""
+    times, used = zip(*((time.perf_counter(), one.processor_seconds) for one in run_archive(wanted)), strict=True)
+    return len(times), processes * (times[-1] - times[0]) / (len(times) - 1), sum(used) / len(used)
 
 
 def overhead(executor: str, counts: tuple[int, int], processes: int) -> Iterator[Row]:
@@ -167,7 +168,7 @@ def overhead(executor: str, counts: tuple[int, int], processes: int) -> Iterator
                 (below / f"{number:05}.txt").write_text(str(number))
             settings = Settings(jobs=processes)
             cluster = None if executor == "local" else "ray"
-            files, seconds = paced(Wanted(str(place), f"{folder}/out", settings, cluster=cluster), processes)
+            files, seconds, used = paced(Wanted(str(place), f"{folder}/out", settings, cluster=cluster), processes)
             tracemalloc.start()
             held = []
             for number, _ in enumerate(run_archive(Wanted(str(place), f"{folder}/again", settings, cluster=cluster))):
@@ -176,7 +177,7 @@ def overhead(executor: str, counts: tuple[int, int], processes: int) -> Iterator
             tracemalloc.stop()
         yield {
             "measure": "overhead", "executor": executor, "files": files, "processes": processes,
-            "task_ms": 1000 * seconds, "grown_bytes": held[1] - held[0],
+            "task_ms": 1000 * seconds, "processor_ms": 1000 * used, "grown_bytes": held[1] - held[0],
         }  # fmt: skip
 
 
@@ -190,8 +191,11 @@ def growth(counts: Sequence[int], processes: int, cache: Path) -> Iterator[Row]:
             write(place / "000.mp4", stream, 1, {0})
             for number in range(1, count):
                 shutil.copyfile(place / "000.mp4", place / f"{number:03}.mp4")
-            files, seconds = paced(Wanted(str(place), f"{folder}/out", Settings(jobs=processes)), processes)
-        yield {"measure": "growth", "executor": "local", "files": files, "processes": processes, "file_s": seconds}
+            files, seconds, used = paced(Wanted(str(place), f"{folder}/out", Settings(jobs=processes)), processes)
+        yield {
+            "measure": "growth", "executor": "local", "files": files, "processes": processes, "file_s": seconds,
+            "processor_s": used,
+        }  # fmt: skip
 
 
 def cost(clip: Clip, codec: Codec, size: Size, cache: Path) -> Iterator[Row]:

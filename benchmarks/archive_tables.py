@@ -11,10 +11,10 @@ ARCHIVE_HEAD = """\
 *Cost*: seconds of one processor for an hour of video at 25 pictures/s, one slice a picture with B-pictures, IDR \
 pictures every 2.4 s, without damage and with so many damaged groups of pictures an hour; *a damaged group*: what each \
 adds, by the most damaged file. *Overhead*: files of a few bytes, which are read, copied and noted, milliseconds of a \
-process each; *grown*: bytes that the planning process held more at the last file than at a tenth of them. *Growth*: \
-equal damaged files, seconds of a process each. *Lost node*: one of two Ray nodes stands still after a quarter of \
-the files and is killed after half; *right*: outputs that are those of `conceal`. *Load*: how many processes wanted \
-to run before."""
+process each, and by processor time; *grown*: bytes that the planning process held more at the last file than at a \
+tenth of them. *Growth*: equal damaged files, seconds of a process each, and by processor time. *Lost node*: one of \
+two Ray nodes stands still after a quarter of the files and is killed after half; *right*: outputs that are those of \
+`conceal`. *Load*: how many processes wanted to run before."""
 
 _MOST_MS, _MOST_GROWTH, _MOST_TRIES, _MOST_BYTES = 20.0, 0.10, 2, 50
 """Of a task, of the seconds a file takes, of a file, held for a file more."""
@@ -24,10 +24,16 @@ def archive_tables(rows: Sequence[Row]) -> list[str]:
     """One for each part that was measured."""
     tables = [_cost(select(rows, measure="cost"))]
     overhead = [
-        [row["executor"], str(row["files"]), number(row["task_ms"], 1), str(row["grown_bytes"]), _load(row)]
+        [
+            row["executor"], str(row["files"]), number(row["task_ms"], 1), number(row["processor_ms"], 1),
+            str(row["grown_bytes"]), _load(row),
+        ]
         for row in select(rows, measure="overhead")
+    ]  # fmt: skip
+    growth = [
+        [str(row["files"]), number(row["file_s"], 3), number(row["processor_s"], 3), _load(row)]
+        for row in select(rows, measure="growth")
     ]
-    growth = [[str(row["files"]), number(row["file_s"], 3), _load(row)] for row in select(rows, measure="growth")]
     cluster = [
         [
             str(row["files"]), str(row["right"]), str(row["begun_again"]), str(row["most_tries"]),
@@ -35,8 +41,10 @@ def archive_tables(rows: Sequence[Row]) -> list[str]:
         ]
         for row in select(rows, measure="cluster")
     ]  # fmt: skip
-    tables.append(markdown(["overhead", "files", "ms a file", "grown", "load"], overhead) if overhead else "")
-    tables.append(markdown(["growth: files", "s a file", "load"], growth) if growth else "")
+    tables.append(
+        markdown(["overhead", "files", "ms a file", "processor", "grown", "load"], overhead) if overhead else ""
+    )
+    tables.append(markdown(["growth: files", "s a file", "processor", "load"], growth) if growth else "")
     head = ["lost node: files", "right", "begun again", "begun at most", "s", "load"]
     tables.append(markdown(head, cluster) if cluster else "")
     return [table for table in tables if table]

@@ -44,6 +44,23 @@ def cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
+def test_a_file_that_kills_its_workers_fails_alone(cluster: Any, archive: Path, tmp_path: Path) -> None:
+    from pipelines.archive.cluster import Cluster
+
+    out = tmp_path / "out"
+    job = Job(str(archive), str(out), QUICK, "a-run")
+    executor = Cluster(cluster.address, 0)
+    entries = iter([Entry("a.mp4"), Entry("b/d/e.mp4"), Entry("b/notes.txt")])
+    (out / ".conceal-archive" / "manifest").mkdir(parents=True)
+    try:
+        work = Work(job, entries, Poisoned([]), executor)
+        outcomes = {one.name: one for one in work.outcomes(lambda: False)}
+    finally:
+        executor.close()
+    assert kinds(outcomes) == {"a.mp4": "done copied", "b/d/e.mp4": "failed", "b/notes.txt": "done copied"}
+    assert outcomes["b/d/e.mp4"].reason == "given up: the process that worked on it crashed, twice"
+
+
 def signal_all(processes: list[int], number: int) -> None:
     """To those that are still there."""
     for one in processes:
@@ -82,23 +99,6 @@ def test_a_node_that_is_killed_loses_nothing(cluster: Any, media: Path, tmp_path
         assert {found[name] for name in names[first::4]} == {expected}
     assert is_clean(out)
     assert {one.kind for one in run(place, out).values()} == {"known"}, "one machine trusts what the cluster did"
-
-
-def test_a_file_that_kills_its_workers_fails_alone(cluster: Any, archive: Path, tmp_path: Path) -> None:
-    from pipelines.archive.cluster import Cluster
-
-    out = tmp_path / "out"
-    job = Job(str(archive), str(out), QUICK, "a-run")
-    executor = Cluster(cluster.address, 0)
-    entries = iter([Entry("a.mp4"), Entry("b/d/e.mp4"), Entry("b/notes.txt")])
-    (out / ".conceal-archive" / "manifest").mkdir(parents=True)
-    try:
-        work = Work(job, entries, Poisoned([]), executor)
-        outcomes = {one.name: one for one in work.outcomes(lambda: False)}
-    finally:
-        executor.close()
-    assert kinds(outcomes) == {"a.mp4": "done copied", "b/d/e.mp4": "failed", "b/notes.txt": "done copied"}
-    assert outcomes["b/d/e.mp4"].reason == "given up: the process that worked on it crashed, twice"
 
 
 def test_what_cannot_work_is_said_in_one_line(
