@@ -156,11 +156,11 @@ class _Placing:
         places: list[int] = []
         for group in self._groups(part):
             own = self._unwrapped(group)
-            known = self._line.places + places
+            known = (self._line.places[-_REORDERED:] + places[-_REORDERED:])[-_REORDERED:]
             if not known:
                 places += own
                 continue
-            top, least = max(known[-_REORDERED:]), min(own)
+            top, least = max(known), min(own)
             if group.start == part.pictures.start:
                 before = self._pictures[group.start - 1]
                 least = min(own[:_FIRST])
