@@ -11,10 +11,10 @@ SALVAGE_HEAD = """\
 Recordings of six seconds, broken in seven ways and opened by `conceal` without a sibling file. *No moov*: the index \
 cut off, or zeros in its place; *moov broken*: noise over two thirds of it; *tables broken*: an index that opens and \
 knows of nothing; *truncated*: as a crash leaves it, no index, three quarters of the media, its length never set; \
-*zeroed middle*: no index, zeros over a tenth of the file; *holes*: no index, four holes of 4 KiB; *no head*: no index, \
-and zeros over the first 64 bytes. Cells: pictures / packets of sound found, of those whose bytes are there, and the most \
-milliseconds that sound and pictures are apart from where they were. Bold: less than nine in ten, or more than 40 ms \
-apart. *Sets*: where the parameter sets came from without an index."""
+*zeroed middle*: no index, zeros over a tenth of the file; *holes*: no index, four holes of 4 KiB; *no head*: no \
+index, and zeros over the first 64 bytes. Cells: pictures / packets of sound found, of those whose bytes are there, \
+and the most milliseconds that sound and pictures are apart from where they were. Bold: less than nine in ten, or more \
+than 40 ms apart. *Sets*: where the parameter sets came from without an index."""
 
 _LEAST, _MOST_APART = 0.9, 0.0401
 

@@ -144,10 +144,10 @@ def spans_of(boxes: BoxMap, size: int) -> list[tuple[int, int]]:
 
 
 def find_media(wanted: Wanted, boxes: BoxMap) -> Salvaged:
-    """What is found of media in the file. Raises NothingFoundError, InputError."""
+    """What is found of media in the file. Raises NothingFoundError, Interrupted, InputError."""
     if wanted.salvaged is not None:
         return wanted.salvaged
     try:
-        return salvage(wanted.name, spans_of(boxes, os.path.getsize(wanted.name)), wanted.like)
+        return salvage(wanted.name, spans_of(boxes, os.path.getsize(wanted.name)), wanted.like, wanted.stopped)
     except OSError as error:
         raise InputError(f"{wanted.label}: {one_line(error)}") from error

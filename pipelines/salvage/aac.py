@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import av
@@ -15,6 +16,7 @@ SAMPLES = 1024
 _LONGEST = 8191
 _LEAST = 3
 """Bytes of a block of silence."""
+_MOST_STARTS = 8
 _TAKEN = "avcodec_receive_frame()"
 """Where PyAV met an error: behind the first block, which was decoded."""
 
@@ -39,8 +41,9 @@ class AacFramer:
     def __init__(self, config: bytes) -> None:
         self._context = av.CodecContext.create("aac", "r")
         self._context.extradata = config
-        self._starts: dict[int, int] = {}
-        """First bytes of blocks so far, and how often."""
+        self._starts: set[int] = set()
+        """First bytes of blocks so far."""
+        self._likely = re.compile(b"(?!)")
 
     def _whole(self, data: bytes) -> bool:
         """At least one block lies in the data, from its start."""
@@ -57,7 +60,7 @@ class AacFramer:
         block = bytes(data[start : start + most])
         if most < _LEAST or not self._whole(block):
             return None
-        likely = [n for n in range(_LEAST, most) if block[n] in self._starts] if len(self._starts) < 8 else []
+        likely = [found.start() for found in self._likely.finditer(block, _LEAST)]
         low, high = _LEAST - 1, most
         size = self._first_whole(block, [*likely, most])
         if size is not None and (size == _LEAST or not self._whole(block[: size - 1])):
@@ -66,7 +69,9 @@ class AacFramer:
             while high - low > 1:
                 middle = (low + high) // 2
                 low, high = (low, middle) if self._whole(block[:middle]) else (middle, high)
-        self._starts[block[0]] = self._starts.get(block[0], 0) + 1
+        if block[0] not in self._starts and len(self._starts) < _MOST_STARTS:
+            self._starts.add(block[0])
+            self._likely = re.compile(b"[" + b"".join(map(re.escape, (bytes([one]) for one in self._starts))) + b"]")
         return start + high
 
     def _first_whole(self, block: bytes, sizes: Sequence[int]) -> int | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
+
+from pipelines.errors import Interrupted
 
 Span = tuple[int, int]
 """Start and end of bytes in a file."""
@@ -14,8 +16,11 @@ Span = tuple[int, int]
 class Media:
     """A file's bytes, mapped."""
 
-    def __init__(self, path: str, spans: Sequence[Span]) -> None:
-        """spans: where media can be, in order. Raises OSError, ValueError for an empty file."""
+    def __init__(self, path: str, spans: Sequence[Span], stopped: Callable[[], bool] = lambda: False) -> None:
+        """spans: where media can be, in order. stopped: asked now and then. Raises OSError, ValueError for an empty
+        file.
+        """
+        self._stopped = stopped
         self._file = open(path, "rb")  # noqa: SIM115 - closed by close
         try:
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -25,6 +30,11 @@ class Media:
         self.data = memoryview(self._map)
         self.size = os.fstat(self._file.fileno()).st_size
         self.spans = [(start, min(end, self.size)) for start, end in spans if start < min(end, self.size)]
+
+    def go_on(self) -> None:
+        """Raise Interrupted if it is stopped."""
+        if self._stopped():
+            raise Interrupted("interrupted")
 
     def find(self, text: bytes, start: int = 0, end: int | None = None) -> int:
         """Place of the first occurrence, -1 if there is none."""

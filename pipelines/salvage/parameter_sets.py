@@ -129,7 +129,9 @@ def timed(sets: Sets, rate: Fraction) -> Sets:
     units = same_encoder.sets_for(sets.settings, sets.pixel_format, rate, sets.width)
     crop = known.crop[1] * 2, known.crop[3] * (2 if known.frame_mbs_only else 4)
     fresh = replace(sets, units=tuple(units), timed=True)
-    return _with_sps(fresh, known.width_mbs, known.height_mbs, crop) if units else sets
+    made = _with_sps(fresh, known.width_mbs, known.height_mbs, crop) if units else sets
+    own = next(h264.parse_sps(nal) for nal in made.units if nal_type("h264", nal) == h264.NAL_SPS)
+    return made if replace(own, nal=known.nal, level_idc=known.level_idc) == known else sets
 
 
 def _with_sps(sets: Sets, columns: int, rows: int, crop: tuple[int, int]) -> Sets:

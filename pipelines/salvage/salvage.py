@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -59,14 +59,16 @@ class Salvaged:
         return text + (f", assumed: {', '.join(self.assumed)}" if self.assumed else "")
 
 
-def salvage(path: str, spans: Sequence[Span], like: str | None = None) -> Salvaged:
+def salvage(
+    path: str, spans: Sequence[Span], like: str | None = None, stopped: Callable[[], bool] = lambda: False
+) -> Salvaged:
     """Find the media in spans of a file. like: a healthy file of the same camera.
 
-    Raises NothingFoundError, InputError where the sibling is none, OSError.
+    Raises NothingFoundError, Interrupted, InputError where the sibling is none, OSError.
     """
     known = sibling(like) if like is not None else None
     try:
-        with Media(path, spans) as media:
+        with Media(path, spans, stopped) as media:
             return _salvaged(media, known)
     except ValueError as error:
         raise NothingFoundError(one_line(error)) from error

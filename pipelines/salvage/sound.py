@@ -152,6 +152,7 @@ def with_rate(sound: FoundSound, rate: int) -> FoundSound:
 def _aac_blocks(media: Media, gaps: Sequence[Span], framer: AacFramer, behind: bool = True) -> Iterator[Span]:
     """behind: look for more where a row of blocks breaks off."""
     for start, end in gaps:
+        media.go_on()
         run = list(framer.run(media.data, start, end))
         if run and (run[-1][1] == end or len(run) >= _LONE_RUN or _rest_is_void(media, run[-1][1], end)):
             yield from run

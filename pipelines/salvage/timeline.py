@@ -32,6 +32,10 @@ _FIRST = 8
 """Pictures behind a hole of which the one that is shown first is looked for."""
 _CHUNK = 3
 """Pictures that a stretch of sound lasts where it is the muxer's rule how long."""
+_FAR = 4
+"""Times as many pictures as its bytes let expect that a hole can have taken."""
+_MOST_KEYS = 8
+"""Key pictures that a hole may have taken."""
 _REGULAR = 0.6
 """Share of stretches of sound that must be of one length for that to be the muxer's rule."""
 
@@ -128,10 +132,13 @@ class _Placing:
         lengths = [] if sound is None else [self._length(block) for block in sound.blocks]
         self._heard = list(accumulate(lengths, initial=0))
         """Samples found before each block."""
-        total = sum(p.end - p.start for p in pictures)
+        keys = [p.end - p.start for p in pictures if p.key]
+        total = sum(p.end - p.start for p in pictures) - sum(keys)
         total += 0 if sound is None else sum(end - start for start, end in sound.blocks)
-        self._bytes_each = total / len(pictures)
-        self._group = _group_length(pictures)
+        self._key_bytes = sum(keys) / max(1, len(keys))
+        self._bytes_each = (total or sum(keys)) / max(1, len(pictures) - len(keys) if total else len(keys))
+        """Of a picture that is no key picture, and the sound that goes with it."""
+        self._group = _group_length(pictures, parts)
         self._starts = [picture.start for picture in pictures]
         self._chunk = self._usual_chunk()
         self._usual: tuple[float, float] | None = None
@@ -156,11 +163,11 @@ class _Placing:
         places: list[int] = []
         for group in self._groups(part):
             own = self._unwrapped(group)
-            known = self._line.places + places
+            known = (self._line.places[-_REORDERED:] + places[-_REORDERED:])[-_REORDERED:]
             if not known:
                 places += own
                 continue
-            top, least = max(known[-_REORDERED:]), min(own)
+            top, least = max(known), min(own)
             if group.start == part.pictures.start:
                 before = self._pictures[group.start - 1]
                 least = min(own[:_FIRST])
@@ -192,23 +199,40 @@ class _Placing:
     def _lost(self, known: int, part: Part, before: Picture) -> int:
         """How many pictures a hole took, of which `known` are by their numbers, as far as those tell."""
         told = self._anchors.pictures_lost(part.pictures)
-        likely = part.hole / self._bytes_each if told is None else float(told - self._lost_pictures)
+        exact = None if told is None else float(told - self._lost_pictures)
+        expected = part.hole / self._bytes_each if exact is None else exact
         first = self._pictures[part.pictures[0]]
-        turn = max(1, first.turn)
         if first.begins:
-            since = before.place - before.group + 1
-            rest = (self._group - since) if self._group else 0
-            known_group = self._group if told is None else 0
-            choices = [rest + turns * self._group for turns in range(64)] if known_group else [round(likely)]
-            return min((one for one in choices if one >= 0), key=lambda one: abs(one - likely), default=0)
+            if not self._group or exact is not None:
+                return max(0, round(expected))
+            rest = self._group - (before.place - before.group + 1)
+            choices = [rest + turns * self._group for turns in range(64)]
+            return min((one for one in choices if one >= 0), key=lambda one: abs(one - expected), default=0)
         # Pictures that are shown before the last one may have been lost, or follow.
-        top, least = max(self._line.places[-_REORDERED:]), min(self._unwrapped(part.pictures)[:_FIRST])
+        top, own = max(self._line.places[-_REORDERED:]), self._unwrapped(part.pictures)[:_FIRST]
         taken = set(self._line.places[-_REORDERED:])
-        fresh = [place - least for place in self._unwrapped(part.pictures)[:_FIRST]]
-        choices = [known + turns * turn for turns in range(-64, 256)]
-        free = [one for one in choices if taken.isdisjoint(top + 1 + one + place for place in fresh)]
-        free = [one for one in free if one > -_FIRST]
-        return min(free, key=lambda one: abs(one - likely), default=max(0, known))
+        turn, found = max(1, first.turn), []
+        most = _FAR * expected + _REORDERED
+        due = self._next_group(part)
+        for keys in range(_MOST_KEYS if self._group else 1):
+            # Numbers wrap around, and begin anew at each key picture that was lost: those are larger than others.
+            likely = keys + (part.hole - keys * self._key_bytes) / self._bytes_each if exact is None else exact
+            for turns in range(-64, 256):
+                lost = known + keys * self._group + turns * turn
+                if -_FIRST < lost < most and taken.isdisjoint(top + 1 + lost + place - min(own) for place in own):
+                    late = due is not None and (top + 1 + lost + due) % self._group != 0
+                    found.append((late, abs(lost - likely), lost))
+        return min(found, key=lambda one: one[:2])[2] if found else max(0, round(expected))
+
+    def _next_group(self, part: Part) -> int | None:
+        """Places from the first picture behind a hole to the next that is counted anew, less the place of the last such
+        before the hole: where these come regularly that is a multiple but for what the hole took. None if not."""
+        ahead = next((n for n in part.pictures if self._pictures[n].begins), None)
+        behind = next((n for n in range(part.pictures.start - 1, -1, -1) if self._pictures[n].begins), None)
+        if not self._group or ahead is None or behind is None:
+            return None
+        own = self._unwrapped(range(part.pictures.start, ahead))
+        return max(own) + 1 - min(own[:_FIRST]) - self._line.places[behind]
 
     def _timed(self, part: Part, places: Sequence[int]) -> tuple[list[int], tuple[float, float] | None]:
         """Times of the sound of a part as if nothing were missing before it, and how it is interleaved then."""
@@ -298,10 +322,12 @@ class _Placing:
         return (block[1] - block[0]) // size if size else self._sound.samples_each
 
 
-def _group_length(pictures: Sequence[Picture]) -> int:
+def _group_length(pictures: Sequence[Picture], parts: Sequence[Part]) -> int:
     """Pictures from one that is counted anew to the next, where that is regular; else 0."""
-    starts = [p.place for p in pictures if p.begins]
-    lengths = Counter(after - before for before, after in zip(starts, starts[1:], strict=False))
+    lengths: Counter[int] = Counter()
+    for part in parts:
+        starts = [pictures[n].place for n in part.pictures if pictures[n].begins]
+        lengths.update(after - before for before, after in zip(starts, starts[1:], strict=False))
     common = lengths.most_common(1)
     return common[0][0] if common and common[0][1] * 2 > sum(lengths.values()) else 0
 

@@ -20,6 +20,7 @@ from concealer.bitstream import (
     nal_type,
     unescape,
 )
+from pipelines.salvage.media import Media
 
 PREFIX = 4
 """Bytes of a length: what every encoder of this century writes into MP4."""
@@ -212,6 +213,8 @@ class HevcGrammar:
         try:
             if self.pps:
                 header = hevc.parse_slice_header(NalUnit(data[: min(length, _HEAD)]), self.sps, self.pps)
+                if sum(header.entry_points) > length:
+                    return None
                 return 2, header, header.first_slice_segment
         except BitstreamError:
             # A dependent segment has no header of its own.
@@ -265,9 +268,14 @@ def _is_sei(data: bytes, length: int) -> bool:
     return count > 0 and plain[place:] == b"\x80"
 
 
-def candidates(data: memoryview, start: int, end: int, grammar: Grammar, cut: bool) -> Iterator[Unit]:
-    """All that can be units in data[start:end], by their place. cut: the end is where bytes are missing."""
+def candidates(media: Media, start: int, end: int, grammar: Grammar, cut: bool) -> Iterator[Unit]:
+    """All that can be units from start to end, by their place. cut: the end is where bytes are missing.
+
+    Raises Interrupted.
+    """
+    data = media.data
     for base in range(start, end, _BLOCK):
+        media.go_on()
         block = np.frombuffer(data[base : min(base + _BLOCK + PREFIX + 2, end)], np.uint8)
         count = min(len(block) - PREFIX - 1, _BLOCK)
         if count <= 0:

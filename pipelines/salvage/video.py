@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 from concealer.bitstream import BitstreamError, Codec, NalUnit, hevc
 from pipelines.salvage.chain import best_row
@@ -94,7 +95,7 @@ def _row(media: Media, grammar: Grammar, most: int | None) -> list[Unit]:
             break
         stop = min(end, start + left)
         left -= stop - start
-        row += best_row(list(candidates(media.data, start, stop, grammar, cut=stop == end == media.size)))
+        row += best_row(list(candidates(media, start, stop, grammar, cut=stop == end == media.size)))
     return row
 
 
@@ -115,7 +116,8 @@ def _prove(
         log.debug("parameter sets of %s: %.0f of %.0f slices", sets.origin, own, weight)
         if own < _SHARE * weight:
             continue
-        for run in _runs(media, gather(row, grammar)):
+        media.go_on()
+        for run in islice(_runs(media, gather(row, grammar)), _STARTS if sets.sized else _STARTS - 1):
             fit = sets if sets.sized else (fitted if codec == "h264" else fitted_hevc)(sets, run[0])
             if fit is None:
                 continue

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.salvage_files import RECORDINGS, Broken, Recording, boxes, broken, has_gstreamer, make, packets, x264
 from benchmarks.salvage_measure import Outcome, outcome
 from pipelines.cli import main
-from pipelines.errors import InputError
+from pipelines.errors import InputError, Interrupted
 from pipelines.reading import Source
 
 _SECONDS = 3.0
@@ -215,7 +215,14 @@ def test_a_file_with_nothing_in_it_ends_in_one_line(
     assert not out.exists()
 
 
-@pytest.mark.parametrize("seed", range(12))
+def test_it_can_be_interrupted(recorded: dict[str, Path], tmp_path: Path) -> None:
+    original = recorded["medium, B-pictures"]
+    copy = broken(original, "no moov", tmp_path / "broken.mp4")
+    with pytest.raises(Interrupted):
+        Source(str(copy.path), stopped=lambda: True)
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_garbage_never_raises_anything_else(recorded: dict[str, Path], tmp_path: Path, seed: int) -> None:
     data = bytearray(recorded["medium, B-pictures"].read_bytes())
     chance = random.Random(seed)
