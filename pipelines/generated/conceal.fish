@@ -51,7 +51,7 @@ function _shtab_conceal_using
 end
 
 set -g _shtab_conceal_commands 
-set -g _shtab_conceal_opts_with_value --compare --completion --crf --encoder --engine --fill-gaps --format --input-format --jobs --lookahead --method --metrics --min-confidence --on-damage --outage --output --preset --preset-file --report --sdp -f
+set -g _shtab_conceal_opts_with_value --compare --completion --crf --encoder --engine --fill-gaps --format --input-format --jobs --like --lookahead --method --metrics --min-confidence --on-damage --outage --output --preset --preset-file --report --sdp -f
 
 complete -c conceal -e
 complete -c conceal -f
@@ -61,7 +61,8 @@ complete -c conceal -n _shtab_conceal_using -s y -l overwrite -d 'replace OUT if
 complete -c conceal -n _shtab_conceal_using -s f -l format -x -d 'container of OUT, e.g. mp4, matroska, mpegts'
 complete -c conceal -n _shtab_conceal_using -l input-format -x -d 'container of IN where it cannot be told, e.g. h264'
 complete -c conceal -n _shtab_conceal_using -l sdp -xka "(__fish_complete_path (commandline -ct))" -d 'session description with the parameter sets and formats that IN lacks'
-complete -c conceal -n _shtab_conceal_using -l jobs -x -d 'processes that look for damage in a file (default: all cores)'
+complete -c conceal -n _shtab_conceal_using -l like -x -d 'a healthy file of the same camera, for an MP4 that lost its index'
+complete -c conceal -n _shtab_conceal_using -l jobs -x -d 'processes that look for damage in a file and repair it (default: all cores)'
 complete -c conceal -n _shtab_conceal_using -l preset-file -xka "(__fish_complete_path (commandline -ct))" -d 'options from a TOML file, by their long names: crf = 18, dry-run = true'
 complete -c conceal -n _shtab_conceal_using -l reconnect -d 'open a live IN again when it ends or falls silent'
 complete -c conceal -n _shtab_conceal_using -l keep-partial -d 'when interrupted, complete OUT with what was done'
@@ -74,11 +75,11 @@ complete -c conceal -n _shtab_conceal_using -l encoder -x -d 'FFmpeg encoder; ff
 complete -c conceal -n _shtab_conceal_using -l crf -x -d 'constant quality (default: 14 for libx264, 16 for libx265: visually lossless)'
 complete -c conceal -n _shtab_conceal_using -l preset -x -d 'encoder preset (default: medium for libx264, fast for libx265)'
 complete -c conceal -n _shtab_conceal_using -l always-encode -d 'encode even if nothing is damaged'
-complete -c conceal -n _shtab_conceal_using -l on-damage -xka "conceal hold drop" -d 'what is shown in place of a damaged picture, of one predicted from damage, and of a stream joined in mid-GOP: conceal (it as repaired), hold (the last good picture), drop (nothing) (default: conceal)'
+complete -c conceal -n _shtab_conceal_using -l on-damage -xka "conceal hold drop" -d 'what is shown in place of a damaged picture, of one predicted from damage, and of a stream joined in mid-GOP: conceal (it as repaired, nothing before the first of use), hold (the last good picture), drop (nothing) (default: conceal)'
 complete -c conceal -n _shtab_conceal_using -l min-confidence -x -d 'with hold and drop, show repaired pictures of at least this confidence, 0 to 1 (default: 1, none)'
-complete -c conceal -n _shtab_conceal_using -l outage -xka "(__fish_complete_path (commandline -ct))" -d 'while a live IN says nothing, go on with its last good picture or the one in FILE, and silence'
 complete -c conceal -n _shtab_conceal_using -l fill-gaps -x -d 'make pictures for holes in time up to this long, which lost pictures that nobody refers to leave behind; 0 leaves them (default: 1; files and pipes only)'
 complete -c conceal -n _shtab_conceal_using -l freeze-gaps -d 'show the last picture throughout longer holes'
+complete -c conceal -n _shtab_conceal_using -l outage -xka "(__fish_complete_path (commandline -ct))" -d 'while a live IN says nothing, go on with its last good picture or the one in FILE, and silence'
 complete -c conceal -n _shtab_conceal_using -l dry-run -d 'find the damage only, write no video'
 complete -c conceal -n _shtab_conceal_using -l report -xka "(__fish_complete_path (commandline -ct))" -d 'what was repaired, by FILE'"'"'s suffix: .html (a page for people), .csv, .ffmeta (chapters), .edl (editors'"'"' marks), else JSON (docs/report.md)'
 complete -c conceal -n _shtab_conceal_using -l compare -xka "(__fish_complete_path (commandline -ct))" -d 'write a video that shows before and after side by side, with outlines'
