@@ -8,7 +8,7 @@ TRAIN_TESTS := $(wildcard tests/train/test_*.py tests/train/*/test_*.py \
                           tests/networks/test_*.py tests/networks/*/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train lint format bench clean
+.PHONY: help demo test test-train lint format bench docs clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -79,7 +79,12 @@ bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 	$(BIN)/python -m benchmarks.engines --quick
 	$(BIN)/python -m benchmarks.containers --quick
 	$(BIN)/python -m benchmarks.check --quick
+	$(BIN)/python -m benchmarks.long_file --quick
 	$(BIN)/python -m benchmarks.archive --quick
+
+docs: $(VENV)/.dev ## The pages as a site in build/site; completions and manual page anew
+	$(BIN)/python -m pipelines.generated
+	$(BIN)/python -m mkdocs build --quiet
 
 clean: ## Remove the environment, the caches and what the demo wrote
 	rm -rf $(VENV) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

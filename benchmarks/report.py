@@ -17,10 +17,17 @@ from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
 from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
 from benchmarks.formats_tables import FORMATS_HEAD, formats_table
-from benchmarks.interlaced_tables import INTERLACED_HEAD, interlaced_table
+from benchmarks.interlaced_tables import (
+    INTERLACED_HEAD,
+    INTERLACED_SPLICE_HEAD,
+    interlaced_splice_table,
+    interlaced_table,
+)
 from benchmarks.live_tables import live_tables
+from benchmarks.long_tables import LONG_HEAD, long_tables
 from benchmarks.policy_tables import policy_tables
 from benchmarks.prior_tables import COST_HEAD, STAGES_HEAD, cost_table, stages_table
+from benchmarks.salvage_tables import SALVAGE_HEAD, salvage_tables
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
 from benchmarks.tables import (
@@ -99,9 +106,12 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("faces", "## Talking heads", (FACES_HEAD,), _one(face_table)),
     ("engines", "## Networks", (ENGINES_HEAD,), engine_tables),
     ("splice", "## Splicing", (_SPLICE,), splice_tables),
+    ("interlaced_splice", "### Interlaced, spliced", (INTERLACED_SPLICE_HEAD,), _one(interlaced_splice_table)),
     ("containers", "## Containers", (CONTAINERS_HEAD,), container_tables),
+    ("long_file", "## A long recording", (LONG_HEAD,), long_tables),
     ("check", "## Checking", (CHECK_HEAD,), check_tables),
     ("archive", "## Archives", (ARCHIVE_HEAD,), archive_tables),
+    ("salvage", "## Salvage", (SALVAGE_HEAD,), salvage_tables),
 )
 """Results by name: title, words, and what makes tables of their rows, in the page's order."""
 

@@ -9,7 +9,8 @@ from benchmarks.archive_tables import archive_verdicts
 from benchmarks.check_tables import check_verdicts
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
-from benchmarks.interlaced_tables import interlaced_verdicts
+from benchmarks.interlaced_tables import interlaced_splice_verdicts, interlaced_verdicts
+from benchmarks.long_tables import long_verdicts
 from benchmarks.real_targets import real_verdicts
 from benchmarks.splice_tables import splice_verdicts
 from benchmarks.store import Row
@@ -61,7 +62,9 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "engines": _engines,
         "faces": _faces,
         "splice": _splice,
+        "interlaced_splice": _interlaced_splice,
         "containers": _containers,
+        "long_file": _long_file,
         "check": _check,
         "archive": _archive,
     }
@@ -254,8 +257,18 @@ def _interlaced(rows: Sequence[Row]) -> Iterator[Verdict]:
         yield Verdict(target, measured, met)
 
 
+def _interlaced_splice(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in interlaced_splice_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
 def _containers(rows: Sequence[Row]) -> Iterator[Verdict]:
     for target, measured, met in container_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
+def _long_file(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in long_verdicts(rows):
         yield Verdict(target, measured, met)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from concealer import __version__
+from pipelines.arguments import Parser, parse
 from pipelines.checking import CSV_COLUMNS, Candidate, FileCheck, check_files, find_candidates
 from pipelines.checking.telling import Sum, line
 from pipelines.checking.verdict import csv_row
@@ -50,8 +51,8 @@ exit codes:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="conceal check",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -69,7 +70,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line behind `conceal check`; returns its exit code."""
-    args = build_parser().parse_args(argv)
+    try:
+        args = parse(build_parser(), argv)
+    except UsageError as error:
+        _say(str(error))
+        return error.exit_code
     handler = logging.NullHandler()  # each file's line says what there is to say
     logging.getLogger().addHandler(handler)
     logging.getLogger("libav").setLevel(logging.CRITICAL)

@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
 
 from concealer import __version__
 from concealer.loss import (
@@ -24,8 +23,10 @@ from concealer.loss import (
     is_slice,
     truncate,
 )
+from pipelines.arguments import Parser, parse
 from pipelines.damage_file import damage_bytes, damage_stream, write_record
 from pipelines.errors import ConcealError, InputError, Interrupted, UsageError
+from pipelines.reading import is_recording
 from pipelines.writing import output_file
 
 _EPILOG = """models:
@@ -58,13 +59,8 @@ _OPTIONS = {
 """Options that only some models take."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
-def _arguments() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _arguments() -> Parser:
+    parser = Parser(
         prog="conceal-damage",
         description="Damage the H.264 or HEVC video of a file as a lossy channel would, without re-encoding.",
         epilog=_EPILOG,
@@ -160,6 +156,8 @@ def _run(options: argparse.Namespace) -> DamageRecord:
     if not os.path.isfile(options.input):
         found = "is not a file" if os.path.exists(options.input) else "no such file"
         raise InputError(f"{options.input}: {found}")
+    if is_recording(options.input):
+        raise UsageError(f"{options.input}: recordings of RTP are read, not written; drop packets of it instead")
     _check(options)
     if options.model == "truncate":
         record = damage_bytes(options.input, options.output, lambda a, b: truncate(a, b, options.rate))
@@ -205,7 +203,7 @@ def _warnings(quiet: bool) -> Iterator[None]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     try:
-        options = _arguments().parse_args(argv)
+        options = parse(_arguments(), sys.argv[1:] if argv is None else argv)
         try:
             with _warnings(options.quiet):
                 record = _run(options)

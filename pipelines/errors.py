@@ -29,6 +29,10 @@ class NothingOfUseError(ConcealError):
     """A stream joined in its middle has no picture that is worth showing."""
 
 
+class CannotKeepError(ConcealError):
+    """The rest of a damaged stream cannot stay as it is in this way."""
+
+
 class OutputError(ConcealError):
     """The output cannot be written, or its container cannot hold the video."""
 

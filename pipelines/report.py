@@ -100,6 +100,47 @@ def is_damaged(picture: DecodedPicture) -> bool:
     return picture.synthesised or picture.damage.any_hole
 
 
+def picture_text(stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> str:
+    """What the report says of one picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
+    damage, outcome = picture.damage, picture.outcome
+    entry: dict[str, object] = {
+        "stream": stream,
+        "pts": pts,
+        "time": None if pts is None else round(float(pts * time_base), 6),
+        "type": picture.kind,
+    }
+    lost, broken, tainted = (damage.count(d) for d in (Damage.LOST, Damage.BROKEN, Damage.TAINTED))
+    if lost or broken or tainted or damage.causes or picture.synthesised:
+        entry["blocks"] = {
+            "lost": lost,
+            "broken": broken,
+            "tainted": tainted,
+            "saved": damage.saved,
+            "all": int(damage.state.size),
+        }
+        entry["causes"] = list(damage.causes)
+        entry["extent_confidence"] = round(damage.confidence, 3)
+        entry["in_loop"] = picture.in_loop
+    if picture.confidence < 1.0:
+        entry["confidence"] = round(picture.confidence, 3)
+    if picture.promise is not None:
+        entry["expected_psnr"] = round(picture.promise.expected_psnr, 1)
+    if picture.repeated:
+        entry["held"] = True
+    if picture.frame.interlaced_frame:
+        entry["interlaced"] = "bottom field first" if picture.bottom_first else "top field first"
+    if picture.pic_struct is not None and picture.pic_struct.repeats_first_field:
+        entry["first_field_repeated"] = True
+    if picture.synthesised:
+        entry["synthesised"] = True
+    if outcome is not None and outcome.method != "none":
+        entry["method"] = outcome.method
+        entry["milliseconds"] = round(outcome.milliseconds, 2)
+        if outcome.detail:
+            entry["detail"] = {key: round(value, 4) for key, value in outcome.detail.items()}
+    return json.dumps(entry)
+
+
 class Report:
     """Writes the report beside its name and renames it when it is complete. Schema: docs/report.md."""
 
@@ -118,45 +159,9 @@ class Report:
         except OSError as error:
             raise OutputError(f"{self._target}: {one_line(error)}") from error
 
-    def add(self, stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> None:
-        """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
-        damage, outcome = picture.damage, picture.outcome
-        entry: dict[str, object] = {
-            "stream": stream,
-            "pts": pts,
-            "time": None if pts is None else round(float(pts * time_base), 6),
-            "type": picture.kind,
-        }
-        lost, broken, tainted = (damage.count(d) for d in (Damage.LOST, Damage.BROKEN, Damage.TAINTED))
-        if lost or broken or tainted or damage.causes or picture.synthesised:
-            entry["blocks"] = {
-                "lost": lost,
-                "broken": broken,
-                "tainted": tainted,
-                "saved": damage.saved,
-                "all": int(damage.state.size),
-            }
-            entry["causes"] = list(damage.causes)
-            entry["extent_confidence"] = round(damage.confidence, 3)
-            entry["in_loop"] = picture.in_loop
-        if picture.confidence < 1.0:
-            entry["confidence"] = round(picture.confidence, 3)
-        if picture.promise is not None:
-            entry["expected_psnr"] = round(picture.promise.expected_psnr, 1)
-        if picture.repeated:
-            entry["held"] = True
-        if picture.frame.interlaced_frame:
-            entry["interlaced"] = "bottom field first" if picture.bottom_first else "top field first"
-        if picture.first_field_repeated:
-            entry["first_field_repeated"] = True
-        if picture.synthesised:
-            entry["synthesised"] = True
-        if outcome is not None and outcome.method != "none":
-            entry["method"] = outcome.method
-            entry["milliseconds"] = round(outcome.milliseconds, 2)
-            if outcome.detail:
-                entry["detail"] = {key: round(value, 4) for key, value in outcome.detail.items()}
-        self._write(("\n  " if self._first else ",\n  ") + json.dumps(entry))
+    def add(self, text: str) -> None:
+        """One picture, as `picture_text` tells of it."""
+        self._write(("\n  " if self._first else ",\n  ") + text)
         self._first = False
 
     def finish(self, totals: Mapping[str, object], spliced: Iterable[Mapping[str, object]] = ()) -> None:

@@ -28,7 +28,8 @@ def summary(result: ConcealResult) -> str:
         details = [f"{count} x {cause}" for cause, count in sorted(totals.causes.items())]
         if details:
             text += f" ({', '.join(details)})"
-    return ", ".join([text, *_remarks(result), f"{result.seconds:.1f} s"]) + _target(result)
+    found = [] if result.salvaged is None else [result.salvaged.text()]
+    return ", ".join([text, *found, *_remarks(result), f"{result.seconds:.1f} s"]) + _target(result)
 
 
 def counted(count: int, what: str) -> str:

@@ -82,8 +82,16 @@ def _command(installed: Path, folder: Path, name: str, *arguments: str) -> str:
 def test_the_wheel_is_small_and_holds_what_run_time_needs(wheel: Path) -> None:
     assert wheel.stat().st_size <= MOST_BYTES
     names = zipfile.ZipFile(wheel).namelist()
-    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name and ".data/" not in name}
     assert tops == PACKAGES
+    shared = {name.partition(".data/data/share/")[2] for name in names if ".data/" in name}
+    assert shared == {
+        "man/man1/conceal.1",
+        "bash-completion/completions/conceal",
+        "zsh/site-functions/_conceal",
+        "fish/vendor_completions.d/conceal.fish",
+    }
+    assert "pipelines/reporting/report.html.j2" in names and "pipelines/generated/conceal" in names
     for package in PACKAGES:
         modules = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / package).rglob("*.py")}
         assert modules <= set(names) and f"{package}/py.typed" in names

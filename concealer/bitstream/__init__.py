@@ -20,6 +20,7 @@ from concealer.bitstream.nal import (
     split_sample,
     unescape,
 )
+from concealer.bitstream.pic_struct import PicStruct, pic_struct_of
 from concealer.bitstream.recovery import Recovery, recovery_count
 from concealer.bitstream.stream import StreamParser
 
@@ -36,6 +37,7 @@ __all__ = [
     "MissingPicture",
     "NalUnit",
     "PARAMETER_SETS",
+    "PicStruct",
     "START_CODE",
     "START_CODE_PREFIX",
     "Slice",
@@ -49,6 +51,7 @@ __all__ = [
     "base_layer",
     "nal_type",
     "parse_extradata",
+    "pic_struct_of",
     "recovery_count",
     "split_annexb",
     "split_length_prefixed",

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 from concealer.bitstream.access_unit import AccessUnit
 from concealer.bitstream.bits import BitReader, BitstreamError
-from concealer.bitstream.nal import Codec, NalUnit, nal_type, unescape
-from concealer.bitstream.sei import messages
+from concealer.bitstream.nal import Codec, NalUnit
+from concealer.bitstream.sei import sei_messages
 
-_SEI = {"h264": (6, 1), "hevc": (39, 2)}
-"""NAL unit type of SEI messages before a picture, and bytes of its header."""
 _RECOVERY_POINT = 6
 """payloadType (H.264 D.1, HEVC D.2.1)."""
 _LONGEST = 600
@@ -46,18 +44,7 @@ class Recovery:
 
 def recovery_count(codec: Codec, nals: Iterable[NalUnit]) -> int | None:
     """recovery_frame_cnt (H.264 D.2.8) or recovery_poc_cnt (HEVC D.3.8) of an access unit; None if it has none."""
-    kind, header = _SEI[codec]
-    for nal in nals:
-        if nal_type(codec, nal) == kind:
-            count = _in_messages(codec, unescape(nal.data[header:]))
-            if count is not None:
-                return count
-    return None
-
-
-def _in_messages(codec: Codec, data: bytes) -> int | None:
-    """The count in a row of SEI messages."""
-    for kind, payload in messages(data):
+    for kind, payload in sei_messages(codec, nals):
         if kind == _RECOVERY_POINT:
             reader = BitReader(payload)
             try:

@@ -2,6 +2,7 @@
 
 from concealer.decoder.between import Between
 from concealer.decoder.extent import from_blocks
+from concealer.decoder.fields import Part, parts_of
 from concealer.decoder.follower import Follower
 from concealer.decoder.growing import OF_USE
 from concealer.decoder.outputs import DecodedPicture
@@ -20,9 +21,11 @@ __all__ = [
     "DecodedPicture",
     "Follower",
     "ObserveFn",
+    "Part",
     "Placer",
     "Roots",
     "Settled",
     "from_blocks",
+    "parts_of",
     "rules_of",
 ]

@@ -93,13 +93,6 @@ def bottom_first(au: AccessUnit) -> bool | None:
     return bottom < top
 
 
-def first_field_repeated(au: AccessUnit) -> bool:
-    """Whether `au` is a frame whose first field is to be shown again behind its second (3:2 pulldown)."""
-    if not isinstance(au.sps, h264.Sps) or au.sps.frame_mbs_only:  # others have no fields
-        return False
-    return h264.pic_struct(au.sps, au.base_nals) in (h264.TOP_BOTTOM_TOP, h264.BOTTOM_TOP_BOTTOM)
-
-
 def mark_part(damage: DamageMap, part: Part, errors: Errors | None, starts: tuple[int, ...]) -> None:
     """Mark on the map of a field or frame what the decoder failed in.
 

@@ -10,7 +10,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from concealer.bitstream import AccessUnit, PicStruct, pic_struct_of
 from concealer.damage import DamageMap
+from concealer.decoder.fields import bottom_first
 from concealer.decoder.roots import NO_REFERENCES
 from concealer.outcome import KnownVectors, Promise, RepairOutcome
 
@@ -49,8 +51,7 @@ class Record:
     """`order` is what the pictures around suggest, not what the stream says."""
     bottom_first: bool | None = None
     """The bottom field is shown first; None if the stream has no fields."""
-    first_field_repeated: bool = False
-    """It is shown again behind the second one."""
+    pic_struct: PicStruct | None = None
     motion: tuple[KnownVectors, ...] = ()
     """What an observer is told."""
     real: float = 0.0
@@ -62,6 +63,11 @@ class Record:
     inherited: npt.NDArray[np.float32] | None = None
     """(2, rows, cols): mean squared error expected of what its blocks are predicted from, and how much changed where it
     was repaired; None: none."""
+
+    def describe(self, au: AccessUnit) -> None:
+        """Take over what its access unit tells."""
+        self.moved, self.tag, self.layered = au.moved, au.tag, au.base_nals is not au.nals
+        self.bottom_first, self.pic_struct = bottom_first(au), pic_struct_of(au)
 
 
 @dataclass
@@ -101,8 +107,8 @@ class DecodedPicture:
     """Whoever shows it shows an earlier picture in its place; `frame` is that one's."""
     bottom_first: bool | None = None
     """Of the fields of a picture of an interlaced stream the bottom one is shown first; None: such there are none."""
-    first_field_repeated: bool = False
-    """Of these fields the first one is shown again behind the second (telecine)."""
+    pic_struct: PicStruct | None = None
+    """How often its fields are shown, as H.264 picture timing tells, such as 3:2 pulldown; None: nothing tells."""
 
     @property
     def confidence(self) -> float:

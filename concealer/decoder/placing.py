@@ -100,7 +100,7 @@ def with_others(au: AccessUnit, places: Sequence[int], top: int) -> list[Missing
     """
     header = au.slices[0].header if au.slices else None
     known = au.missing_before
-    if header is None or au.poc is None or au.interlaced != "progressive":
+    if header is None or au.poc is None:
         return known
     kept: tuple[int, ...] = ()
     frame_num = None

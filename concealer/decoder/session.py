@@ -14,7 +14,7 @@ import av
 from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, StreamParser, join_annexb, parse_extradata
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
-from concealer.decoder.fields import bottom_first, field_orders, first_field_repeated, is_interlaced
+from concealer.decoder.fields import field_orders, is_interlaced
 from concealer.decoder.finding import is_one_slice, mark_known, same_starts
 from concealer.decoder.growing import Growing
 from concealer.decoder.history import History, Painted, Step
@@ -385,8 +385,7 @@ class ConcealingDecoder:
     ) -> Record:
         record = Record(self._index, order, pts, duration, kind, scene=self._scene)
         if au is not None:
-            record.moved, record.tag, record.layered = au.moved, au.tag, au.base_nals is not au.nals
-            record.bottom_first, record.first_field_repeated = bottom_first(au), first_field_repeated(au)
+            record.describe(au)
         self._index += 1
         return record
 

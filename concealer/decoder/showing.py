@@ -110,7 +110,7 @@ class Showing:
             record.real,
             record.leading,
             bottom_first=record.bottom_first,
-            first_field_repeated=record.first_field_repeated,
+            pic_struct=record.pic_struct,
         )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Protocol
 
 from concealer.bitstream import AccessUnit, Codec, MissingPicture, SliceHeader, h264, hevc
+from concealer.splice.open_unit import Run
+from concealer.splice.pieces import Pieces
 from concealer.standins import UnsupportedStandInError
 from concealer.standins import h264 as h264_standins
 from concealer.standins import hevc as hevc_standins
@@ -15,10 +18,14 @@ from concealer.standins import hevc as hevc_standins
 class WholePicture:
     """A picture all of whose slices are to be written."""
 
-    header: SliceHeader
-    ranges: list[tuple[int, int]]
-    """Macroblocks or CTBs [first, end) of each slice."""
+    runs: list[Run]
+    """Of a frame, or of one field and then the other."""
     is_reference: bool
+
+    @property
+    def header(self) -> SliceHeader:
+        """Of its first slice."""
+        return self.runs[0].header
 
 
 class LostHeaders(Protocol):
@@ -34,15 +41,16 @@ class LostHeaders(Protocol):
         """A picture at `order` that no other refers to; None if there can be none."""
 
 
-def open_lost_headers(codec: Codec) -> LostHeaders:
-    """Those of a codec."""
-    return H264LostHeaders() if codec == "h264" else HevcLostHeaders()
+def open_lost_headers(codec: Codec, pieces: Pieces) -> LostHeaders:
+    """Those of a codec; pieces: of the same stream, told of every picture before."""
+    return H264LostHeaders(pieces) if codec == "h264" else HevcLostHeaders()
 
 
 class H264LostHeaders:
     """See `LostHeaders`."""
 
-    def __init__(self) -> None:
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
         self._last: h264.SliceHeader | None = None
         self._order = self._poc = 0
         self._frame_num: int | None = None
@@ -64,8 +72,10 @@ class H264LostHeaders:
             header = h264_standins.lost_idr_header(like)
         else:
             header = h264_standins.lost_picture_header(like, missing.frame_num, missing.poc, missing.is_reference)
-        self._remember(header, missing.order, 0 if header.is_idr else missing.poc)
-        return _h264_picture(header)
+        whole = self._picture(header, like.field_pic)
+        assert isinstance(whole.header, h264.SliceHeader)
+        self._remember(whole.header, missing.order, 0 if header.is_idr else missing.poc)
+        return whole
 
     def other(self, order: int) -> WholePicture | None:
         """See `LostHeaders`."""
@@ -74,17 +84,24 @@ class H264LostHeaders:
             return None
         following = (self._frame_num + 1) % (1 << like.sps.log2_max_frame_num)
         header = h264_standins.lost_picture_header(like, following, self._poc + order - self._order, False)
-        return _h264_picture(header)
+        return self._picture(header, like.field_pic)
+
+    def _picture(self, header: h264.SliceHeader, in_fields: bool) -> WholePicture:
+        """In one slice, or one a field where the pictures around are coded so."""
+        kind, size = "I" if header.is_idr else "P", header.sps.width_mbs * header.sps.height_mbs
+        if not (header.field_pic or in_fields):
+            return WholePicture([Run(header, 0, size, kind)], header.nal_ref_idc > 0)
+        first = copy.copy(header)
+        first.field_pic, first.bottom_field = True, self._pieces.begins_with_bottom
+        runs = [Run(first, 0, size // 2, kind)]
+        kind = kind if self._pieces.keeps_references(first, kind) else "I"
+        runs.append(Run(h264_standins.lost_field_header(first, True), 0, size // 2, kind))
+        return WholePicture(runs, header.nal_ref_idc > 0)
 
     def _remember(self, header: h264.SliceHeader, order: int, poc: int) -> None:
         self._last, self._order, self._poc = header, order, poc
         if header.nal_ref_idc:
             self._frame_num = 0 if header.has_mmco5 else header.frame_num
-
-
-def _h264_picture(header: h264.SliceHeader) -> WholePicture:
-    """In one slice."""
-    return WholePicture(header, [(0, header.sps.width_mbs * header.sps.height_mbs)], header.nal_ref_idc > 0)
 
 
 class HevcLostHeaders:
@@ -110,7 +127,7 @@ class HevcLostHeaders:
             raise UnsupportedStandInError("a lost picture with nothing before it")
         self._last, self._poc = made, missing.poc
         order = hevc_standins.coding_order(made.sps, made.pps)
-        return WholePicture(made, order.legal_ranges(0, order.size), True)
+        return WholePicture([Run(made, *part, "P") for part in order.legal_ranges(0, order.size)], True)
 
     def other(self, order: int) -> WholePicture | None:
         """None: which pictures must be kept over it is not known."""

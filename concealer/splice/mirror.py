@@ -78,14 +78,15 @@ class Mirror:
         self.catch_up()
         return self._take(_Passed(nals, order, is_reference, restart))
 
-    def probe(self, slices: Sequence[NalUnit]) -> tuple[Plane, ...]:
+    def probe(self, parts: Sequence[Sequence[NalUnit]]) -> tuple[Plane, ...]:
         """Decode slices (and parameter sets of their own) as a picture that no other refers to; as `follow`.
 
-        Only samples of the slices mean anything. H.264: the slices must bear nal_ref_idc 0.
+        parts: one, the frame, or two, its fields. Only samples of the slices mean anything. H.264: the slices must bear
+        nal_ref_idc 0.
         """
         self.catch_up()
-        buffer = self._decode(slices)
-        return () if buffer is None else buffer.planes
+        found = [self._decode(slices) for slices in parts]
+        return () if found[0] is None else found[0].planes
 
     def latest(self) -> tuple[Plane, ...] | None:
         """The reference picture decoded last."""

@@ -22,8 +22,12 @@ class Run:
     """Macroblocks or CTBs [first, end) in coding order."""
     kind: str
     """What the picture's slices are, "I", "P" or "B": that they are predicted from nothing, one or two references."""
+    arrived: float = 0.0
+    """Part of it that was decoded right."""
     repeat: bool = False
     """Do not look at the samples: repeat the reference. Intra pictures, which have none, are written coarsely."""
+    rest: NalUnit | None = None
+    """H.264: what came of a slice of just this range, whose header is that of the run; it may be all of it."""
 
 
 @dataclass

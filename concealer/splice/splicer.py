@@ -9,19 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, Codec, NalUnit, Slice, SliceHeader, h264, hevc, nal_type
+from concealer.bitstream import AccessUnit, Codec, NalUnit, hevc
 from concealer.damage import BLOCK
 from concealer.decoder import Settled
 from concealer.picture import Plane
 from concealer.splice.lost_headers import WholePicture, open_lost_headers
 from concealer.splice.open_unit import OpenUnit, Run
-from concealer.splice.plan import Plan, make_plan
+from concealer.splice.pieces import Pieces, merge
 from concealer.splice.remote import open_carrier_for
 from concealer.splice.unit import SplicedUnit, Written
 from concealer.standins import UnsupportedStandInError
 
-_MARGIN = 16
-"""Luma rows that go with a unit above and below its runs: motion reaches over the border."""
+_MARGIN = 32
+"""Luma rows that go with a unit above and below its runs, 16 of each field: motion reaches over the border."""
 _ALIGNED = 64
 
 
@@ -50,7 +50,8 @@ class Splicer:
         """
         self._hurry = False
         self._carrier = open_carrier_for(codec, parameter_sets, seconds, own_process and not quick, quick)
-        self._lost_headers = open_lost_headers(codec)
+        self._pieces = Pieces()
+        self._lost_headers = open_lost_headers(codec, self._pieces)
         self._hollow: list[Settled] = []
         self._announced: tuple[NalUnit, ...] = ()
         self._leaving: deque[tuple[SplicedUnit, OpenUnit]] = deque()
@@ -110,23 +111,32 @@ class Splicer:
         self._lost_headers.passed(au)
         unit = OpenUnit([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps)
         if not (_is_damaged(picture, au) and _fits(picture, au)):
+            self._pieces.passed(au)
             return self._leave(_spliced(picture), unit)
         if not au.coverage.reliable:
             raise UnsupportedStandInError("slice groups or slices in arbitrary order")
-        if au.interlaced != "progressive":
-            raise UnsupportedStandInError("interlaced pictures")
         assert picture.damage is not None
         if isinstance(au.pps, hevc.Pps) and au.pps.tiles:
             raise UnsupportedStandInError("tiles")
-        plan = make_plan(au, picture.damage)
-        sibling = _sibling(plan)
-        kind = au.kind if au.kind != "?" else "I"
-        unit.runs = [Run(sibling, first, end, kind, self._hurry) for first, end in plan.runs]
-        unit.nals = merge(au, plan)
-        rows = [first // au.cols for first, _ in plan.runs] + [(end - 1) // au.cols for _, end in plan.runs]
-        unit.top, unit.planes = _copied(picture, min(rows) * au.unit, (max(rows) + 1) * au.unit)
+        pieces = self._pieces.of(au, picture.damage)
+        unit.nals = merge(au, pieces)
+        rows: list[int] = []
+        for number, piece in enumerate(pieces):
+            for first, end in piece.plan.runs:
+                address, last = first * piece.blocks, end * piece.blocks
+                arrived = piece.plan.arrived(first, end)
+                run = Run(piece.header, address, last, piece.kind, arrived, self._hurry)
+                slice_ = piece.plan.shortened.get(first)
+                # A second field may refer to the first, which can't be had without the field itself.
+                if slice_ is not None and slice_.header is not None and not (number and au.is_reference):
+                    rest = NalUnit(slice_.nal.data[: slice_.nal.damaged_at], slice_.nal.offset)
+                    run = replace(run, header=copy.copy(slice_.header), rest=rest)
+                unit.runs.append(run)
+                rows += [first // au.cols * piece.rows, ((end - 1) // au.cols + 1) * piece.rows]
+        if rows:
+            unit.top, unit.planes = _copied(picture, min(rows) * au.unit, max(rows) * au.unit)
         unit.motion = picture.motion
-        return self._leave(_spliced(picture, removed=[s.nal for s in plan.removed]), unit)
+        return self._leave(_spliced(picture, [s.nal for piece in pieces for s in piece.plan.removed]), unit)
 
     def _lost(self, picture: Settled, au: AccessUnit | None) -> list[SplicedUnit]:
         """A reference picture that never arrived, or arrived without a usable slice (`au`)."""
@@ -145,12 +155,11 @@ class Splicer:
         removed = [] if au is None else [slice_.nal for slice_ in au.slices]
         gone = {id(nal) for nal in removed}
         kept = [] if au is None else [nal for nal in au.nals if id(nal) not in gone]
-        places = [None] * len(whole.ranges)
+        places = [None] * len(whole.runs)
         unit = OpenUnit([*kept, *places], picture.order, whole.is_reference, header.is_idr, sps=header.sps)
-        kind = "I" if header.is_idr else "P"
         repeat |= self._hurry
-        unit.runs = [Run(header, first, end, kind, repeat) for first, end in whole.ranges]
-        if not repeat or kind == "I":  # which has nothing to repeat
+        unit.runs = [replace(run, repeat=repeat) for run in whole.runs]
+        if not repeat or any(run.kind == "I" for run in unit.runs):  # which have nothing to repeat
             unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])
             unit.motion = picture.motion
         return self._leave(replace(_spliced(picture, removed), au=au), unit)
@@ -192,44 +201,3 @@ def _fits(picture: Settled, au: AccessUnit) -> bool:
     if picture.damage is None or not picture.planes:
         return False
     return picture.damage.state.shape == (-(-au.height // BLOCK), -(-au.width // BLOCK))
-
-
-def _sibling(plan: Plan) -> SliceHeader:
-    """A header to go by: of a slice that arrived whole, else of any."""
-    found = [slice_.header for slice_ in (*plan.kept, *plan.removed)]
-    usable = [header for header in found if header is not None and not getattr(header, "redundant_pic_cnt", 0)]
-    if not usable:
-        raise UnsupportedStandInError("no slice header of the picture is readable")
-    # Rather one with references, as an intra slice says nothing of them.
-    return copy.copy(min(usable, key=_is_intra))
-
-
-def _is_intra(header: SliceHeader) -> bool:
-    return header.slice_type == (h264.I if isinstance(header, h264.SliceHeader) else hevc.I)
-
-
-def merge(au: AccessUnit, plan: Plan) -> list[NalUnit | None]:
-    """The access unit's NAL units without the removed slices, and None at the places of the runs by address."""
-    by_nal: dict[int, Slice] = {id(slice_.nal): slice_ for slice_ in au.slices}
-    gone = {id(slice_.nal) for slice_ in plan.removed}
-    waiting = [first for first, _ in plan.runs]
-    nals: list[NalUnit | None] = []
-    last = 0
-    for nal in au.nals:
-        slice_ = by_nal.get(id(nal))
-        if slice_ is not None:
-            while slice_.first is not None and waiting and waiting[0] < slice_.first:
-                nals.append(None)
-                waiting.pop(0)
-            last = len(nals) + (id(nal) not in gone)
-        elif _is_part_of_slice(au, nal) and gone:
-            continue
-        if id(nal) not in gone:
-            nals.append(nal)
-    nals[last:last] = [None] * len(waiting)
-    return nals
-
-
-def _is_part_of_slice(au: AccessUnit, nal: NalUnit) -> bool:
-    """Data partitions B and C, which mean nothing without their A."""
-    return au.codec == "h264" and nal_type(au.codec, nal) in (3, 4)

@@ -7,8 +7,9 @@ from typing import Literal
 
 from concealer.bitstream import AccessUnit, NalUnit
 
-Form = Literal["pcm", "intra", "inter", "skip"]
-"""How a written slice carries its samples: as they are; intra or inter with residual; or not at all, by repetition."""
+Form = Literal["pcm", "intra", "inter", "skip", "cut"]
+"""How a written slice carries its samples: as they are; intra or inter with residual; or not at all, by repetition.
+"cut": it is a received one without the bytes of another that hung behind it."""
 
 
 @dataclass(frozen=True)

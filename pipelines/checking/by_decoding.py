@@ -47,6 +47,8 @@ def _decode(check: FileCheck, run: Run) -> None:
             one = check.streams[index] = tally.finish(start)
             one.misplaced, one.retimed = totals.misplaced, totals.retimed
     check.transport_losses, check.unread = source.losses, source.unread
+    if source.salvaged is not None:
+        check.reason = source.salvaged.text()
     if source.ended_early is not None:
         check.reason = f"reading stopped: {source.ended_early}"
 

@@ -58,6 +58,8 @@ def _check_container(check: FileCheck, source: Source, stopped: Callable[[], boo
             stream.push(event.data, event.pts, event.dts, event.gaps, event.truncated)
     _finish(check, streams.items())
     check.transport_losses, check.unread = source.losses, source.unread
+    if source.salvaged is not None:
+        check.reason = source.salvaged.text()
     if source.ended_early is not None:
         check.reason = f"reading stopped: {source.ended_early}"
 

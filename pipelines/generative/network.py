@@ -89,14 +89,14 @@ def check_engine(engine: str) -> None:
 
 
 def generative_or_none(method: str, engine: str) -> Callable[[], GenerativeRepair] | None:
-    """`open_generative` for a method. "auto" goes without a network where there is none, and says why if one is broken.
+    """`open_shared` for a method. "auto" goes without a network where there is none, and says why if one is broken.
 
     Raises UsageError if the method is "generative" and nothing can serve it.
     """
     if method not in ("auto", "generative"):
         return None
     try:
-        return open_generative(engine)
+        return open_shared(engine)
     except (EngineError, UsageError) as error:
         if method == "generative":
             raise UsageError(one_line(error)) from error

@@ -12,7 +12,7 @@ from concealer.decoder import DecodedPicture
 from concealer.picture import Plane
 from pipelines.gst.bindings import Gst, GstVideo
 from pipelines.gst.options import Options
-from pipelines.gst.overlay import draw_overlay
+from pipelines.overlay import draw_overlay
 from pipelines.statistics import is_repaired, repair_of
 
 

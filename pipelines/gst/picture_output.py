@@ -13,6 +13,8 @@ from pipelines.gst.decoding import DEFAULT_INTERVAL, Shown
 from pipelines.gst.negotiation import default_caps
 from pipelines.gst.options import Options
 
+_FLAGS = GstVideo.VideoBufferFlags
+
 
 class PictureOutput:
     """What is known of the stream downstream: its caps, its segment, whether it still flows."""
@@ -147,27 +149,15 @@ class PictureOutput:
         if self._discont:
             buffer.set_flags(Gst.BufferFlags.DISCONT)
             self._discont = False
-        buffer.set_flags(self._of_fields(picture))
+        buffer.set_flags(_field_flags(picture, self.kept.bottom_first))
         self.carried.give(picture.pts, buffer)
         if picture.damage.state.any() or picture.repeated:
             marks.mark(buffer, picture, self._options)
         return buffer
 
-    def _of_fields(self, picture: DecodedPicture) -> Gst.BufferFlags:
-        flags, known = GstVideo.VideoBufferFlags, picture.bottom_first
-        told = flags(0)
-        if picture.frame.interlaced_frame:
-            told |= flags.INTERLACED
-        if picture.first_field_repeated:  # of a progressive frame as well
-            told |= flags.RFF
-        # Where the stream does not tell which field is first, the caps may; top is what broadcasts are.
-        if told and not (self.kept.bottom_first if known is None else known):
-            told |= flags.TFF
-        return Gst.BufferFlags(int(told))
-
     def _wrap(self, picture: DecodedPicture, aspect: Fraction | None) -> Gst.Buffer:
         frame = raw_video.with_known_format(picture.frame)
-        if self._raw.adapt(frame, self.kept, aspect, self._rate, picture.first_field_repeated):
+        if self._raw.adapt(frame, self.kept, aspect, self._rate, is_mixed=bool(_field_flags(picture, False))):
             self._pad.push_event(Gst.Event.new_caps(self._raw.caps))
             if not self._pad.peer_query_accept_caps(self._raw.caps):
                 self.flow = Gst.FlowReturn.NOT_NEGOTIATED
@@ -180,3 +170,22 @@ class PictureOutput:
         if not (self._options.overlay and picture.damage.state.any()) or picture.repeated:
             return self._raw.buffer(frame)
         return self._raw.buffer(frame, partial(marks.draw, picture, bit_depth=self._raw.bit_depth, rgb=self._raw.rgb))
+
+
+def _field_flags(picture: DecodedPicture, bottom_first: bool) -> Gst.BufferFlags:
+    """What is to be known of the fields of a picture; nothing of one that is shown once, as a frame.
+
+    bottom_first: what holds where the stream does not tell, as caps may; top is what broadcasts are.
+    """
+    struct, known = picture.pic_struct, picture.bottom_first
+    top_first = not (bottom_first if known is None else known)
+    flags = 0
+    if picture.frame.interlaced_frame:
+        flags |= int(_FLAGS.INTERLACED)
+    if struct is not None and struct.fields == 1:
+        flags |= int(_FLAGS.INTERLACED | _FLAGS.ONEFIELD)
+        top_first = struct.top_first
+    if struct is not None and struct.repeats_first_field:  # of progressive frames too: 3:2 pulldown
+        flags |= int(_FLAGS.RFF)
+        top_first = struct.top_first
+    return Gst.BufferFlags(flags | (int(_FLAGS.TFF) if flags and top_first else 0))

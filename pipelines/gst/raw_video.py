@@ -107,15 +107,15 @@ class BufferMaker:
         kept: KeptCaps,
         aspect: Fraction | None,
         coded_rate: Fraction | None = None,
-        fields: bool = False,
+        *,
+        is_mixed: bool = False,
     ) -> bool:
         """Caps for `frame`; True if they differ from those before.
 
-        fields: those of this picture matter, though it may be progressive. aspect, coded_rate: of the bitstream, for
-        caps that say none.
+        aspect, coded_rate: of the bitstream, for caps that say none. is_mixed: flags tell of its fields.
         """
         # A stream that had an interlaced picture may have more: caps that change with every picture help nobody.
-        self._interlaced |= fields or frame.interlaced_frame
+        self._interlaced |= frame.interlaced_frame or is_mixed
         colours = (frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries)
         key = (frame.width, frame.height, frame.format.name, self._interlaced, *map(int, colours), kept, aspect)
         key += (coded_rate,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pipelines.errors import Interrupted
+from pipelines.jobs.lines import Lines
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
@@ -23,10 +24,16 @@ def analyse(run: Run) -> ConcealResult:
         return result
 
 
-def find_damage(passed: Pass, *, to_the_end: bool, surveys: Mapping[int, Survey] | None = None) -> None:
+def find_damage(
+    passed: Pass,
+    *,
+    to_the_end: bool,
+    surveys: Mapping[int, Survey] | None = None,
+    lines: Mapping[int, Lines] | None = None,
+) -> None:
     """Decode without repair; unless `to_the_end`, leave once every stream is known to be damaged.
 
-    surveys: of the streams by index, filled.
+    surveys, lines: of the streams by index, filled.
 
     Raises InputError if nothing can be decoded, Interrupted if the run is stopped.
     """
@@ -38,7 +45,7 @@ def find_damage(passed: Pass, *, to_the_end: bool, surveys: Mapping[int, Survey]
             track = passed.tracks[event.stream]
             if surveys is not None:
                 surveys[event.stream].payload(event)
-            _look_at(passed, track, track.feed(event), marks.get(event.stream))
+            _look_at(passed, track, track.feed(event), marks, lines or {})
             if not to_the_end and (track.damaged or track.any_hidden):
                 open_streams.discard(event.stream)
                 if not open_streams:
@@ -46,11 +53,19 @@ def find_damage(passed: Pass, *, to_the_end: bool, surveys: Mapping[int, Survey]
     if run.stopped() and not run.source.live:
         raise Interrupted("interrupted")
     for index in open_streams:
-        _look_at(passed, passed.tracks[index], passed.tracks[index].flush(), marks.get(index))
+        _look_at(passed, passed.tracks[index], passed.tracks[index].flush(), marks, lines or {})
     passed.need_pictures()
 
 
-def _look_at(passed: Pass, track: Track, pictures: Iterable[ShownPicture], marks: Marks | None) -> None:
+def _look_at(
+    passed: Pass,
+    track: Track,
+    pictures: Iterable[ShownPicture],
+    marks: Mapping[int, Marks],
+    lines: Mapping[int, Lines],
+) -> None:
     for shown in passed.told(track, pictures):
-        if marks is not None:
-            marks.picture(shown.picture)
+        if track.index in marks:
+            marks[track.index].picture(shown.picture)
+        if track.index in lines:
+            lines[track.index].picture(shown)

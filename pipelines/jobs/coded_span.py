@@ -10,13 +10,16 @@ import av
 
 from concealer.bitstream import PARAMETER_SETS, Codec, NalUnit, nal_type, parse_extradata, split_annexb
 from concealer.repair import Repairer
+from pipelines.errors import CannotKeepError
 from pipelines.gaps import GapPolicy
 from pipelines.jobs.parameter_sets import with_more_sets
-from pipelines.jobs.passes import Pass
-from pipelines.jobs.spans import CannotKeepError, as_packet, framed
+from pipelines.jobs.run import Run
+from pipelines.jobs.span_lines import span_lines
+from pipelines.jobs.spans import SpanFacts, framed
 from pipelines.jobs.survey import Span
 from pipelines.presenting import ShownPicture
 from pipelines.reading import Source, VideoPayload
+from pipelines.reporting import Comparison
 from pipelines.track import Track
 from pipelines.writing import EncoderSettings, PictureEncoder
 
@@ -43,7 +46,7 @@ class GroupCoder:
             elif context.profile == "Main":
                 self._further |= {"8x8dct": 0}
         else:
-            self._further = {"bframes": 0, "repeat-headers": 1, "open-gop": 0}
+            self._further = {"bframes": 0, "repeat-headers": 1, "open-gop": 0, "frame-threads": 1}
         self._sample = source.sample(index)
         if self._sample is None:
             raise CannotKeepError("no early picture can be decoded")
@@ -82,6 +85,7 @@ class GroupCoder:
             sample=self._sample,
             chroma_location=self._source.chroma_location(self._index),
             further=self._further,
+            one_thread=True,  # groups are encoded beside each other
         )
         if encoder.context.pix_fmt not in (first.format.name, first.format.name.replace("yuvj", "yuv")):
             raise CannotKeepError(f"{encoder.name} takes no {first.format.name}")
@@ -92,42 +96,50 @@ class CodedSpan:
     """A `SpanRun` whose pictures are repaired and encoded."""
 
     def __init__(
-        self, passed: Pass, index: int, repairer: Repairer, header: bytes | None, span: Span, coder: GroupCoder
+        self,
+        run: Run,
+        index: int,
+        repairer: Repairer,
+        header: bytes | None,
+        span: Span,
+        coder: GroupCoder,
+        comparison: Comparison | None = None,
     ) -> None:
-        """header: what the decoder is opened with."""
-        self._passed, self._coder, self._index = passed, coder, index
+        """header: what the decoder is opened with. comparison: is shown every picture."""
+        self._source, self._coder, self._index = run.source, coder, index
         self._lead = span.first - span.lead
         """Payloads whose pictures are copied."""
-        run = passed.run
+        reported = run.settings.report is not None or comparison is not None
         self._track = Track(
             run.source,
             index,
             repairer,
-            run.settings.report is not None,
+            reported,
             run.settings.threads,
             run.lookahead,
             gaps=GapPolicy(run.settings.fill_gaps, run.settings.freeze_gaps, quiet=True),
             header=header,
         )
+        self._lines = span_lines(run, self._track, span, comparison)
+        self._track.counted_from = span.first - span.lead
         self._encoder: PictureEncoder | None = None
         self._delay: int | None = None
         """Ticks from decoding to presentation, as before and behind the span."""
         self._begun = False
-        self.pictures = self.bytes = 0
+        self._pictures = self._bytes = 0
         """Encoded."""
 
     @property
-    def repaired(self) -> int:
-        return self._track.totals.repaired
+    def facts(self) -> SpanFacts:
+        lines, plates = ([], []) if self._lines is None else (self._lines.all(), self._lines.plates)
+        return SpanFacts(self._track.totals.repaired, self._pictures, self._bytes, lines=lines, plates=plates)
 
     def push(self, payload: VideoPayload) -> list[av.Packet]:
-        number = self._track.payloads
-        copied = [as_packet(self._passed.run.source, payload)] if number < self._lead else []
-        if number == self._lead:
+        if self._track.payloads == self._lead:
             if payload.pts is None:
                 raise CannotKeepError("a group of pictures begins without a time")
             self._delay = payload.pts - payload.dts if payload.dts is not None else 0
-        return [*copied, *self._encoded(self._track.feed(payload))]
+        return self._encoded(self._track.feed(payload))
 
     def finish(self) -> list[av.Packet]:
         packets = self._encoded(self._track.flush())
@@ -143,14 +155,16 @@ class CodedSpan:
         return [self._fit(packet) for packet in self._coded(pictures)]
 
     def _coded(self, pictures: Iterable[ShownPicture]) -> Iterator[av.Packet]:
-        for shown in self._passed.told(self._track, pictures):
+        for shown in pictures:
+            if self._lines is not None:
+                self._lines.picture(shown)
             tag = shown.picture.tag
             self._begun |= self._lead == 0 or (tag is not None and tag >= self._lead)
             if not self._begun or shown.pts is None:
                 continue
             if self._encoder is None:
                 self._encoder = self._coder.open(shown.picture.frame)
-            self.pictures += 1
+            self._pictures += 1
             yield from self._encoder.encode(
                 shown.picture.frame, shown.pts, shown.picture.duration or self._track.interval
             )
@@ -162,9 +176,9 @@ class CodedSpan:
         if coder.sets:
             nals = [nal for nal in nals if nal_type(coder.codec, nal) not in PARAMETER_SETS[coder.codec]]
         made = av.Packet(framed(nals, coder.length_size))
-        made.stream, made.time_base = self._passed.run.source.video[self._index], self._track.time_base
+        made.stream, made.time_base = self._source.video[self._index], self._track.time_base
         made.pts, made.duration, made.is_keyframe = packet.pts, packet.duration, packet.is_keyframe
         assert packet.pts is not None and self._delay is not None
         made.dts = packet.pts - self._delay
-        self.bytes += made.size
+        self._bytes += made.size
         return made

@@ -8,6 +8,7 @@ to be encoded the first pass stops at the first damage. A pipe is read once: its
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,9 @@ from pipelines.errors import NothingOfUseError, UsageError
 from pipelines.jobs.analyse import analyse, find_damage
 from pipelines.jobs.copy import copy, copyable
 from pipelines.jobs.encode import encode
+from pipelines.jobs.facts import Facts
 from pipelines.jobs.keep import keep
+from pipelines.jobs.lines import Lines
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.result import ConcealResult
 from pipelines.jobs.run import Run
@@ -26,11 +29,13 @@ from pipelines.jobs.settings import Settings
 from pipelines.jobs.shares import Share, are_whole
 from pipelines.jobs.splice import splice
 from pipelines.jobs.survey import Survey
-from pipelines.jobs.together import NotTogetherError, look_at_all
+from pipelines.jobs.together import Found, NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
-from pipelines.reading import Source, of_description, with_late_streams
-from pipelines.reporting import check_report
+from pipelines.reading import Source, is_recording, of_description, with_late_streams
+from pipelines.reporting import check_comparison, check_report
 from pipelines.writing import check_codec, output_file
+
+log = logging.getLogger(__name__)
 
 
 def conceal_file(
@@ -52,7 +57,8 @@ def conceal_file(
     began = time.monotonic()
     name, output, settings = str(source), None if target is None else str(target), settings or Settings()
     output_format = _check(name, output, settings)
-    sets = b"" if settings.sdp is None else of_description(settings.sdp)
+    # Of a recording of RTP the description tells more than parameter sets, and maybe none of these.
+    sets = b"" if settings.sdp is None or is_recording(name) else of_description(settings.sdp)
     opened = Source(
         name,
         settings.input_format,
@@ -60,6 +66,8 @@ def conceal_file(
         reconnect=settings.reconnect,
         pauses=bool(settings.outage),
         parameter_sets=sets,
+        like=settings.like,
+        description=settings.sdp,
     )
     with contextlib.closing(opened):
         if settings.outage is not None and not opened.live:
@@ -73,6 +81,11 @@ def _check(source: str, target: str | None, settings: Settings) -> str:
     """Raise UsageError or OutputError for what cannot work, before anything is read; the target's format."""
     settings.check()
     report = settings.report
+    if settings.compare is not None:
+        check_comparison(settings.compare)
+        output_file.check(settings.compare, source, settings.overwrite)
+        if os.path.realpath(settings.compare) in (os.path.realpath(name) for name in (target, report) if name):
+            raise UsageError(f"{settings.compare}: the comparison would replace the output or the report")
     if report is not None:
         check_report(report)
     if report is not None and os.path.realpath(report) in (
@@ -104,6 +117,8 @@ def _process(run: Run) -> ConcealResult:
         with _analysed(run, keeps) as (analysis, surveys):
             streams = {index for index, known in analysis.known.items() if not copyable(run, known)}
             if not streams:
+                if settings.compare is not None:
+                    log.warning("%s: not written, as there is nothing to compare", settings.compare)
                 return copy(run, analysis)
         if keeps:
             result = keep(run, analysis, {index: surveys[index] for index in streams})
@@ -122,18 +137,29 @@ def _process(run: Run) -> ConcealResult:
 @contextlib.contextmanager
 def _analysed(run: Run, keeps: bool) -> Iterator[tuple[Pass, Mapping[int, Survey]]]:
     """A pass that knows the damage, all of it if what is whole is to be kept, and where the streams can be cut."""
-    source = run.source
-    if keeps and run.settings.report is None:  # which tells of every picture in the order in which they are shown
-        try:
-            facts, surveys = look_at_all(run)
-        except NotTogetherError:
-            source.rewind()
-        else:
-            with Pass(run, (), repair=False, track_taint=False, facts=facts) as analysis:
-                analysis.need_pictures()
-                yield analysis, surveys
-            return
-    surveys = {i: Survey(source.codec(i), source.video[i].codec_context.extradata) for i in source.video}
-    with Pass(run, source.video, repair=False, track_taint=False) as analysis:
-        find_damage(analysis, to_the_end=keeps, surveys=surveys)
+    if not keeps:
+        with Pass(run, run.source.video, repair=False, track_taint=False) as analysis:
+            find_damage(analysis, to_the_end=False)
+            yield analysis, {}
+        return
+    try:
+        facts, surveys = look_at_all(run)
+    except NotTogetherError:
+        run.source.rewind()
+        facts, surveys = _look_in_one_piece(run)
+    with Pass(run, (), repair=False, track_taint=False, facts=facts) as analysis:
+        analysis.need_pictures()
         yield analysis, surveys
+
+
+def _look_in_one_piece(run: Run) -> Found:
+    source = run.source
+    surveys = {i: Survey(source.codec(i), source.video[i].codec_context.extradata) for i in source.video}
+    with Pass(run, source.video, repair=False, track_taint=False, quiet=True) as passed:
+        tracks = passed.tracks
+        lines = {index: Lines(track) for index, track in tracks.items()} if run.settings.report is not None else {}
+        find_damage(passed, to_the_end=True, surveys=surveys, lines=lines)
+    facts = {index: Facts(index, track.time_base, track.interval) for index, track in tracks.items()}
+    for index, track in tracks.items():
+        facts[index].add(track, 0, track.payloads, 0, lines[index].all() if lines else ())
+    return facts, surveys

@@ -53,7 +53,6 @@ def hindrance(run: Run, track: Known) -> str | None:
 
 def copy(run: Run, analysis: Pass) -> ConcealResult:
     """Write every packet as it is. analysis: the pass that found no damage."""
-    result = analysis.result("copied")
     elementary = run.source.elementary
     tracks = [track for track in analysis.known.values() if elementary or track.totals.retimed]
     times = {track.index: _times(run, track) for track in tracks}
@@ -62,7 +61,7 @@ def copy(run: Run, analysis: Pass) -> ConcealResult:
     for track in analysis.known.values():
         sink.leave_out(track.index, track.left_out)
     stopped = write_out(run, sink, _copy_packets(analysis, sink, times))
-    return analysis.written(result, sink, stopped)
+    return analysis.written(analysis.result("copied"), sink, stopped)
 
 
 def _copy_packets(analysis: Pass, sink: Sink, times: dict[int, Stamps]) -> Iterator[None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
+from pipelines.jobs.lines import Line
 from pipelines.report import Totals
 
 
@@ -49,12 +51,16 @@ class Facts:
     left_out: int = 0
     tags: array[int] = field(default_factory=lambda: array("q"))
     times: array[int] = field(default_factory=lambda: array("q"))
+    lines: list[Line] = field(default_factory=list)
+    """What the report says of its pictures."""
 
-    def add(self, known: Known, first: int, end: int, offset: int) -> None:
+    def add(self, known: Known, first: int, end: int, offset: int, lines: Sequence[Line] = ()) -> None:
         """The next stretch.
 
         first, end: payloads that count, as `known` numbers them; offset: what is added for the stream's own numbers.
+        lines: with the stream's own numbers.
         """
+        self.lines += lines
         self.totals.merge(known.totals)
         self.damaged |= known.damaged
         self.any_hidden |= known.any_hidden

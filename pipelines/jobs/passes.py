@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import av
 
@@ -14,17 +14,19 @@ from concealer.decoder import ObserveFn
 from pipelines.errors import ConcealError, InputError, NothingOfUseError
 from pipelines.gaps import GapPolicy
 from pipelines.jobs.facts import Facts, Known
+from pipelines.jobs.lines import Line, with_spans
 from pipelines.jobs.repairers import make_repairers
 from pipelines.jobs.result import Action, ConcealResult
 from pipelines.jobs.run import Run
 from pipelines.jobs.subject import subject_of
+from pipelines.jobs.survey import Span
 from pipelines.metrics import Served
 from pipelines.on_damage import DamagePolicy
 from pipelines.presenting import ShownPicture
 from pipelines.progress import Meter
 from pipelines.reading import VideoPayload, ticking
-from pipelines.report import Report, Totals
-from pipelines.reporting import Collector, collector
+from pipelines.report import Report, Totals, picture_text
+from pipelines.reporting import Collector, Comparison, Plate, collector
 from pipelines.statistics import Statistics
 from pipelines.track import Track
 from pipelines.writing import ByteStream, Sink
@@ -45,18 +47,19 @@ class Pass:
         track_taint: bool,
         observers: Mapping[int, ObserveFn] | None = None,
         quiet: bool = False,
-        told: Collection[int] = (),
         facts: Mapping[int, Facts] | None = None,
+        repaired: bool = False,
     ) -> None:
         """streams: those that are decoded, by index; each has its track. quiet: there is no report of it.
-        told: streams whose tracks are kept elsewhere, of which the report tells. facts: of streams looked at before.
+        facts: of streams looked at before, of which the report tells then. repaired: which are repaired elsewhere.
 
         Raises UsageError, OutputError.
         """
         self.run = run
         self.tracks: dict[int, Track] = {}
-        self._facts = dict(facts or {})
+        self.facts = dict(facts or {})
         self._report: Report | Collector | None = None
+        self._comparison: Comparison | None = None
         self._served: list[Served] = []
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
@@ -76,7 +79,12 @@ class Pass:
                     run.settings.outage if repair else None,
                 )
             if run.settings.report is not None and not quiet:
-                self._report = self._open_report(run.settings.report, {*streams, *told}, repair or bool(told))
+                told = {*streams, *self.facts}
+                self._report = self._open_report(run.settings.report, told, repair or repaired)
+            if run.settings.compare is not None and (repair or repaired):
+                first = min({*streams, *self.facts})
+                [video] = subject_of(run, [first], True).videos
+                self._comparison = Comparison(run.settings.compare, video, run.source.time_base(first))
             undo.pop_all()
 
     def _policy(self, decides: bool) -> DamagePolicy | None:
@@ -112,7 +120,13 @@ class Pass:
             str(index): {"codec": source.codec(index), "time_base": str(source.time_base(index))}
             for index in sorted(indices)
         }
-        return {"input": source.label, "output": self.run.target, "lookahead": lookahead, "streams": streams}
+        head: dict[str, object] = {
+            "input": source.label,
+            "output": self.run.target,
+            "lookahead": lookahead,
+            "streams": streams,
+        }
+        return head if source.salvaged is None else head | {"salvaged": source.salvaged.as_dict()}
 
     def __enter__(self) -> Pass:
         return self
@@ -127,27 +141,38 @@ class Pass:
         self._served.clear()
         if self._report is not None:
             self._report.abort()
+        if self._comparison is not None:
+            self._comparison.abort()
         for track in self.tracks.values():
             track.close()
 
     @property
     def known(self) -> Mapping[int, Known]:
         """What this pass, or one before it, knows of the streams that it looked at, by index."""
-        return self._facts or self.tracks
+        return self.facts or self.tracks
 
     def events(
-        self, phase: str, decode: Collection[int], counts: Callable[[], Iterable[Totals]] | None = None
+        self,
+        phase: str,
+        decode: Collection[int],
+        counts: Callable[[], Iterable[Totals]] | None = None,
+        share: Callable[[], float] | None = None,
     ) -> Iterator[VideoPayload | av.Packet]:
         """The input's packets, as payloads for the streams in `decode`: until its end, or until the run is stopped.
 
-        Progress is told at each; counts: of what is decoded elsewhere than in this pass.
+        Progress is told at each; counts: of what is decoded elsewhere than in this pass. share: of what else is to be
+        done, as much as reading.
         """
-        for event in self.timed_events(phase, decode, counts):
+        for event in self.timed_events(phase, decode, counts, share):
             if event is not None:
                 yield event
 
     def timed_events(
-        self, phase: str, decode: Collection[int], counts: Callable[[], Iterable[Totals]] | None = None
+        self,
+        phase: str,
+        decode: Collection[int],
+        counts: Callable[[], Iterable[Totals]] | None = None,
+        share: Callable[[], float] | None = None,
     ) -> Iterator[VideoPayload | av.Packet | None]:
         """The same, with None now and then while nothing comes, if an outage is to be filled."""
         meter = Meter(phase, self.run.on_progress)
@@ -158,30 +183,50 @@ class Pass:
             if self.run.stopped():
                 return
             yield event
-            totals = list(counts()) if counts is not None else [track.totals for track in self.tracks.values()]
-            pictures, damaged = sum(t.pictures for t in totals), sum(t.damaged for t in totals)
-            meter.tell(pictures, damaged, self.run.source.progress)
+            if not meter.is_due:
+                continue
+            total = Totals()
+            for one in counts() if counts is not None else [known.totals for known in self.known.values()]:
+                total.merge(one)
+            read = self.run.source.progress
+            done = read if share is None or read is None else (read + share()) / 2
+            meter.tell(total.pictures, total.damaged, done, total.repaired, total.causes)
 
     def told(self, track: Track, pictures: Iterable[ShownPicture]) -> Iterator[ShownPicture]:
         """The pictures as they come, each told in the report."""
         report = self._report
-        if isinstance(report, Collector) and report.wants_pictures:
+        if self._viewers(track):
             track.watch()  # before `pictures`, which are made as they are asked for, begin
         for shown in pictures:
             if report is not None:
-                report.add(track.index, shown.picture, shown.pts, track.time_base)
+                report.add(picture_text(track.index, shown.picture, shown.pts, track.time_base))
             yield shown
             self._look(track, shown)
         self._look(track)
 
     def _look(self, track: Track, shown: ShownPicture | None = None) -> None:
         """Hand on the pictures whose counterpart in a plain decoder is known."""
-        if track.beside is None or not isinstance(self._report, Collector):
+        if track.beside is None:
             return
         if shown is not None:
             track.beside.expect(shown)
         for one, before in track.beside.ready():
-            self._report.look(track.index, one, before, track.time_base)
+            for viewer in self._viewers(track):
+                viewer.look(track.index, one, before, track.time_base)
+
+    def _viewers(self, track: Track) -> list[Collector | Comparison]:
+        """Those that want to see the pictures of a track."""
+        report, comparison = self._report, self._comparison
+        viewers: list[Collector | Comparison] = []
+        if isinstance(report, Collector) and report.wants_pictures:
+            viewers.append(report)
+        if comparison is not None and comparison.stream == track.index:
+            viewers.append(comparison)
+        return viewers
+
+    def comparison(self, index: int) -> Comparison | None:
+        """What is to be told of payloads of a stream that are copied, too."""
+        return self._comparison if self._comparison is not None and self._comparison.stream == index else None
 
     def need_pictures(self) -> None:
         """Raise InputError if none could be decoded."""
@@ -208,6 +253,7 @@ class Pass:
             ended_early=self.run.source.ended_early,
             unread=self.run.source.unread,
             losses=self.run.source.losses,
+            salvaged=self.run.source.salvaged,
             seconds=time.monotonic() - self.run.began,
         )
 
@@ -217,10 +263,12 @@ class Pass:
         sink: Sink | ByteStream,
         stopped: bool,
         changes: Iterable[Mapping[str, object]] = (),
+        spans: Mapping[int, Sequence[tuple[Span, Sequence[Line]]]] | None = None,
+        plates: Iterable[Plate] = (),
     ) -> ConcealResult:
         """The result once the output is complete; it finishes the report, which tells `changes` too.
 
-        sink: what was written. stopped: before the input's end.
+        sink: what was written. stopped: before the input's end. spans: what is told of repaired stretches, by stream.
         """
         result = replace(
             result,
@@ -229,11 +277,26 @@ class Pass:
             interrupted=stopped and not self.run.source.live,
             seconds=time.monotonic() - self.run.began,
         )
-        self.finish_report(result, changes)
+        self.finish_report(result, changes, spans or {}, plates)
         return result
 
-    def finish_report(self, result: ConcealResult, changes: Iterable[Mapping[str, object]] = ()) -> None:
-        """Give the report its name. Raises OutputError."""
+    def finish_report(
+        self,
+        result: ConcealResult,
+        changes: Iterable[Mapping[str, object]] = (),
+        spans: Mapping[int, Sequence[tuple[Span, Sequence[Line]]]] = MappingProxyType({}),
+        plates: Iterable[Plate] = (),
+    ) -> None:
+        """Give the report, and the comparison, their names. Raises OutputError."""
+        if self._comparison is not None:
+            self._comparison.finish()
+            self._comparison = None
         if self._report is not None:
+            for index, facts in self.facts.items():
+                for text in with_spans(facts.lines, spans.get(index, ())):
+                    self._report.add(text)
+            if isinstance(self._report, Collector):
+                for plate in plates:
+                    self._report.take(plate)
             self._report.finish(result.as_dict(), changes)
             self._report = None

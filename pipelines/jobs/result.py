@@ -7,6 +7,7 @@ from typing import Literal
 
 from pipelines.jobs.splice_totals import SpliceTotals
 from pipelines.report import Totals
+from pipelines.salvage import Salvaged
 from pipelines.writing import Account
 
 Action = Literal["repaired", "spliced", "encoded", "copied", "analysed"]
@@ -56,6 +57,8 @@ class ConcealResult:
     """Bytes of the input that were passed over, damaged or of no stream that can be read."""
     losses: int = 0
     """Places at which packets of a transport stream are missing, over all its streams."""
+    salvaged: Salvaged | None = None
+    """What was found in a file without index, by which it was read."""
     splice: SpliceTotals | None = None
     """What splicing took out and put in, over all spliced streams."""
     kept: Kept | None = None
@@ -94,7 +97,8 @@ class ConcealResult:
         """All of it in JSON's types."""
         return {
             "schema": "concealer-result/1",
-            **asdict(replace(self, accounts=[])),
+            **asdict(replace(self, accounts=[], salvaged=None)),
+            "salvaged": None if self.salvaged is None else self.salvaged.as_dict(),
             "accounts": [one.as_dict() for one in self.accounts],
             "exact": self.exact,
             "seconds": round(self.seconds, 3),

@@ -48,6 +48,8 @@ class Settings:
     """FFmpeg's demuxer name; None = by content."""
     sdp: str | None = None
     """Path of a session description with the parameter sets of a stream that holds none."""
+    like: str | None = None
+    """Path of a healthy file of the same camera, for an MP4 file without index that holds no parameter sets."""
     overwrite: bool = False
     """Replace an output that exists."""
     always_encode: bool = False
@@ -66,14 +68,16 @@ class Settings:
     """When stopped, complete the output with what was done so far."""
     report: str | None = None
     """Path of a report, whose suffix names its form (docs/report.md)."""
+    compare: str | None = None
+    """Path of a video that shows before and after side by side."""
     jobs: int = 0
-    """Processes that look for damage in a file; 0 = as many as there are cores."""
+    """Processes that look for damage in a file and repair it; 0 = as many as there are cores."""
     threads: int = 1
     """Slice threads of the HEVC decoder; encoders choose their own."""
 
     @property
     def cores(self) -> int:
-        """Processes to look for damage in."""
+        """Processes that work at once."""
         if self.jobs:
             return self.jobs
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -100,6 +104,8 @@ class Settings:
             raise UsageError("--min-confidence: --on-damage conceal shows every picture; it is for hold and drop")
         if self.on_damage != "conceal" and self.output == "gop":
             raise UsageError("--on-damage: pictures are held and dropped where all of them are encoded, not in groups")
+        if self.compare is not None and self.dry_run:
+            raise UsageError("--compare: --dry-run repairs nothing that could be shown")
         if self.metrics is not None:
             parse_address(self.metrics)
         if not 0 <= self.fill_gaps <= 3600:

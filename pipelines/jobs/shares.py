@@ -6,14 +6,15 @@ Each share reads the whole file and decodes its chunks of it (`together`). All s
 
 from __future__ import annotations
 
-import io
-import pickle
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.jobs import look_child
+from pipelines.errors import ConcealError
+from pipelines.jobs.look import LookJob
 from pipelines.jobs.settings import Settings
+from pipelines.reading import LateStreamsError, Source
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,31 @@ class Share:
     found: Any
 
 
+class _Told:
+    """A channel to nowhere, that keeps what was said last."""
+
+    def __init__(self) -> None:
+        self.last: tuple[object, ...] = ()
+
+    def tell(self, kind: str, *what: object) -> None:
+        self.last = (kind, *what)
+
+    def hear(self) -> object:
+        raise EOFError
+
+
 def search_share(name: str, settings: Settings, which: int, of: int) -> Share | None:
     """Look for damage in every `of`th chunk of a file. None where the file is better looked at in one piece, or is none
     that can be: then `conceal_file` says what there is to say."""
-    told = io.BytesIO()
-    look_child.work(look_child.Job(name, settings, b"", which, of), told)
-    told.seek(0)
-    found = None
-    while told.tell() < len(told.getbuffer()):
-        kind, *rest = pickle.load(told)
-        if kind == "done":
-            found = tuple(rest)
-    return None if found is None else Share(which, of, found)
+    told = _Told()
+    try:
+        with contextlib.closing(Source(name, settings.input_format)) as source:
+            wanted = source.wanted
+        LookJob(wanted, settings, which, of).work(told)
+    except (ConcealError, LateStreamsError):
+        return None
+    kind, *found = told.last
+    return Share(which, of, tuple(found)) if kind == "done" else None
 
 
 def are_whole(shares: Sequence[Share]) -> bool:

@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
 
 import av
 
 from concealer.bitstream import Codec, NalUnit, join_annexb, join_length_prefixed, nal_type, split_sample
-from pipelines.errors import ConcealError
+from pipelines.jobs.lines import Line
+from pipelines.jobs.splice_totals import SpliceTotals
 from pipelines.reading import Source, VideoPayload
+from pipelines.reporting import Plate
 from pipelines.writing import with_data
 
 _DELIMITERS: dict[Codec, int] = {"h264": 9, "hevc": 35}
 
 
-class CannotKeepError(ConcealError):
-    """The rest of the stream cannot stay as it is in this way."""
+Route = Literal["splice", "gop"]
+"""How a span is repaired."""
+
+
+class Piece(NamedTuple):
+    """A packet of a repaired span, on its way to where it is written."""
+
+    number: int | None
+    """Of the payload that it stands for; None if the encoder made it, or nothing of its picture arrived."""
+    data: bytes | None
+    """None: it is as it came."""
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+
+
+@dataclass
+class SpanFacts:
+    """What was done to a span."""
+
+    repaired: int = 0
+    """Damaged pictures whose hole was painted."""
+    pictures: int = 0
+    bytes: int = 0
+    """Encoded."""
+    splice: SpliceTotals = field(default_factory=SpliceTotals)
+    changes: list[dict[str, object]] = field(default_factory=list)
+    """What splicing did to each access unit that it changed."""
+    lines: list[Line] = field(default_factory=list)
+    """What the report says of each picture, if there is one; numbers are the stream's."""
+    plates: list[Plate] = field(default_factory=list)
+    """The worst pictures, if the report shows any."""
 
 
 class SpanRun(Protocol):
-    """Takes the payloads of one span, gives packets in decode order."""
+    """Takes the payloads of one span, gives packets in decode order. A packet's `opaque` is the number of the payload
+    that it stands for, if there is one; payloads are counted from the span's lead on."""
 
-    repaired: int
-    """Damaged pictures whose hole was painted."""
+    @property
+    def facts(self) -> SpanFacts:
+        """What was done so far."""
+        ...
 
     def push(self, payload: VideoPayload) -> list[av.Packet]:
         """The next payload, from the span's lead on; packets that are ready."""

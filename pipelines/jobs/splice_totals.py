@@ -24,7 +24,7 @@ class SpliceTotals:
     inserted: int = 0
     """NAL units of ours."""
     forms: dict[str, int] = field(default_factory=dict)
-    """NAL units of ours by the way they carry their samples: "pcm", "intra", "inter", "skip"."""
+    """NAL units of ours by the way they carry their samples: "pcm", "intra", "inter", "skip", "cut"."""
     bytes_in: int = 0
     """Of the NAL units received."""
     bytes_out: int = 0

@@ -45,6 +45,7 @@ class SplicedStream:
         live: bool = False,
         reported: bool = True,
         header: bytes | None = None,
+        first: int = 0,
     ) -> None:
         """
         framed: the container delimits access units.
@@ -52,6 +53,7 @@ class SplicedStream:
         interval, seconds: from one picture to the next, in ticks and in seconds.
         live: an access unit leaves before the next one comes in. reported: `changes` are kept.
         header: in place of the stream's own, where it does not begin with its first payload.
+        first: number of the first payload that is given out; those before only lead there.
 
         Raises UnsupportedStandInError for a codec that can't be spliced.
         """
@@ -59,6 +61,7 @@ class SplicedStream:
         self.changes: list[dict[str, object]] = []
         """What was done to each changed access unit, in decode order, for the report."""
         self._reported = reported
+        self._first, self._begun = first, first == 0
         self._refused = False
         self._stream = stream
         self._codec = codec
@@ -147,11 +150,15 @@ class SplicedStream:
         self._splicer.close()
 
     def _leave(self, unit: SplicedUnit) -> None:
-        self.totals.add(unit)
-        self.totals.misplaced += unit.au is not None and unit.au.moved
-        if unit.changed and self._reported:
-            self.changes.append(describe(unit))
         number = unit.au.tag if unit.au is not None else None
+        if number is not None and number >= self._first and not self._begun:
+            self._release(self._first)
+            self._begun = True
+        if self._begun:
+            self.totals.add(unit)
+            self.totals.misplaced += unit.au is not None and unit.au.moved
+            if unit.changed and self._reported:
+                self.changes.append(describe(unit))
         if not self._framed:
             self._leave_unframed(unit, number)
             return
@@ -201,7 +208,7 @@ class SplicedStream:
         payload = waiting.payload
         self._release(number)
         packet = self._packet(data, payload.pts, payload.dts, unit.au.is_irap or unit.au.kind == "I")
-        packet.duration = payload.duration or 0
+        packet.duration, packet.opaque = payload.duration or 0, number
         self._send(packet)
 
     def _spliced_bytes(self, unit: SplicedUnit) -> bytes:
@@ -263,4 +270,6 @@ class SplicedStream:
 
     def _send(self, packet: av.Packet) -> None:
         """Give out a packet, with a DTS where the stream has times."""
+        if not self._begun:
+            return
         self._out += self._untimed.push(packet) if self._timed_input else [packet]

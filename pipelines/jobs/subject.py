@@ -8,10 +8,10 @@ from fractions import Fraction
 
 from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
-from pipelines.reporting import Subject, VideoFacts
+from pipelines.reporting import Album, Subject, VideoFacts, shows_pictures
 from pipelines.writing import EncoderSettings
 
-_LEFT_OUT = {"encoder", "report", "overwrite"}
+_LEFT_OUT = {"encoder", "report", "compare", "overwrite"}
 
 
 def subject_of(run: Run, indices: Sequence[int], repairs: bool) -> Subject:
@@ -23,11 +23,20 @@ def subject_of(run: Run, indices: Sequence[int], repairs: bool) -> Subject:
         stream = source.video[index]
         context = stream.codec_context
         start = stream.metadata.get("timecode") or tags.get("timecode")
-        aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
-        rate = source.rate(index)
+        rate, aspect = source.rate(index), _aspect(run, index)
         videos.append(VideoFacts(index, source.codec(index), context.width, context.height, rate, aspect, start))
     container = source.container.format.long_name or source.format_name
     return Subject(source.label, run.target, container, tuple(videos), tags, _told(run.settings), repairs)
+
+
+def span_album(run: Run, index: int) -> Album | None:
+    """For the worst pictures of a repaired stretch of a stream, if the report shows any."""
+    return Album(True, {index: _aspect(run, index)}) if shows_pictures(run.settings.report) else None
+
+
+def _aspect(run: Run, index: int) -> Fraction:
+    stream = run.source.video[index]
+    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
 
 
 def _told(settings: Settings) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from concealer.bitstream import (
@@ -23,7 +23,7 @@ from concealer.bitstream import (
     unescape,
 )
 from concealer.decoder import DecodedPicture
-from pipelines.jobs.spans import CannotKeepError
+from pipelines.errors import CannotKeepError
 from pipelines.reading import VideoPayload
 from pipelines.report import is_damaged
 
@@ -34,6 +34,10 @@ _ENTRIES: dict[Codec, frozenset[int]] = {"h264": frozenset({5}), "hevc": frozens
 recovery points beside them."""
 _I = 2
 """slice_type of intra slices (7.4.3)."""
+PIECE = 300
+"""Payloads from which on a damaged stretch is cut in two where that can be done."""
+_CLEAN = 16
+"""Payloads without damage before such a cut: as many as pictures can wait for the place where they are shown."""
 _SLICES: dict[Codec, range] = {"h264": range(1, 6), "hevc": range(32)}
 
 
@@ -69,7 +73,7 @@ class Survey:
         self._own = tuple(self._sets.values())
 
     def payload(self, payload: VideoPayload) -> bool:
-        """The next one; whether nothing behind it reaches back over it."""
+        """The next one; whether decoding can begin with it."""
         number = len(self.sizes)
         if payload.extradata is not None:
             framing = parse_extradata(self._codec, payload.extradata)
@@ -79,7 +83,9 @@ class Survey:
         nals, _ = split_sample(payload.data, self._length_size)
         self._keep(nal for nal in nals if nal_type(self._codec, nal) in PARAMETER_SETS[self._codec])
         kind = next((k for nal in nals if (k := nal_type(self._codec, nal)) in _SLICES[self._codec]), None)
-        if kind in _ENTRIES[self._codec] or (kind == h264.NAL_SLICE and self._codec == "h264" and _recovers(nals)):
+        entry = kind in _ENTRIES[self._codec]
+        entry |= kind == h264.NAL_SLICE and self._codec == "h264" and _recovers(nals)
+        if entry:
             self._entries.append(number)
             if kind in _CLOSED[self._codec]:
                 self._closed.append(number)
@@ -91,7 +97,7 @@ class Survey:
         self.sizes.append(len(payload.data))
         if payload.truncated or payload.gaps:
             self._damaged.add(number)
-        return kind in _CLOSED[self._codec]
+        return entry
 
     def _keep(self, nals: Iterable[NalUnit]) -> None:
         for came in nals:
@@ -137,7 +143,18 @@ class Survey:
             else:
                 before = bisect_left(entries, first) - 1
                 spans.append(Span(entries[before] if before >= 0 else first, first, end))
-        return spans
+        return [piece for span in spans for piece in self._pieces(span)]
+
+    def _pieces(self, span: Span) -> Iterator[Span]:
+        """The same in stretches that several processes can work on, cut at IDR pictures where nothing is missing."""
+        first, lead = span.first, span.lead
+        closed = self._closed[bisect_right(self._closed, span.first) : bisect_left(self._closed, span.end)]
+        for number in closed:
+            long = number - first >= PIECE and span.end - number >= PIECE
+            if long and self._damaged.isdisjoint(range(number - _CLEAN, number + 2)):
+                yield Span(lead, first, number)
+                first, lead = number, self._entries[bisect_left(self._entries, number) - 1]
+        yield Span(lead, first, span.end)
 
     @property
     def whole(self) -> Span:

@@ -6,30 +6,20 @@ What comes out does not hang on how many there are: chunks are cut at the same p
 from __future__ import annotations
 
 import contextlib
-import logging
-import pickle
-import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
-from queue import Empty, SimpleQueue
 
-from pipelines.errors import ConcealError, Interrupted
-from pipelines.jobs import look_child
+from pipelines.errors import Interrupted
+from pipelines.jobs.children import TICK, Child
 from pipelines.jobs.chunks import LEAST
 from pipelines.jobs.facts import Facts
-from pipelines.jobs.look import Look
+from pipelines.jobs.look import Look, LookJob
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.run import Run
 from pipelines.jobs.survey import Survey
 from pipelines.progress import Meter
-from pipelines.reading import VideoPayload
-from pipelines.stopping import uninterrupted
+from pipelines.reading import LateStreamsError, VideoPayload
 
-log = logging.getLogger(__name__)
-
-_TICK = 0.1
 Found = tuple[dict[int, Facts], dict[int, Survey]]
 """By stream."""
 
@@ -45,7 +35,8 @@ def look_at_all(run: Run) -> Found:
     nothing can be decoded, Interrupted, ConcealError where a child process failed.
     """
     if run.shares:
-        parts = [share.found for share in run.shares]
+        parts = [share.found[:2] for share in run.shares]
+        run.source.losses = run.shares[0].found[2]
     else:
         count = min(run.settings.cores, _most_chunks(run))
         parts = _in_children(run, count) if count > 1 else [_here(run)]
@@ -58,7 +49,7 @@ def look_at_all(run: Run) -> Found:
             survey.damaged.update(found[index][1])
         whole = facts[index] = Facts(index, by_number[0].time_base, by_number[0].interval)
         for number in sorted(by_number):
-            whole.add(by_number[number], 0, sys.maxsize, 0)
+            whole.add(by_number[number], 0, sys.maxsize, 0, by_number[number].lines)
         whole.payloads = len(survey.sizes)
         if survey.is_split or whole.totals.retimed:
             raise NotTogetherError
@@ -98,76 +89,29 @@ def _here(run: Run) -> _Part:
 
 def _in_children(run: Run, count: int) -> list[_Part]:
     children = [
-        Child(look_child.Job(run.source.name, run.settings, run.source.parameter_sets, which, count))
-        for which in range(count)
+        Child(LookJob(run.source.wanted, run.settings, which, count), "looked for damage") for which in range(count)
     ]
     meter = Meter("analysing", run.on_progress)
+    states = [(0, 0, 0.0)] * count
+    parts: dict[int, _Part] = {}
     try:
-        while any(child.part is None for child in children):
+        while len(parts) < count:
             if run.stopped():
                 raise Interrupted("interrupted")
-            for child in children:
-                child.hear()
-            share = min(child.share for child in children)
-            meter.tell(sum(c.pictures for c in children), sum(c.damaged for c in children), share)
-            time.sleep(_TICK)
-        return [child.part for child in children if child.part is not None]
+            for which, child in enumerate(children):
+                for kind, *what in child.messages() if which not in parts else ():
+                    if kind == "done":
+                        parts[which] = what[0], what[1]  # type: ignore[assignment]
+                        run.source.losses = what[2]  # type: ignore[assignment]
+                        states[which] = *states[which][:2], 1.0
+                        break  # that it ends now is no news
+                    pictures, damaged, share = what
+                    states[which] = pictures, damaged, share or 0.0  # type: ignore[assignment]
+            meter.tell(sum(s[0] for s in states), sum(s[1] for s in states), min(s[2] for s in states))
+            time.sleep(TICK)
+        return [parts[which] for which in range(count)]
+    except LateStreamsError as error:
+        raise NotTogetherError from error
     finally:
         for child in children:
             child.close()
-
-
-class Child:
-    """One child process, and what it said so far."""
-
-    def __init__(self, job: look_child.Job) -> None:
-        folder = Path(look_child.__file__).absolute().parents[2]
-        command = [sys.executable, "-I", str(Path(look_child.__file__).absolute()), str(folder)]
-        with uninterrupted():
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._messages: SimpleQueue[tuple[object, ...]] = SimpleQueue()
-        threading.Thread(target=self._listen, name="what a child found", daemon=True).start()
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError), self._process.stdin as channel:
-            pickle.dump(job, channel, pickle.HIGHEST_PROTOCOL)
-        self.part: _Part | None = None
-        self.pictures = self.damaged = 0
-        self.share = 0.0
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as channel:
-            while True:
-                try:
-                    self._messages.put(pickle.load(channel))
-                except (EOFError, OSError, ValueError, pickle.UnpicklingError):
-                    self._messages.put(("ended",))
-                    return
-
-    def hear(self) -> None:
-        """Take in what it said. Raises NotTogetherError, ConcealError."""
-        while self.part is None:
-            try:
-                kind, *rest = self._messages.get_nowait()
-            except Empty:
-                return
-            if kind == "progress":
-                self.pictures, self.damaged, share = rest  # type: ignore[assignment]
-                self.share = share or 0.0  # type: ignore[assignment]
-            elif kind == "log":
-                level, text = rest
-                log.log(level, "%s", text)  # type: ignore[arg-type]
-            elif kind == "done":
-                self.part = rest[0], rest[1]  # type: ignore[assignment]
-                self.share = 1.0
-            elif kind == "late":
-                raise NotTogetherError
-            elif kind == "failed":
-                raise ConcealError(str(rest[0]))
-            else:
-                raise ConcealError(f"a process that looked for damage ended with {self._process.wait()}")
-
-    def close(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait()

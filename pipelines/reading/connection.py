@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from av.container import InputContainer
 
 from concealer.bitstream.transport import PesPacket
+from pipelines.salvage import Salvaged
 
 STDIN = "-"
 
@@ -29,13 +31,28 @@ class Wanted:
     """How far libavformat is to look for streams before it says which there are; 0 = as far as it likes."""
     parameter_sets: bytes = b""
     """With start codes, for streams that have none of their own."""
+    description: str | None = None
+    """Path of an SDP file that says what the streams of a recording of RTP are."""
     moved: Mapping[int, int] = field(default_factory=dict)
     """Of a transport stream: PIDs that streams had before by those they move to, as far as that is known."""
+    like: str | None = None
+    """Of a file of MP4 without index: a healthy file of the same camera."""
+    salvaged: Salvaged | None = None
+    """What was found in it when it was opened before."""
 
     @property
     def label(self) -> str:
         """The input in messages."""
         return "standard input" if self.name == STDIN else self.name
+
+    @property
+    def elsewhere(self) -> Wanted:
+        """The same for another process."""
+        return replace(self, stopped=_never)
+
+
+def _never() -> bool:
+    return False
 
 
 class LateStreamsError(Exception):
@@ -98,6 +115,15 @@ class Connection:
     """Ends a read that waits for what comes: the container is at its end then."""
     passed_over: int = 0
     """Bytes that are hidden from libavformat, as they are damaged."""
+    salvaged: Salvaged | None = None
+    """What the index was made of, if that is not the file's own."""
+    gaps: Mapping[tuple[int, int | None], tuple[int, ...]] = field(default_factory=dict)
+    """Offsets in packets before which bytes are missing, by stream and time of presentation, as far as is known
+    beforehand."""
+    losses: int = 0
+    """Packets of the transport that are missing, as far as is known beforehand."""
+    keep: object = None
+    """What must last as long as the connection."""
 
     def close(self) -> None:
         """To be called once or more."""
@@ -105,3 +131,10 @@ class Connection:
         self.container.close()
         if self.file is not None:
             self.file.close()
+
+
+def rest(seconds: float, stopped: Callable[[], bool]) -> None:
+    """Wait, unless it is stopped."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not stopped():
+        time.sleep(0.05)

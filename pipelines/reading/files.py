@@ -14,8 +14,11 @@ from av.container import InputContainer
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Closable, Connection, Wanted
+from pipelines.reading.dumps import converted, is_dump
 from pipelines.reading.parameter_sets import PrefixedFile
+from pipelines.reading.salvaging import Index, find_media, index_of, is_better, is_mp4
 from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
+from pipelines.salvage import NothingFoundError, Salvaged
 
 ELEMENTARY = {
     ".264": "h264", ".h264": "h264", ".26l": "h264", ".avc": "h264", ".jsv": "h264", ".jvt": "h264",
@@ -52,6 +55,8 @@ def open_pipe(wanted: Wanted) -> Connection:
 def open_file(wanted: Wanted) -> Connection:
     """A file; a transport stream through a tap. Raises InputError, Interrupted."""
     head = _read_head(wanted)
+    if wanted.input_format is None and is_dump(head):
+        return _open_dump(wanted, head)
     stride = packet_stride(head)
     if wanted.input_format not in (None, "mpegts") or not (looks_like_ts(head) or stride):
         return _open_past_tap(wanted, head)
@@ -72,7 +77,17 @@ def _packets(file: BinaryIO, stride: tuple[int, int] | None) -> BinaryIO | Plain
 
 def open_again(wanted: Wanted) -> Connection:
     """A connection of its own to a file that is read already. Raises InputError, Interrupted."""
-    return _open_past_tap(wanted, _read_head(wanted))
+    head = _read_head(wanted)
+    if wanted.input_format is None and is_dump(head):
+        return _open_dump(wanted, head)
+    return _open_past_tap(wanted, head)
+
+
+def _open_dump(wanted: Wanted, head: bytes) -> Connection:
+    """What a recorder of RTP wrote."""
+    made = converted(wanted.name, head, wanted.description)
+    container = _open_as(wanted, "file:" + made.path, "nut")
+    return Connection(container, gaps=made.gaps, losses=made.losses, keep=made)
 
 
 def _read_head(wanted: Wanted) -> bytes:
@@ -94,16 +109,55 @@ def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
         input_format = ELEMENTARY.get(os.path.splitext(wanted.name)[1].lower())
     if wanted.parameter_sets and input_format in ELEMENTARY.values():
         return _open_view(wanted, PrefixedFile(wanted.name, wanted.parameter_sets), input_format)
-    boxes = _boxes(wanted) if input_format in (None, "mov", "mp4") and is_boxed(head) else None
-    if boxes is None or not boxes.mendable:
+    boxed = is_boxed(head)
+    if not is_mp4(wanted, boxed) or input_format in ELEMENTARY.values():
+        return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
+    return _open_mp4(wanted, input_format, _boxes(wanted))
+
+
+def _open_mp4(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connection:
+    """By its own index, mended where its boxes are damaged; where that will not do, by one made anew."""
+    failure: InputError | None = None
+    connection: Connection | None = None
+    known = Index.WRONG
+    if wanted.salvaged is None:
+        try:
+            connection = _open_boxes(wanted, input_format, boxes)
+            known = index_of(wanted, connection.container, boxes)
+            if known is Index.WHOLE:
+                return connection
+        except InputError as error:
+            failure = error
+    try:
+        found = find_media(wanted, boxes)
+    except NothingFoundError as error:
+        if connection is None:
+            raise InputError(f"{failure or wanted.label}; without an index: {error}") from error
+        return connection
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
+    if connection is not None:
+        if not is_better(found, known, connection.container):
+            return connection
+        connection.close()
+    return _open_view(wanted, PrefixedFile(wanted.name, found.index), "mov", found.unused, found)
+
+
+def _open_boxes(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connection:
+    if not boxes.mendable:
         return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
     return _open_view(wanted, PatchedFile(wanted.name, boxes.patches), input_format, boxes.skipped)
 
 
-def _open_view(wanted: Wanted, file: Closable, input_format: str | None, passed_over: int = 0) -> Connection:
+def _open_view(
+    wanted: Wanted, file: Closable, input_format: str | None, passed_over: int = 0, salvaged: Salvaged | None = None
+) -> Connection:
     """A file that is read through `file`."""
     try:
-        return Connection(_open_as(wanted, file, input_format), file=file, passed_over=passed_over)
+        container = _open_as(wanted, file, input_format)
+        return Connection(container, file=file, passed_over=passed_over, salvaged=salvaged)
     except BaseException:
         file.close()
         raise

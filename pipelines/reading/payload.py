@@ -42,11 +42,11 @@ class VideoPayload:
         return self.waited > _LATE
 
 
-def payload_of(packet: av.Packet, delay: int | None) -> VideoPayload:
+def payload_of(packet: av.Packet, delay: int | None, gaps: tuple[int, ...] = ()) -> VideoPayload:
     """Of a packet as libavformat gives it.
 
     delay: from a decode time to when a player shows the picture that it releases; None where the container has times of
-    presentation.
+    presentation. gaps: as of a payload.
     """
     header = streams.new_header(packet)
     if header is None and packet.has_sidedata("new_extradata"):
@@ -58,6 +58,7 @@ def payload_of(packet: av.Packet, delay: int | None) -> VideoPayload:
         packet.pts if delay is None else None,
         dts,
         packet.duration or None,
+        gaps,
         truncated=packet.is_corrupt,
         hidden=packet.is_discard,
         extradata=header,

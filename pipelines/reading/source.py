@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -18,7 +17,7 @@ from av.video.stream import VideoStream
 from concealer.bitstream import Codec
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
-from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted
+from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted, rest
 from pipelines.reading.inputs import find_input
 from pipelines.reading.live_times import LiveTimes
 from pipelines.reading.payload import VideoPayload, payload_of
@@ -26,6 +25,7 @@ from pipelines.reading.reached import Reached
 from pipelines.reading.receiving import Receiver
 from pipelines.reading.timing import JoinedTimeline
 from pipelines.reading.transport import FAR
+from pipelines.salvage import Salvaged
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -57,16 +57,23 @@ class Source:
         reconnect: bool = False,
         pauses: bool = False,
         parameter_sets: bytes = b"",
+        description: str | None = None,
+        like: str | None = None,
+        again: Wanted | None = None,
     ) -> None:
         """name: a file, an address, or "-". input_format: FFmpeg's demuxer name; None = by content.
-        parameter_sets: with start codes, for streams that have none of their own.
+        parameter_sets: with start codes, for streams that have none of their own. description: path of an SDP file, for
+        recordings of RTP. like: for MP4 without index, a healthy file of the same camera. again: a file that is open
+        already and is to be read beside, without saying anything; nothing else counts then.
 
         reconnect: a live input is opened again, on the same timeline, when it ends or falls silent. pauses: while
         nothing comes of a live input, its time goes on.
         """
-        self._wanted = Wanted(name, input_format, stopped, reconnect, parameter_sets=parameter_sets)
+        wanted = Wanted(name, input_format, stopped, reconnect, 0, parameter_sets, description, {}, like)
+        self._wanted = wanted if again is None else again
+        self._warn = log.warning if again is None else log.debug
         self._input = find_input(self._wanted)
-        self.name, self.label = name, self._wanted.label
+        self.name, self.label = self._wanted.name, self._wanted.label
         self.seekable, self.live = self._input.seekable, self._input.live
         self.ended_early: str | None = None
         """Why reading stopped before the end, if it did."""
@@ -96,6 +103,8 @@ class Source:
             connection.close()
             raise
         self._connection, self.video = connection, video
+        if connection.salvaged is not None and self._wanted.salvaged is None:
+            self._wanted = replace(self._wanted, salvaged=connection.salvaged)
         for stream in video.values():
             if self._wanted.parameter_sets and not stream.codec_context.extradata:
                 stream.codec_context.extradata = self._wanted.parameter_sets
@@ -120,9 +129,14 @@ class Source:
         return {number: pids for number, pids in known.items() if not present.isdisjoint(pids)}
 
     @property
-    def parameter_sets(self) -> bytes:
-        """Those given from elsewhere, with start codes."""
-        return self._wanted.parameter_sets
+    def wanted(self) -> Wanted:
+        """What the same file can be opened with once more, in another process too."""
+        return self._wanted.elsewhere
+
+    @property
+    def salvaged(self) -> Salvaged | None:
+        """What was found in a file without index, of which one was made."""
+        return self._wanted.salvaged
 
     @property
     def elementary(self) -> bool:
@@ -195,7 +209,7 @@ class Source:
             if index not in decode:
                 yield packet
             elif tap is None or not tap.has(connection.container.streams[index].id):
-                yield payload_of(packet, delays.get(index))
+                yield payload_of(packet, delays.get(index), connection.gaps.get((index, packet.pts), ()))
             elif dts is not None:
                 yield from self._tapped(tap, index, dts, shift)
                 turns[index] = dts, shift
@@ -209,6 +223,7 @@ class Source:
                 dts, shift = turns.get(index, (0, 0))
                 yield from self._tapped(tap, index, dts, shift, everything=True)
             self.losses = tap.losses
+        self.losses = max(self.losses, connection.losses)
 
     def _received(
         self, connection: Connection, tap: Tap, decode: Collection[int]
@@ -270,7 +285,7 @@ class Source:
             if not self.seekable or attempts > _MOST_ATTEMPTS:
                 if reason is not None:
                     self.ended_early = reason
-                    log.warning("%s: reading stopped: %s", self.label, reason)
+                    self._warn("%s: reading stopped: %s", self.label, reason)
                 break
             packets = connection.container.demux()
         self._follow_moves(connection.tap)
@@ -279,9 +294,10 @@ class Source:
         """All is read: find out what of the file was not, and say so once."""
         unread = connection.passed_over
         with contextlib.suppress(OSError):
-            unread = max(unread, self._reached.unread(self.name, self.format_name))
+            if connection.salvaged is None:
+                unread = max(unread, self._reached.unread(self.name, self.format_name))
         if unread and not self.unread:
-            log.warning("%s: %d bytes of it could not be read: passed over", self.label, unread)
+            self._warn("%s: %d bytes of it could not be read: passed over", self.label, unread)
         self.unread = unread
 
     def _follow_moves(self, tap: Tap | None) -> None:
@@ -304,7 +320,7 @@ class Source:
                 if self.format_name == "flv"
                 else "a stream that appears in mid-file is"
             )
-            log.warning("%s: %s left out", self.label, what)
+            self._warn("%s: %s left out", self.label, what)
         self.late_streams += 1
 
     def _shift(self, packet: av.Packet) -> int:
@@ -338,7 +354,7 @@ class Source:
                     return True
                 log.warning("%s: other streams than before", self.label)
                 self.close()
-            _rest(_PAUSE_SECONDS, self._wanted.stopped)
+            rest(_PAUSE_SECONDS, self._wanted.stopped)
         return False
 
     def sample(self, index: int) -> av.VideoFrame | None:
@@ -377,18 +393,3 @@ class Source:
 
     def close(self) -> None:
         self._connection.close()
-
-
-def with_late_streams(source: Source, work: Callable[[], Result]) -> Result:
-    """Do what reads the source from its start, and do it anew where a stream appeared that nobody knew of."""
-    while True:
-        try:
-            return work()
-        except LateStreamsError:
-            source.rewind()
-
-
-def _rest(seconds: float, stopped: Callable[[], bool]) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not stopped():
-        time.sleep(0.05)

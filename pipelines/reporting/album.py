@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 
 from pipelines.presenting import ShownPicture
+from pipelines.report import picture_text
 from pipelines.reporting.pictures import Outline, difference, in_blocks, outlines, thumbnail
 from pipelines.reporting.sight import Sight, sight_of
 
@@ -49,17 +51,24 @@ class Album:
 
     def look(self, stream: int, shown: ShownPicture, before: av.VideoFrame | None, time_base: Fraction) -> None:
         """The next picture of a stream, and what a plain decoder shows in its place."""
-        sight = sight_of(stream, shown.picture, shown.pts, time_base)
+        sight = sight_of(json.loads(picture_text(stream, shown.picture, shown.pts, time_base)))
         if sight is None or sight.time is None:
             return
         error = sight.error + (0.0 if before is None else difference(before, shown.picture.frame))
-        window = stream, int(sight.time // _WINDOW)
+        self._offer(error, sight, lambda: self._plate(error, sight, shown, before))
+
+    def add(self, plate: Plate) -> None:
+        """One of another album."""
+        self._offer(plate.error, plate.sight, lambda: plate)
+
+    def _offer(self, error: float, sight: Sight, make: Callable[[], Plate]) -> None:
+        window = sight.stream, int((sight.time or 0.0) // _WINDOW)
         known = self._first.get(window)
         if known is not None and error <= known.error:
             if sight.damaged and self._wanted(self._others, error):
-                self._other(self._plate(error, sight, shown, before))
+                self._other(make())
         elif known is not None or self._wanted(list(self._first.values()), error):
-            self._first[window] = self._plate(error, sight, shown, before)
+            self._first[window] = make()
             if known is not None:
                 self._other(known)
             if len(self._first) > MOST:

@@ -14,17 +14,29 @@ from pipelines.presenting import ShownPicture
 
 _PATIENCE = 20
 """Payloads behind a picture's own after which a decoder that has not put it out never will: it may hold back 16."""
+_MOST_HELD = 64
 
 Pair = tuple[ShownPicture, av.VideoFrame | None]
 """A picture as it is shown, and what the plain decoder shows at that moment; None: nothing yet."""
 
 
+def open_plain(codec: Codec, extradata: bytes | None) -> VideoCodecContext:
+    """A plain decoder, set as FFmpeg's own player sets it."""
+    context = av.CodecContext.create(codec, "r")
+    assert isinstance(context, VideoCodecContext)
+    context.extradata = extradata
+    context.thread_count = 1
+    context.options = {"flags": "+output_corrupt"}
+    return context
+
+
 class Beside:
-    """A plain decoder that is fed what ours is fed, set as FFmpeg's own player sets it."""
+    """A plain decoder that is fed what ours is fed."""
 
     def __init__(self, codec: Codec, extradata: bytes | None) -> None:
         self._codec = codec
-        self._context = self._open(extradata)
+        self._header = extradata
+        self._context = open_plain(self._codec, extradata)
         self._fed = -1
         self._frames: dict[int, av.VideoFrame] = {}
         """By number of their payload, in the order in which they came."""
@@ -32,26 +44,21 @@ class Beside:
         self._last: av.VideoFrame | None = None
         self._ended = False
 
-    def _open(self, extradata: bytes | None) -> VideoCodecContext:
-        context = av.CodecContext.create(self._codec, "r")
-        assert isinstance(context, VideoCodecContext)
-        context.extradata = extradata
-        context.thread_count = 1
-        context.options = {"flags": "+output_corrupt"}
-        return context
-
     def push(self, number: int, data: bytes, extradata: bytes | None) -> None:
         """A payload and its number; extradata: new parameter sets of the container's form."""
-        if extradata is not None:
-            self._take(None)
-            self._context = self._open(extradata)
+        if extradata is not None or self._ended:
+            if not self._ended:
+                self._take(None)
+            self._header = self._header if extradata is None else extradata
+            self._context = open_plain(self._codec, self._header)
+            self._ended = False
         self._fed = number
         packet = av.Packet(data)
         packet.pts = number
         self._take(packet)
 
     def flush(self) -> None:
-        """The stream ended."""
+        """The stream ended, or paused: what comes then begins anew."""
         self._take(None)
         self._ended = True
 
@@ -62,6 +69,8 @@ class Beside:
         for frame in frames:
             if frame.pts is not None:
                 self._frames[frame.pts] = frame
+        while len(self._frames) > _MOST_HELD:  # nobody asks for them: ours shows no picture there
+            self._last = self._frames.pop(next(iter(self._frames)))
 
     def expect(self, shown: ShownPicture) -> None:
         """A picture that is shown, in order."""

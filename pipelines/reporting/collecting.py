@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TextIO
 
 import av
 
-from concealer.decoder import DecodedPicture
 from pipelines.errors import OutputError, one_line
 from pipelines.presenting import ShownPicture
+from pipelines.reporting.album import Plate
 from pipelines.reporting.sight import Sight, Subject, sight_of
 from pipelines.writing import Draft
 
@@ -31,17 +32,16 @@ class Collector:
         self.duration = 0.0
         """Seconds from the first picture to the end of the last."""
 
-    def add(self, stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> None:
-        """One picture of `stream`, shown at `pts` ticks of `time_base`; None if it is not shown."""
-        sight = sight_of(stream, picture, pts, time_base)
-        time = None
-        if pts is not None:
-            seconds = float(pts * time_base)
+    def add(self, text: str) -> None:
+        """One picture, as `pipelines.report.picture_text` tells of it."""
+        entry = json.loads(text)
+        stream, seconds, time = entry["stream"], entry["time"], None
+        if seconds is not None:
             self._zero = seconds if self._zero is None else self._zero
             time = max(seconds - self._zero, 0.0)
             rate = next((video.rate for video in self.subject.videos if video.index == stream), Fraction(25))
             self.duration = max(self.duration, time + float(1 / rate))
-        self.picture(stream, sight, time)
+        self.picture(stream, sight_of(entry), time)
 
     def picture(self, stream: int, sight: Sight | None, time: float | None) -> None:
         """The next one. sight: None if no damage touches it. time: seconds from the start of the video; None: it is
@@ -50,6 +50,9 @@ class Collector:
 
     def look(self, stream: int, shown: ShownPicture, before: av.VideoFrame | None, time_base: Fraction) -> None:
         """The picture itself, and what a plain decoder shows in its place."""
+
+    def take(self, plate: Plate) -> None:
+        """A picture that was looked at elsewhere."""
 
     def text(self, totals: Mapping[str, object]) -> str:
         """What is left to write. totals: those of the JSON report."""

@@ -7,7 +7,7 @@ import datetime
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import av
 from concealer import __version__
 from pipelines.errors import UsageError
 from pipelines.presenting import ShownPicture
-from pipelines.reporting.album import Album
+from pipelines.reporting.album import Album, Plate
 from pipelines.reporting.bins import Bin, Bins
 from pipelines.reporting.collecting import Collector
 from pipelines.reporting.incidents import INHERITED, Incident, Incidents
@@ -47,6 +47,25 @@ def environment() -> jinja2.Environment:
     return made
 
 
+@dataclass
+class Counts:
+    """What the pictures tell that the totals of a run need not: where most is copied, those are of the first look."""
+
+    tainted: int = 0
+    """Pictures without a hole of their own that hold blocks predicted from damage."""
+    tainted_blocks: int = 0
+    milliseconds: float = 0.0
+    """Of repair."""
+    methods: Counter[str] = field(default_factory=Counter)
+
+    def add(self, sight: Sight) -> None:
+        self.tainted += bool(sight.tainted and not sight.damaged)
+        self.tainted_blocks += sight.tainted
+        self.milliseconds += sight.milliseconds
+        if sight.method is not None and sight.damaged:
+            self.methods[sight.method] += 1
+
+
 @dataclass(frozen=True)
 class MinuteRow:
     """One row of the table of minutes, or several in which nothing is wrong."""
@@ -70,9 +89,12 @@ class Page(Collector):
         self._lines = {v.index: Bins(float(1 / v.rate), most) for v in subject.videos}
         self._minutes = Bins(60.0, _MOST_MINUTES)
         self._incidents = Incidents()
+        self._counts = Counts()
         self._codes = {video.index: Timecode(video.rate, video.start) for video in subject.videos}
 
     def picture(self, stream: int, sight: Sight | None, time: float | None) -> None:
+        if sight is not None:
+            self._counts.add(sight)
         if time is None:
             return
         self._lines[stream].add(time, sight)
@@ -82,6 +104,9 @@ class Page(Collector):
 
     def look(self, stream: int, shown: ShownPicture, before: av.VideoFrame | None, time_base: Fraction) -> None:
         self._album.look(stream, shown, before, time_base)
+
+    def take(self, plate: Plate) -> None:
+        self._album.add(plate)
 
     def text(self, totals: Mapping[str, object]) -> str:
         incidents = self._incidents.finish()
@@ -99,6 +124,7 @@ class Page(Collector):
             duration=self.duration,
             totals=totals,
             counts=totals["totals"],
+            told=self._counts,
             streams=streams,
             plates=[(plate, self._since(plate.sight)) for plate in self._album.finish()],
             incidents=numbered,

@@ -53,10 +53,10 @@ def difference(one: av.VideoFrame, other: av.VideoFrame) -> float:
         return float("inf")
     first, second = _luma(one), _luma(other)
     scale = 1 << (one.format.components[0].bits - 8)
-    return float(np.mean(np.square((first.astype(np.float32) - second) / scale)))
+    return float(np.mean(np.square((first - second) / scale)))
 
 
-def _luma(frame: av.VideoFrame) -> npt.NDArray[np.generic]:
+def _luma(frame: av.VideoFrame) -> npt.NDArray[np.float32]:
     plane, kind = frame.planes[0], np.uint8 if frame.format.components[0].bits == 8 else np.uint16
     rows = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)
     return np.asarray(rows[::4, : frame.width : 4], np.float32)

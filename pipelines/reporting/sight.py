@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-
-from concealer.damage import Damage
-from concealer.decoder import DecodedPicture
+from typing import Any
 
 _UNTOLD = 1000.0
 """Mean squared error of blocks of which nothing is told: as between pictures of different scenes, roughly."""
@@ -62,30 +60,28 @@ class Sight:
         return float(255.0**2 * 10 ** (-self.expected_psnr / 10))
 
 
-def sight_of(stream: int, picture: DecodedPicture, pts: int | None, time_base: Fraction) -> Sight | None:
-    """None if no damage touches the picture."""
-    damage, outcome = picture.damage, picture.outcome
-    if not damage.state.any() and not picture.synthesised and picture.confidence >= 1.0:
+def sight_of(entry: Mapping[str, Any]) -> Sight | None:
+    """None if no damage touches the picture. entry: what the JSON report says of it (`pipelines.report`)."""
+    if "blocks" not in entry and "confidence" not in entry:
         return None
-    lost, broken, tainted = (damage.count(state) for state in (Damage.LOST, Damage.BROKEN, Damage.TAINTED))
-    repaired = outcome is not None and outcome.method != "none"
+    blocks = entry.get("blocks", {"lost": 0, "broken": 0, "tainted": 0, "all": 1})
     return Sight(
-        stream,
-        pts,
-        None if pts is None else float(pts * time_base),
-        picture.kind,
-        lost,
-        broken,
-        tainted,
-        int(damage.state.size),
-        damage.causes,
-        outcome.method if outcome is not None and repaired else None,
-        outcome.milliseconds if outcome is not None and repaired else 0.0,
-        picture.confidence,
-        damage.confidence,
-        None if picture.promise is None else picture.promise.expected_psnr,
-        picture.synthesised,
-        picture.repeated,
+        entry["stream"],
+        entry["pts"],
+        entry["time"],
+        entry["type"],
+        blocks["lost"],
+        blocks["broken"],
+        blocks["tainted"],
+        blocks["all"],
+        tuple(entry.get("causes", ())),
+        entry.get("method"),
+        entry.get("milliseconds", 0.0),
+        entry.get("confidence", 1.0),
+        entry.get("extent_confidence", 1.0),
+        entry.get("expected_psnr"),
+        entry.get("synthesised", False),
+        entry.get("held", False),
     )
 
 

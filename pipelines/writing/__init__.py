@@ -5,7 +5,7 @@ from pipelines.writing.byte_stream import ByteStream
 from pipelines.writing.copies import can_hold, check_codec, stream_label, with_data
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import EncoderSettings, PictureEncoder
-from pipelines.writing.output_file import STDOUT
+from pipelines.writing.output_file import STDOUT, is_special
 from pipelines.writing.silence import Silences
 from pipelines.writing.sink import Sink
 
@@ -19,6 +19,7 @@ __all__ = [
     "Silences",
     "Sink",
     "can_hold",
+    "is_special",
     "check_codec",
     "stream_label",
     "with_data",

@@ -156,7 +156,7 @@ def with_data(packet: av.Packet, data: bytes) -> av.Packet:
     made.stream = packet.stream
     made.time_base = packet.time_base
     made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    made.is_keyframe = packet.is_keyframe
+    made.is_keyframe, made.opaque = packet.is_keyframe, packet.opaque
     for kind in packet.iter_sidedata():
         made.set_sidedata(kind)
     return made

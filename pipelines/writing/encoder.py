@@ -102,12 +102,13 @@ class PictureEncoder:
         sample: av.VideoFrame | None = None,
         chroma_location: int | None = None,
         further: Mapping[str, object] | None = None,
+        one_thread: bool = False,
     ) -> None:
         """Add a video stream to `container`, whose header must not be written yet.
 
         `stream` is the input's, `first` the first picture to encode, `sample` one with the container's side
-        data, `further` more of x264's or x265's own parameters. Raises OutputError if the encoder cannot be
-        opened or the container cannot hold its codec.
+        data, `further` more of x264's or x265's own parameters. `one_thread` makes x264's output the same on
+        every machine. Raises OutputError if the encoder cannot be opened or the container cannot hold its codec.
         """
         source_codec = stream.codec_context.codec.canonical_name
         self.name = settings.encoder(source_codec)
@@ -130,6 +131,8 @@ class PictureEncoder:
         except ValueError as error:
             raise cannot_hold(container.format.name, self.name) from error
         self._configure(stream, first, container, time_base, rate)
+        if one_thread and self.name == "libx264":
+            self.context.thread_count = 1
         self.context.options = self._options(settings, first, chroma_location, further or {})
         try:
             self.context.open()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Sequence
 from functools import cache
 
 import av
+import numpy as np
+import numpy.typing as npt
 
-from concealer.bitstream import AccessUnit, NalUnit, h264, join_annexb
+from concealer.bitstream import AccessUnit, BitstreamError, NalUnit, escape, h264, join_annexb, unescape
 from concealer.standins import h264 as writers
 from tests.decoder.streams import access_units
 from tests.media import Rgb, clip, encode_bytes
@@ -41,59 +44,113 @@ def mbaff(slices: int = 3, bframes: int = 0, gop: int = 250) -> list[AccessUnit]
 
 
 @cache
-def telecined() -> list[AccessUnit]:
-    """MBAFF frames, bottom field first, of which every other one repeats its first field."""
-    data = encode_bytes(woven(12, 176, 160, bottom_first=True), "h264", extra={"bff": 1, "pic-struct": 1})
-    units = access_units(data, "h264")
-    for unit in units[::2]:
-        # Picture timing is pic_struct, three flags that no clock follows, and a bit to fill the byte.
-        told = NalUnit(bytes([h264.NAL_SEI, 1, 1, h264.BOTTOM_TOP_BOTTOM << 4 | 1, 0x80]))
-        unit.nals = [told if nal.data[:2] == told.data[:2] else nal for nal in unit.nals]
-    return units
-
-
-@cache
-def paff(bottom_first: bool = False, still: bool = False) -> list[AccessUnit]:
+def paff(
+    bottom_first: bool = False, still: bool = False, cabac: bool = True, bframes: bool = False
+) -> list[AccessUnit]:
     """Field pairs, three slices a field, I_PCM macroblocks but in the second field of every other pair: that one
-    repeats the first."""
-    data = encode_bytes(clip(2, WIDTH, HEIGHT), "h264", extra={"interlaced": 1, "bff": 1, "ref": 1})
-    like = access_units(data, "h264")[0]
+    repeats the first. bframes: every other pair in output order is a B picture that repeats the mean of those around,
+    and the fields of the others are all I_PCM."""
+    extra = {"interlaced": 1, "bff": 1, "ref": 1 + bframes, "cabac": int(cabac)}
+    like = access_units(encode_bytes(clip(4, WIDTH, HEIGHT), "h264", bframes=int(bframes), extra=extra), "h264")[0]
     header = like.slices[0].header
     assert isinstance(header, h264.SliceHeader)
     sets = [nal for nal in like.nals if nal.data[0] & 31 in (h264.NAL_SPS, h264.NAL_PPS)]
-    pictures = woven(PICTURES, WIDTH, HEIGHT, bottom_first)
+    moments = woven(PICTURES, WIDTH, HEIGHT, bottom_first)
+    pictures = [moments[0]] * PICTURES if still else moments
+    orders = [0, *(order for last in range(2, PICTURES, 2) for order in (last, last - 1))]
+    # A B picture counts as the reference picture behind it will.
+    kinds = [(order, order // 2 + 2 * (order % 2), order % 2 == 1) for order in orders]
+    pairs = kinds if bframes else [(number, number, False) for number in range(PICTURES)]
     written = b"".join(
-        join_annexb([*(sets if not number else ()), *_pair(header, number, picture, bottom_first)])
-        for number, picture in enumerate([pictures[0]] * PICTURES if still else pictures)
+        join_annexb(
+            [*(sets if not order else ()), *_pair(header, order, frame_num, is_b, pictures[order], bottom_first)]
+        )
+        for order, frame_num, is_b in pairs
     )
     return access_units(written, "h264")
 
 
-def _pair(like: h264.SliceHeader, number: int, picture: Rgb, bottom_first: bool) -> list[NalUnit]:
+@cache
+def in_turns(mbaff_frames: bool, cabac: bool = True) -> list[AccessUnit]:
+    """Field pairs, and between them MBAFF or progressive frames of three slices; all I_PCM but every fourth picture,
+    which repeats the one before."""
+    extra = {"interlaced": 1, "bff": 0, "tff": 1, "ref": 2, "cabac": int(cabac)}
+    like = access_units(encode_bytes(clip(2, WIDTH, HEIGHT), "h264", extra=extra), "h264")[0]
+    header = like.slices[0].header
+    assert isinstance(header, h264.SliceHeader)
+    sets = [nal for nal in like.nals if nal.data[0] & 31 in (h264.NAL_SPS, h264.NAL_PPS)]
+    if not mbaff_frames:
+        sets[0] = _without_mbaff(sets[0])
+        header = copy.copy(header)
+        header.sps = h264.parse_sps(sets[0])
+    moments = woven(PICTURES, WIDTH, HEIGHT)
+    written = b""
+    for number, picture in enumerate(moments):
+        if number % 2 == 0:
+            nals = _pair(header, number, number, False, picture, False)
+        else:
+            own = writers.lost_picture_header(header, number, 2 * number, True)
+            own.delta_poc_bottom = 1
+            nals = []
+            for first, end in ((0, 12), (12, 24), (24, 36)):
+                if number % 4 == 3:
+                    nals.append(writers.inter_standin(own, first, end))
+                else:
+                    nals.append(writers.pcm_standin(own, first, end, _planes(picture)))
+        written += join_annexb([*(sets if not number else ()), *nals])
+    return access_units(written, "h264")
+
+
+def _without_mbaff(sps: NalUnit) -> NalUnit:
+    """The set without mb_adaptive_frame_field_flag, the one bit that says so."""
+    whole, wanted = unescape(sps.data), h264.parse_sps(sps)
+    wanted.mb_adaptive_frame_field = False
+    for place in range(8 * 4, 8 * len(whole)):
+        data = bytearray(whole)
+        data[place // 8] ^= 0x80 >> place % 8
+        made = NalUnit(escape(bytes(data)))
+        with contextlib.suppress(BitstreamError):
+            found = h264.parse_sps(made)
+            wanted.nal = found.nal
+            if found == wanted:
+                return made
+    raise AssertionError
+
+
+def _planes(picture: Rgb) -> list[npt.NDArray[np.uint8]]:
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p").to_ndarray()
-    half = WIDTH // 2
-    chroma = frame[HEIGHT:].reshape(2, HEIGHT // 2, half)
-    planes = (frame[:HEIGHT], chroma[0], chroma[1])
+    chroma = frame[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
+    return [frame[:HEIGHT], chroma[0], chroma[1]]
+
+
+def _pair(
+    like: h264.SliceHeader, order: int, frame_num: int, is_b: bool, picture: Rgb, bottom_first: bool
+) -> list[NalUnit]:
+    planes = _planes(picture)
     nals = []
     for second in (False, True):
-        own = _field_header(like, number, second, bottom_first)
+        own = _field_header(like, order, frame_num, second, bottom_first)
+        if is_b:
+            own.slice_type, own.nal_ref_idc, own.num_ref_idx = h264.B, 0, (1, 1)
         parity = int(own.bottom_field)
         for first, end in SLICES:
-            if second and number % 2:
+            if is_b or (second and order == frame_num and order % 2):
                 nals.append(writers.inter_standin(own, first, end))
             else:
                 nals.append(writers.pcm_standin(own, first, end, [plane[parity::2] for plane in planes]))
     return nals
 
 
-def _field_header(like: h264.SliceHeader, number: int, second: bool, bottom_first: bool) -> h264.SliceHeader:
-    if number or second:
-        own = writers.lost_picture_header(like, number, 0, True)
+def _field_header(
+    like: h264.SliceHeader, order: int, frame_num: int, second: bool, bottom_first: bool
+) -> h264.SliceHeader:
+    if order or second:
+        own = writers.lost_picture_header(like, frame_num, 0, True)
     else:
         own = copy.copy(like)
         own.nal_unit_type, own.nal_ref_idc, own.slice_type, own.marking = h264.NAL_IDR, 3, h264.I, None
     own.field_pic, own.bottom_field = True, second != bottom_first
-    own.poc_lsb, own.delta_poc_bottom = (2 * number + second) % (1 << own.sps.log2_max_poc_lsb), 0
+    own.poc_lsb, own.delta_poc_bottom = (2 * order + second) % (1 << own.sps.log2_max_poc_lsb), 0
     return own
 
 

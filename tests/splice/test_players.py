@@ -91,16 +91,24 @@ def test_chromium_shows_the_decoded_pictures(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(page)
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},{height * len(looked_at)}"]
-    command += ["--virtual-time-budget=3000", f"--screenshot={tmp_path / 'shot.png'}"]
-    subprocess.run([*command, (tmp_path / "page.html").as_uri()], check=True, capture_output=True, timeout=60)
-    shot = cv2.imread(str(tmp_path / "shot.png"), cv2.IMREAD_GRAYSCALE)
-    assert shot is not None and shot.shape == (height * len(looked_at), width)
+    command += [f"--screenshot={tmp_path / 'shot.png'}", (tmp_path / "page.html").as_uri()]
     with av.open(str(tmp_path / "spliced.mp4")) as played:
         pictures = [frame.to_ndarray(format="gray") for frame in played.decode(video=0)]
     assert len(pictures) == len(aus)
-    for place, number in enumerate(looked_at):
-        seen = shot[place * height : (place + 1) * height].astype(np.int32)
-        errors = [float(np.abs(seen - picture).mean()) for picture in pictures]
-        # Two conversions to RGB lie between; the pictures beside it differ by several levels.
-        assert int(np.argmin(errors)) == number and errors[number] < 2.5, (number, errors)
-        assert np.abs(seen - pictures[number]).max() < 12
+    for budget in (3_000, 30_000, 100_000):  # a busy machine has not sought and decoded all when the first is taken
+        subprocess.run([*command, f"--virtual-time-budget={budget}"], check=True, capture_output=True, timeout=120)
+        shot = cv2.imread(str(tmp_path / "shot.png"), cv2.IMREAD_GRAYSCALE)
+        assert shot is not None and shot.shape == (height * len(looked_at), width)
+        found = [closest(shot[place * height : (place + 1) * height], pictures) for place in range(len(looked_at))]
+        if [number for number, _, _ in found] == list(looked_at):
+            break
+    # Two conversions to RGB lie between; the pictures beside it differ by several levels.
+    assert [number for number, _, _ in found] == list(looked_at)
+    assert all(mean < 2.5 and worst < 12 for _, mean, worst in found), found
+
+
+def closest(seen: np.ndarray, pictures: list[np.ndarray]) -> tuple[int, float, int]:
+    """Number of the picture that is most like what was seen, its mean and its largest error."""
+    errors = [np.abs(seen.astype(np.int32) - picture) for picture in pictures]
+    number = int(np.argmin([error.mean() for error in errors]))
+    return number, float(errors[number].mean()), int(errors[number].max())

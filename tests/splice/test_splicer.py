@@ -233,14 +233,6 @@ def test_process_beside_writes_the_same() -> None:
     assert [unit.index for unit in here] == [unit.index for unit in beside]
 
 
-@pytest.mark.parametrize("own_process", [False, True])
-def test_interlaced_streams_are_refused(own_process: bool) -> None:
-    stream = encode_bytes(clip(8, 176, 160), "h264", slices=2, extra={"tff": 1})
-    payloads = [payload_of(au, (1,) if number == 3 else ()) for number, au in enumerate(parse(stream, "h264"))]
-    with pytest.raises(UnsupportedStandInError, match="interlaced"):
-        spliced(payloads, own_process=own_process)
-
-
 HEVC = {
     "P": dict(),
     "B": dict(bframes=2),

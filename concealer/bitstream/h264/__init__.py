@@ -18,11 +18,9 @@ from concealer.bitstream.h264.slice_header import (
     WeightTable,
     parse_slice_header,
 )
-from concealer.bitstream.h264.timing import BOTTOM_TOP_BOTTOM, TOP_BOTTOM_TOP, pic_struct
 
 __all__ = [
     "B",
-    "BOTTOM_TOP_BOTTOM",
     "I",
     "NAL_AUD",
     "NAL_IDR",
@@ -37,10 +35,8 @@ __all__ = [
     "SP",
     "SliceHeader",
     "Sps",
-    "TOP_BOTTOM_TOP",
     "WeightTable",
     "parse_pps",
     "parse_slice_header",
     "parse_sps",
-    "pic_struct",
 ]

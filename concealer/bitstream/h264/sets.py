@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from concealer.bitstream.bits import BitReader, BitstreamError, ceil_log2
+from concealer.bitstream.h264.vui import read_pic_timing
 from concealer.bitstream.nal import NalUnit, unescape
 
 _HIGH_PROFILES = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
@@ -43,8 +45,10 @@ class Sps:
     direct_8x8_inference: bool = False
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
     """left, right, top, bottom in cropping units."""
-    vui_at: int = 0
-    """Bit of the unescaped NAL unit at which vui_parameters_present_flag stands."""
+    pic_struct_present: bool = False
+    """Picture timing messages tell pic_struct."""
+    delay_bits: int = 0
+    """Of the delays before it."""
 
     @property
     def height_mbs(self) -> int:
@@ -82,7 +86,7 @@ class Pps:
 
 
 def parse_sps(nal: NalUnit) -> Sps:
-    """Sequence parameter set; raises BitstreamError. Decoding does not need the VUI at its end (`timing` reads it)."""
+    """Sequence parameter set; raises BitstreamError, but not for the VUI at its end, which decoding does not need."""
     r = BitReader(unescape(nal.data))
     r.skip(8)
     sps = Sps(nal, r.u(8), r.u(8), r.u(8), r.ue_max(31, "seq_parameter_set_id"))
@@ -118,8 +122,9 @@ def parse_sps(nal: NalUnit) -> Sps:
         raise BitstreamError(f"picture of {sps.width_mbs}x{sps.height_mbs} macroblocks is beyond level 6.2")
     if r.flag():
         sps.crop = (r.ue(), r.ue(), r.ue(), r.ue())
-    sps.vui_at = r.pos
-    r.skip(1)  # vui_parameters_present_flag
+    if r.flag():
+        with contextlib.suppress(BitstreamError):
+            sps.pic_struct_present, sps.delay_bits = read_pic_timing(r)
     return sps
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from concealer.bitstream import NalUnit, h264
 from concealer.flow import Array
 from concealer.picture import Plane
+from concealer.splice.carriers.macroblocks import in_coding_order, macroblocks
 from concealer.splice.effort import Cost, Effort
 from concealer.splice.mirror import Mirror
 from concealer.splice.motion import best_prediction
@@ -24,13 +26,17 @@ from concealer.standins.h264 import (
     InterBlocks,
     Quantiser,
     Span,
+    coarseness,
     coded_header,
     coded_standin,
     inter_standin,
     intra_standin,
     pcm_standin,
+    slice_span,
     transformed,
+    vertical_range,
     with_cavlc,
+    with_header,
 )
 
 log = logging.getLogger(__name__)
@@ -38,6 +44,8 @@ log = logging.getLogger(__name__)
 _QP, _LEAST_QP = 20, 10
 """Quantisation whose error is small beside that of a repair; no finer than the stream's own is needed."""
 _COST = Cost(slice=3.0, block=0.012, level=0.0024)
+_FINER, _MOST_FINER = 2, 4
+"""QP by which it is finer for each halving of the part of a slice that did not arrive, and at most."""
 _HURRIED_QP = 40
 """Of intra slices that are wanted at once."""
 _LESS = 2
@@ -47,6 +55,8 @@ _UNFILTERED_QP = 15
 _COARSER, _MOST_QP = 5, 45
 """Step and limit of the QP where the level leaves less room."""
 _NO_LIMIT = 1 << 40
+_TAILS = b"", b"\xff" * 16
+"""Two ends that differ from the first bit on."""
 
 
 @dataclass
@@ -64,7 +74,8 @@ class _InterRun:
     def code(self, qp: int) -> NalUnit:
         """The slice."""
         header = coded_header(self.sibling, self.span.first, self.span.end, self.slice_type, qp)
-        self.blocks.residual = Quantiser(header.sps, header.pps, qp, False).inter(self.residual)
+        quantiser = Quantiser(header.sps, header.pps, qp, False, field_coded=self.span.field_coded)
+        self.blocks.residual = quantiser.inter(self.residual)
         return coded_standin(header, self.span.first, self.span.end, self.blocks)
 
     def excess(self, qp: int, most: int) -> int:
@@ -85,12 +96,36 @@ class _IntraRun:
     def code(self, qp: int) -> NalUnit:
         """The slice."""
         header = coded_header(self.sibling, self.span.first, self.span.end, h264.I, qp)
-        return intra_standin(header, self.span.first, self.span.end, self.wanted)
+        field_pairs = self.span.pairs and self.span.field_coded
+        return intra_standin(header, self.span.first, self.span.end, self.wanted, field_pairs=field_pairs)
 
     def excess(self, qp: int, most: int) -> int:
         """As of an inter run; vertical prediction leaves about what one row of samples differs from the next by."""
         steps = [transformed(plane - plane[:, :1]) for plane in self.wanted]
         return Quantiser(self.sibling.sps, self.sibling.pps, qp, True).excess(steps, most)
+
+
+@dataclass
+class _Site:
+    """Where a run lies: in a frame, or in one field of it."""
+
+    planes: Sequence[Plane]
+    """Of the frame or field, from its luma row `top` on."""
+    top: int
+    rows: slice
+    """Those of the frame that belong to it."""
+
+    @classmethod
+    def of(cls, header: h264.SliceHeader, unit: OpenUnit) -> _Site:
+        """Of a run with that header."""
+        if not header.field_pic:
+            return cls(unit.planes, unit.top, slice(None))
+        rows = slice(int(header.bottom_field), None, 2)
+        return cls([plane[rows] for plane in unit.planes], unit.top // 2, rows)
+
+    def seen(self, plane: Plane) -> Plane:
+        """The same rows of another frame's plane."""
+        return plane[self.rows][self.top : self.top + self.planes[0].shape[0]]
 
 
 class H264Carrier:
@@ -148,6 +183,8 @@ class H264Carrier:
         """The smallest form, coarser where it would weigh more than `allowed` bytes or have more than `most` levels."""
         header = run.header
         assert isinstance(header, h264.SliceHeader)
+        if run.rest is not None and self._is_whole(header, run, unit):
+            return Written(run.rest, run.first, run.end, "cut")
         if run.repeat and run.kind != "I":
             return Written(inter_standin(header, run.first, run.end), run.first, run.end, "skip")
         if not header.sps.chroma_array_type:
@@ -156,7 +193,7 @@ class H264Carrier:
         exact = _pcm_bytes(header.sps) * (run.end - run.first)
         try:
             coder = self._coder(header, run, unit)
-            qp = _first_qp(header, unit.is_reference)
+            qp = _first_qp(header, unit.is_reference, coder.form == "intra", run.arrived)
             if header.pps.deblocking_filter_control_present:
                 qp = min(_MOST_QP, qp + coder.excess(qp, most))
             qp = max(qp, _HURRIED_QP) if run.repeat else qp
@@ -168,38 +205,77 @@ class H264Carrier:
                 return Written(coded, run.first, run.end, coder.form)
         except UnsupportedStandInError as error:
             log.debug("no coded stand-in: %s", error)
-        return Written(pcm_standin(header, run.first, run.end, _whole(unit)), run.first, run.end, "pcm")
+        whole = _whole(_Site.of(header, unit))
+        return Written(pcm_standin(header, run.first, run.end, whole), run.first, run.end, "pcm")
 
     def _coder(self, sibling: h264.SliceHeader, run: Run, unit: OpenUnit) -> _InterRun | _IntraRun:
         """What writes the run: an inter slice with residual, or an intra slice without a reference."""
-        first, end = run.first, run.end
-        span = Span(first, end, sibling.sps.width_mbs)
-        wanted = macroblocks(unit.planes, span, unit.top)
+        site = _Site.of(sibling, unit)
         references = self._references(run.kind, unit.order)
         if any(plane.shape[1] != unit.planes[0].shape[1] for plane in references):
             references = []
         if not references:
-            return _IntraRun(sibling, span, wanted)
+            span = slice_span(sibling, run.first, run.end, sibling.mbaff and _is_woven(site.planes[0]))
+            return _IntraRun(sibling, span, macroblocks(site.planes, span, site.top))
         slice_type = h264.B if len(references) == 2 else h264.P
-        blocks = self._prediction(references, span, unit)
-        question = coded_header(sibling, first, end, slice_type, _QP)
+        span, blocks = self._prediction([site.seen(plane) for plane in references], sibling, run, site)
+        wanted = macroblocks(site.planes, span, site.top)
+        question = coded_header(sibling, run.first, run.end, slice_type, _QP)
         question.nal_ref_idc, question.marking = 0, None
         question.pps = with_cavlc(question.pps)
-        seen = self._mirror.probe([question.pps.nal, coded_standin(question, first, end, blocks)])
+        seen = self._ask(question, coded_standin(question, run.first, run.end, blocks))
         if not seen:
             raise UnsupportedStandInError("the prediction can't be decoded")
-        guessed = macroblocks(seen[: len(wanted)], span)
+        guessed = macroblocks([plane[site.rows] for plane in seen[: len(wanted)]], span)
         differences = [transformed(a - b) for a, b in zip(wanted, guessed, strict=True)]
         return _InterRun(sibling, span, slice_type, blocks, differences)
 
-    def _prediction(self, references: Sequence[Plane], span: Span, unit: OpenUnit) -> InterBlocks:
-        """How the macroblocks are predicted from luma planes of the whole reference pictures."""
-        bottom = unit.top + unit.planes[0].shape[0]
-        parts = [plane[unit.top : bottom] for plane in references]
-        top_row, end_row = (row - unit.top // 16 for row in span.rows)
-        modes, vectors = best_prediction(unit.planes[0], parts, top_row, end_row)
-        inside = _inside(span)
-        return InterBlocks(modes.reshape(-1)[inside], vectors.reshape(2, -1, 2)[:, inside])
+    def _is_whole(self, header: h264.SliceHeader, run: Run, unit: OpenUnit) -> bool:
+        """Whether the end of what came of a slice is its end: what stands behind it then does not matter."""
+        asked = copy.copy(header)
+        asked.nal_ref_idc, asked.nal_unit_type, asked.marking = 0, h264.NAL_SLICE, None
+        span, site = slice_span(header, run.first, run.end), _Site.of(header, unit)
+        shown = []
+        for tail in _TAILS:
+            slice_ = with_header(asked, header, run.rest, tail) if run.rest is not None else None
+            planes = self._ask(asked, slice_) if slice_ is not None else ()
+            if not planes:
+                return False
+            shown.append(macroblocks([plane[site.rows] for plane in planes[:1]], span)[0])
+        return np.array_equal(shown[0], shown[1])
+
+    def _ask(self, header: h264.SliceHeader, slice_: NalUnit) -> tuple[Plane, ...]:
+        """What a slice with that header shows, which is the first one with its parameter set."""
+        parts = [[header.pps.nal, slice_]]
+        if header.field_pic:
+            # The decoder waits for the other field of the frame.
+            size = header.sps.width_mbs * header.sps.height_mbs >> 1
+            other = copy.copy(header)
+            other.bottom_field = not header.bottom_field
+            parts.append([inter_standin(coded_header(other, 0, size, h264.P, _QP), 0, size)])
+        return self._mirror.probe(parts)
+
+    def _prediction(
+        self, references: Sequence[Plane], header: h264.SliceHeader, run: Run, site: _Site
+    ) -> tuple[Span, InterBlocks]:
+        """How the macroblocks are predicted from luma of the reference pictures, cut as that of the site."""
+        first, end, target = run.first, run.end, site.planes[0]
+        span = slice_span(header, first, end)
+        top, bottom = (row - site.top // 16 for row in span.rows)
+        found = best_prediction(target, references, top, bottom)
+        if span.pairs:
+            halves = [
+                best_prediction(target[which::2], [plane[which::2] for plane in references], top // 2, bottom // 2)
+                for which in (0, 1)
+            ]
+            woven = found.of_two_fields(*halves)
+            if woven.errors.sum() < found.errors.sum():
+                found, span = woven, slice_span(header, first, end, True)
+        modes = in_coding_order(found.modes, span)
+        vectors = np.stack([in_coding_order(one, span) for one in found.vectors])
+        highest = vertical_range(header.sps, span.field_coded)
+        np.clip(vectors[..., 1], -highest, highest - 1, out=vectors[..., 1])
+        return span, InterBlocks(modes, vectors, field_pairs=span.pairs and span.field_coded)
 
     def _references(self, kind: str, order: int) -> list[Plane]:
         """Luma of the first reference of each list; none where a slice must be intra."""
@@ -211,43 +287,31 @@ class H264Carrier:
         return [] if kind == "I" or latest is None else [latest[0]]
 
 
-def _first_qp(header: h264.SliceHeader, is_reference: bool) -> int:
-    """QP at which a stand-in is written where there is room."""
+def _first_qp(header: h264.SliceHeader, is_reference: bool, intra: bool, arrived: float) -> int:
+    """QP at which a stand-in is written where there is room. arrived: see `Run`."""
     qp = max(_LEAST_QP, min(_QP, header.pps.pic_init_qp + header.slice_qp_delta))
+    # The less of it is made up, the smaller is the mean error of that, beside which this one is to be small.
+    qp = max(_LEAST_QP, qp - min(round(_FINER * -math.log2(max(1 - arrived, 1e-3))), _MOST_FINER))
     # What nobody refers to shows its error once.
     qp += 0 if is_reference else _LESS
+    qp = max(0, qp - coarseness(header.sps, header.pps, intra))
     # Where deblocking can't be turned off it is to find nothing to do (Table 8-16).
     return qp if header.pps.deblocking_filter_control_present else min(qp, _UNFILTERED_QP)
 
 
-def _inside(span: Span) -> slice:
-    """The slice's macroblocks among those of the rows it touches."""
-    start = span.rows[0] * span.width
-    return slice(span.first - start, span.end - start)
-
-
-def _whole(unit: OpenUnit) -> list[Plane]:
+def _whole(site: _Site) -> list[Plane]:
     """Planes that begin with the picture's first row; above the unit's own they hold nothing."""
     planes = []
-    for index, plane in enumerate(unit.planes):
-        above = unit.top * plane.shape[0] // unit.planes[0].shape[0] if index else unit.top
+    for plane in site.planes:
+        above = site.top * plane.shape[0] // site.planes[0].shape[0]
         planes.append(np.concatenate([np.zeros((above, plane.shape[1]), plane.dtype), plane]))
     return planes
 
 
-def macroblocks(planes: Sequence[Plane], span: Span, top_row: int = 0) -> list[npt.NDArray[np.int16]]:
-    """Samples of the macroblocks of a progressive slice: (n, 16, 16) luma, (n, 8, 8) Cb and Cr of 4:2:0.
-
-    The planes begin with the picture's luma row `top_row`.
-    """
-    top, bottom = (row - top_row // 16 for row in span.rows)
-    parts = []
-    for index, plane in enumerate(planes):
-        side = 8 if index else 16
-        rows = plane[top * side : bottom * side, : span.width * side]
-        blocks = rows.reshape(bottom - top, side, span.width, side).transpose(0, 2, 1, 3)
-        parts.append(blocks.reshape(-1, side, side)[_inside(span)].astype(np.int16))
-    return parts
+def _is_woven(luma: Plane) -> bool:
+    """Whether rows are more like those of their own field than like those beside them."""
+    rows = luma.astype(np.int16)
+    return float(np.abs(rows[2:] - rows[:-2]).mean()) < float(np.abs(rows[1:] - rows[:-1]).mean())
 
 
 def _pcm_bytes(sps: h264.Sps) -> int:

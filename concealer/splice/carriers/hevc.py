@@ -139,7 +139,7 @@ class HevcCarrier:
             pictures = [planes[0] for planes in seen if planes is not None and planes[0].shape[1] == wanted.shape[1]]
             if len(pictures) == len(orders):
                 parts = [plane[unit.top : unit.top + wanted.shape[0]] for plane in pictures]
-                _, found = best_prediction(wanted, parts, first - unit.top // _BLOCK, end - unit.top // _BLOCK)
+                found = best_prediction(wanted, parts, first - unit.top // _BLOCK, end - unit.top // _BLOCK).vectors
                 vectors = np.where(known[..., None], vectors, found[: len(orders)])
         cells = vectors.repeat(2, axis=1).repeat(2, axis=2)
         field[:, top >> 3 : (top >> 3) + cells.shape[1], : cells.shape[2]] = cells[:, :, : field.shape[2]]

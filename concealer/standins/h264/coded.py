@@ -31,6 +31,8 @@ class InterBlocks:
     """(2, n, 2): (x, y) in quarter luma samples for each list; what a mode does not use is not looked at."""
     residual: Residual | None = None
     """None: none anywhere."""
+    field_pairs: bool = False
+    """MBAFF: all pairs are field pairs, predicted from fields of their own parity; else all are frame pairs."""
     _coded: tuple[Span, bool, list[Array], Array] | None = field(default=None, repr=False)
 
     def differences(self, span: Span, is_b: bool) -> tuple[list[Array], Array]:
@@ -48,13 +50,12 @@ class InterBlocks:
 def coded_header(sibling: h264.SliceHeader, first: int, end: int, slice_type: int, qp: int) -> h264.SliceHeader:
     """Header of a slice with one reference a list and QP `qp` that is not deblocked where the stream allows it.
 
-    The reference is the first in the initial order of each list: in P slices the reference picture decoded last.
+    The reference is the first in the initial order of each list: in P slices the reference picture decoded last, in
+    fields its field of the same parity.
     Raises UnsupportedStandInError where coded stand-ins aren't written.
     """
     header = standin_header(sibling, first, end)
     sps, pps = header.sps, header.pps
-    if not sps.frame_mbs_only and not (slice_type == h264.I and sibling.field_pic):
-        raise UnsupportedStandInError("coded stand-ins in streams with fields")
     if sps.chroma_array_type > 1:
         raise UnsupportedStandInError("coded stand-ins in 4:2:2 or 4:4:4")
     if max(sps.bit_depth_luma, sps.bit_depth_chroma) > 10:
@@ -77,9 +78,14 @@ def coded_header(sibling: h264.SliceHeader, first: int, end: int, slice_type: in
     return header
 
 
+def slice_span(header: h264.SliceHeader, first: int, end: int, field_pairs: bool = False) -> Span:
+    """The macroblocks of a slice; `field_pairs`: see `InterBlocks`."""
+    return Span(first, end, header.sps.width_mbs, header.mbaff, header.field_pic or (header.mbaff and field_pairs))
+
+
 def coded_standin(header: h264.SliceHeader, first: int, end: int, blocks: InterBlocks) -> NalUnit:
     """A P or B slice of macroblocks `first`..`end` - 1; `header`: from `coded_header`."""
-    span = Span(first, end, header.sps.width_mbs)
+    span = slice_span(header, first, end, blocks.field_pairs)
     is_b = header.slice_type == h264.B
     differences, skippable = blocks.differences(span, is_b)
     w = write_slice_header(header)
@@ -137,13 +143,19 @@ def _bits(
         coded, places = cavlc_residual(blocks.residual, span)
         starts = places.tolist()
     vectors, at_rest = [difference.tolist() for difference in differences], skippable.tolist()
+    field_flag = str(int(span.field_coded))
+    reference = "1" if span.pairs and span.field_coded else ""
     bits: list[str] = []
     run = 0
     for number, (pattern, mode) in enumerate(zip(patterns, blocks.modes.tolist(), strict=True)):
         if not pattern and at_rest[number]:
             run += 1
             continue
-        bits += (ue_bits(run), ue_bits(1 + mode if is_b else 0))
+        bits.append(ue_bits(run))
+        if span.pairs and (not number & 1 or run):
+            bits.append(field_flag)
+        # ref_idx 0 of two fields, of each list that is used.
+        bits += (ue_bits(1 + mode if is_b else 0), reference * (1 + (mode == BOTH)))
         run = 0
         for which, difference in enumerate(vectors):
             if mode in (which, BOTH):

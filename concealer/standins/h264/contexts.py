@@ -1,6 +1,6 @@
 """Initial states of H.264 CABAC contexts (9.3.1.1): pairs (m, n) of Tables 9-12 to 9-33, by ctxIdx.
 
-What slices without fields, 8x8 transform coefficients and I_NxN macroblocks use; P and B slices with cabac_init_idc 0.
+What slices without 8x8 transform coefficients and I_NxN macroblocks use; P and B slices with cabac_init_idc 0.
 """
 
 from __future__ import annotations
@@ -71,16 +71,47 @@ _INTER_COMMON = (
     (-3, 70), (-6, 79), (-8, 85),
 )  # fmt: skip
 """The same of P and B slices."""
+_INTRA_FIELD = (
+    (-6, 93), (-6, 84), (-8, 79), (0, 66), (-1, 71), (0, 62), (-2, 60), (-2, 59), (-5, 75), (-3, 62), (-4, 58),
+    (-9, 66), (-1, 79), (0, 71), (3, 68), (10, 44), (-7, 62), (15, 36), (14, 40), (16, 27), (12, 29), (1, 44),
+    (20, 36), (18, 32), (5, 42), (1, 48), (10, 62), (17, 46), (9, 64), (-12, 104), (-11, 97), (-16, 96),
+    (-7, 88), (-8, 85), (-7, 85), (-9, 85), (-13, 88), (4, 66), (-3, 77), (-3, 76), (-6, 76), (10, 58),
+    (-1, 76), (-1, 83), (-7, 99), (-14, 95), (2, 95), (0, 76), (-5, 74), (0, 70), (-11, 75), (1, 68), (0, 65),
+    (-14, 73), (3, 62), (4, 62), (-1, 68), (-13, 75), (11, 55), (5, 64), (12, 70), (15, 6), (6, 19), (7, 16),
+    (12, 14), (18, 13), (13, 11), (13, 15), (15, 16), (12, 23), (13, 23), (15, 20), (14, 26), (14, 44),
+    (17, 40), (17, 47), (24, 17), (21, 21), (25, 22), (31, 27), (22, 29), (19, 35), (14, 50), (10, 57), (7, 63),
+    (-2, 77), (-4, 82), (-3, 94), (9, 69), (-12, 109), (36, -35), (36, -34), (32, -26), (37, -30), (44, -32),
+    (34, -18), (34, -15), (40, -15), (33, -7), (35, -5), (33, 0), (38, 2), (33, 13), (23, 35), (13, 58),
+    (29, -3), (26, 0), (22, 30), (31, -7), (35, -15), (34, -3), (34, 3), (36, -1), (34, 5), (32, 11), (35, 5),
+    (34, 12), (39, 11), (30, 29), (34, 26), (29, 39), (19, 66),
+)  # fmt: skip
+"""ctxIdx 277..398 of I slices: significant_coeff_flag and last_significant_coeff_flag of field macroblocks."""
+_INTER_FIELD = (
+    (-13, 106), (-16, 106), (-10, 87), (-21, 114), (-18, 110), (-14, 98), (-22, 110), (-21, 106), (-18, 103),
+    (-21, 107), (-23, 108), (-26, 112), (-10, 96), (-12, 95), (-5, 91), (-9, 93), (-22, 94), (-5, 86), (9, 67),
+    (-4, 80), (-10, 85), (-1, 70), (7, 60), (9, 58), (5, 61), (12, 50), (15, 50), (18, 49), (17, 54), (10, 41),
+    (7, 46), (-1, 51), (7, 49), (8, 52), (9, 41), (6, 47), (2, 55), (13, 41), (10, 44), (6, 50), (5, 53),
+    (13, 49), (4, 63), (6, 64), (-2, 69), (-2, 59), (6, 70), (10, 44), (9, 31), (12, 43), (3, 53), (14, 34),
+    (10, 38), (-3, 52), (13, 40), (17, 32), (7, 44), (7, 38), (13, 50), (10, 57), (26, 43), (14, 11), (11, 14),
+    (9, 11), (18, 11), (21, 9), (23, -2), (32, -15), (32, -15), (34, -21), (39, -23), (42, -33), (41, -31),
+    (46, -28), (38, -12), (21, 29), (45, -24), (53, -45), (48, -26), (65, -43), (43, -19), (39, -10), (30, 9),
+    (18, 26), (20, 27), (0, 57), (-14, 82), (-5, 75), (-19, 97), (-35, 125), (27, 0), (28, 0), (31, -4),
+    (27, 6), (34, 8), (30, 10), (24, 22), (33, 19), (22, 32), (26, 31), (21, 41), (26, 44), (23, 47), (16, 65),
+    (14, 71), (8, 60), (6, 63), (17, 65), (21, 24), (23, 20), (26, 23), (27, 32), (28, 23), (28, 24), (23, 40),
+    (24, 32), (28, 29), (23, 42), (19, 57), (22, 53), (22, 61), (11, 86),
+)  # fmt: skip
+"""The same of P and B slices."""
 _TRANSFORM_SIZE = ((31, 21), (12, 40))
-"""ctxIdx 399 of I and of P and B slices: transform_size_8x8_flag without neighbours that have it."""
-TRANSFORM_SIZE = 277
-"""Its place in `contexts`."""
+"""ctxIdx 399 of I and of P and B slices."""
+TRANSFORM_SIZE = 399
+"""ctxIdx of transform_size_8x8_flag without neighbours that have it."""
 
 
 @lru_cache(maxsize=128)
 def contexts(is_intra: bool, qp: int) -> tuple[State, ...]:
-    """States at the start of a slice of SliceQPY `qp`, by ctxIdx; behind `TERMINATE` only `TRANSFORM_SIZE`."""
+    """States at the start of a slice of SliceQPY `qp`, by ctxIdx up to `TRANSFORM_SIZE`."""
     before = (*_INTRA_TYPE, *[(0, 64)] * 49) if is_intra else (*[(0, 64)] * 11, *_INTER_MOTION)
     slopes = (*before, *(_INTRA_COMMON if is_intra else _INTER_COMMON))
-    states = [initial_state(slope, offset, qp) for slope, offset in slopes]
-    return (*states, TERMINATE_STATE, initial_state(*_TRANSFORM_SIZE[not is_intra], qp))
+    behind = (*(_INTRA_FIELD if is_intra else _INTER_FIELD), _TRANSFORM_SIZE[not is_intra])
+    first, last = ([initial_state(slope, offset, qp) for slope, offset in part] for part in (slopes, behind))
+    return (*first, TERMINATE_STATE, *last)

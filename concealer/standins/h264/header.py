@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concealer.bitstream import BitWriter, h264
+from concealer.bitstream import BitWriter, NalUnit, escape, h264, unescape
 
 
 def write_slice_header(h: h264.SliceHeader) -> BitWriter:
@@ -46,6 +46,19 @@ def write_slice_header(h: h264.SliceHeader) -> BitWriter:
             w.se(h.slice_alpha_c0_offset_div2)
             w.se(h.slice_beta_offset_div2)
     return w
+
+
+def with_header(header: h264.SliceHeader, own: h264.SliceHeader, nal: NalUnit, tail: bytes) -> NalUnit | None:
+    """A slice with another header, and `tail` behind it; None for those of IDR pictures, which are no others', and in
+    CAVLC, whose macroblocks do not begin at a byte border.
+
+    own: the header of the slice in `nal`.
+    """
+    if own.is_idr or not own.pps.cabac:
+        return None
+    start = len(write_slice_header(own).aligned(stop="", fill="1"))
+    head = write_slice_header(header).aligned(stop="", fill="1")
+    return NalUnit(escape(head + unescape(nal.data)[start:] + tail))
 
 
 def _references(w: BitWriter, h: h264.SliceHeader) -> None:

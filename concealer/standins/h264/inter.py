@@ -14,6 +14,7 @@ from concealer.standins.cabac import Symbol, SymbolCoder
 from concealer.standins.errors import UnsupportedStandInError
 from concealer.standins.h264.contexts import TERMINATE, contexts
 from concealer.standins.h264.header import write_slice_header
+from concealer.standins.h264.limits import vertical_range
 from concealer.standins.h264.motion import Span, Vector, motion_symbols, motion_vlc
 
 Motion = npt.NDArray[np.int16]
@@ -115,9 +116,7 @@ def _lists(
 
 def _vectors(h: h264.SliceHeader, motion: Motion, top: int, bottom: int) -> list[list[list[Vector]]]:
     """Lists of rows of vectors, limited to -2048..2047.75 samples across and MaxVmvR up and down."""
-    level = h.sps.level_idc
-    highest = (64 if level <= 10 else 128 if level <= 20 else 256 if level <= 30 else 512) * 4 >> h.field_pic
-    limit = np.array([8192, highest], np.int16)
+    limit = np.array([8192, vertical_range(h.sps, h.field_pic)], np.int16)
     return np.clip(motion[:, top:bottom], -limit, limit - 1).tolist()
 
 

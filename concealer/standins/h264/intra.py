@@ -14,12 +14,13 @@ import numpy.typing as npt
 from concealer.bitstream import NalUnit, escape, h264
 from concealer.standins.arrays import Array
 from concealer.standins.cabac import Symbol, SymbolCoder
+from concealer.standins.h264.coded import slice_span
 from concealer.standins.h264.contexts import TERMINATE, contexts
 from concealer.standins.h264.first_row import left_columns
 from concealer.standins.h264.header import write_slice_header
 from concealer.standins.h264.macroblocks import cabac_residual, cavlc_residual
 from concealer.standins.h264.motion import Span, ue_bits
-from concealer.standins.h264.symbols import Cells, Slots
+from concealer.standins.h264.symbols import Cells, Slots, add_end, says_field
 from concealer.standins.h264.transform import Quantiser, Residual
 
 _VERTICAL, _HORIZONTAL, _DC = range(3)
@@ -30,16 +31,23 @@ _TYPE, _TYPE_REST, _CHROMA_PREDICTION, _QP_DELTA = 3, 6, 64, 60
 
 
 def intra_standin(
-    header: h264.SliceHeader, first: int, end: int, blocks: Sequence[Array], rounding: float = 0.33
+    header: h264.SliceHeader,
+    first: int,
+    end: int,
+    blocks: Sequence[Array],
+    rounding: float = 0.33,
+    *,
+    field_pairs: bool = False,
 ) -> NalUnit:
-    """An I slice of macroblocks `first`..`end` - 1 of a progressive picture.
+    """An I slice of macroblocks `first`..`end` - 1.
 
     `header`: from `coded_header`, slice type I. `blocks`: the samples to show, (n, 16, 16) luma and, in 4:2:0,
-    (n, 8, 8) Cb and Cr, in coding order. About 0.3 ms and 10 microseconds a macroblock on top for every row.
+    (n, 8, 8) Cb and Cr, in coding order. `field_pairs`: MBAFF: all pairs are field pairs, else frame pairs. About
+    0.3 ms and 10 microseconds a macroblock on top for every row.
     """
-    span = Span(first, end, header.sps.width_mbs)
+    span = slice_span(header, first, end, field_pairs)
     qp = header.pps.pic_init_qp + header.slice_qp_delta
-    quantiser = Quantiser(header.sps, header.pps, qp, True, rounding)
+    quantiser = Quantiser(header.sps, header.pps, qp, True, rounding, field_coded=span.field_coded)
     return _coded(header, span, *_predicted(span, blocks, quantiser, header.sps))
 
 
@@ -49,7 +57,7 @@ def grey_standin(header: h264.SliceHeader, first: int, end: int) -> NalUnit:
     colours = 2 if header.sps.chroma_array_type else 0
     shapes = (count, 16, 16), (count, colours, 4), (count, colours, 4, 15), (count, 16)
     residual = Residual(*(np.zeros(shape, np.int32) for shape in shapes))
-    return _coded(header, Span(first, end, header.sps.width_mbs), [_DC] * count, residual)
+    return _coded(header, slice_span(header, first, end), [_DC] * count, residual)
 
 
 def _coded(header: h264.SliceHeader, span: Span, modes: Sequence[int], residual: Residual) -> NalUnit:
@@ -68,20 +76,18 @@ def _predicted(span: Span, blocks: Sequence[Array], quantiser: Quantiser, sps: h
     depths = (sps.bit_depth_luma, sps.bit_depth_chroma, sps.bit_depth_chroma)[: len(blocks)]
     above = [np.empty((span.width, block.shape[2]), np.int32) for block in blocks]
     """Last decoded row of each plane, by column of macroblocks."""
-    left: list[Array] | None = None
+    left: list[Array] = []
     modes: list[int] = []
     parts: list[Residual] = []
-    number = 0
-    for x, count in _runs(span):
-        wanted = [block[number : number + count] for block in blocks]
-        if number >= span.width:
-            mode = _VERTICAL
+    order: list[Array] = []
+    for x, numbers, mode in _runs(span):
+        count = len(numbers)
+        wanted = [block[numbers] for block in blocks]
+        if mode == _VERTICAL:
             bases = [row[x : x + count, None, :] for row in above]
-        elif x == 0 or left is None:
-            mode = _DC
+        elif mode == _DC:
             bases = [np.full((1, 1, 1), 1 << depth - 1, np.int32) for depth in depths]
         else:
-            mode = _HORIZONTAL
             bases = [
                 left_columns(quantiser, plane, wanted[plane], column, depths[plane])[:, :, None]
                 for plane, column in enumerate(left)
@@ -94,33 +100,35 @@ def _predicted(span: Span, blocks: Sequence[Array], quantiser: Quantiser, sps: h
             left.append(decoded[-1, :, -1])
         modes += [mode] * count
         parts.append(part)
-        number += count
-    return modes, _joined(parts)
+        order.append(numbers)
+    back = np.argsort(np.concatenate(order))
+    return np.array(modes)[back].tolist(), _joined(parts, back)
 
 
-def _runs(span: Span) -> Iterator[tuple[int, int]]:
-    """(column, number) of macroblocks that are predicted alike: the first of what has nothing above, and of each row of
-    that; what is behind it; whole rows below."""
-    place = span.first
-    while place < span.end:
-        x = place % span.width
-        row_end = min(span.end, place - x + span.width)
-        without = min(row_end, span.first + span.width) - place
-        if without > 0:
-            yield x, 1
-            if without > 1:
-                yield x + 1, without - 1
-            place += without
-        else:
-            yield x, row_end - place
-            place = row_end
+def _runs(span: Span) -> Iterator[tuple[int, Array, int]]:
+    """(column, places in coding order, mode) of macroblocks that are predicted alike: the first of what has nothing
+    above, and of each row of that; what is behind it; what lies below others of the slice."""
+    columns, rows = span.cells()
+    begins: dict[int, int] = {}
+    for row in np.unique(rows).tolist():
+        numbers = np.flatnonzero(rows == row)
+        x = begins[row] = int(columns[numbers[0]])
+        # All rows but the last reach to the right border.
+        bare = min(max(begins.get(row - 1, span.width) - x, 0), len(numbers))
+        if bare:
+            yield x, numbers[:1], _DC
+        if bare > 1:
+            yield x + 1, numbers[1:bare], _HORIZONTAL
+        if bare < len(numbers):
+            yield x + bare, numbers[bare:], _VERTICAL
 
 
-def _joined(parts: Sequence[Residual]) -> Residual:
-    """Residuals of runs of macroblocks as one."""
+def _joined(parts: Sequence[Residual], order: Array) -> Residual:
+    """Residuals of runs of macroblocks as one, in another order."""
 
     def all_of(name: str) -> npt.NDArray[np.int32]:
-        return np.concatenate([getattr(part, name) for part in parts])
+        found = np.concatenate([getattr(part, name) for part in parts])
+        return found[order] if len(found) else found
 
     return Residual(all_of("luma"), all_of("chroma_dc"), all_of("chroma_ac"), all_of("luma_dc"))
 
@@ -135,6 +143,8 @@ def _symbols(modes: Sequence[int], residual: Residual, span: Span) -> Iterable[S
     every, mode, pattern = np.ones(count, np.bool_), np.array(modes), residual.pattern
     colour = pattern >> 4
     slots = Slots(count)
+    if span.pairs:
+        slots.add(says_field(every), near.field_context(span), span.field_coded)
     slots.add(every, _TYPE + np.add(*near.of(every, 0)), 1)
     slots.add(every, TERMINATE, 0)
     slots.add(every, _TYPE_REST, pattern & 15 != 0)
@@ -149,9 +159,7 @@ def _symbols(modes: Sequence[int], residual: Residual, span: Span) -> Iterable[S
         slots.add(direction == 2, _CHROMA_PREDICTION + 3, 0)
     slots.add(every, _QP_DELTA, 0)
     behind = len(slots)
-    last = np.zeros(count, np.int64)
-    last[-1] = 1
-    slots.add(every, TERMINATE, last)
+    add_end(slots, span)
     contexts, values = slots.with_parts(behind, cabac_residual(residual, span))
     return zip(contexts.tolist(), values.tolist(), strict=True)
 
@@ -163,6 +171,8 @@ def _bits(modes: Sequence[int], residual: Residual, span: Span) -> str:
     bits: list[str] = []
     for number, (pattern, mode) in enumerate(zip(residual.pattern.tolist(), modes, strict=True)):
         luma, colour = _kinds(pattern)
+        if span.pairs and not number & 1:
+            bits.append(str(int(span.field_coded)))
         bits.append(ue_bits(1 + mode + 4 * colour + 12 * luma))
         if chroma:
             bits.append(ue_bits(_CHROMA_MODE[mode]))

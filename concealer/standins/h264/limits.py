@@ -17,6 +17,12 @@ _FACTORS = {100: 1250, 110: 3000, 122: 4000, 244: 4000, 44: 4000}
 """cpbBrVclFactor by profile_idc (Table A-2); 1000 for the others."""
 
 
+def vertical_range(sps: h264.Sps, field_coded: bool) -> int:
+    """MaxVmvR in quarter samples: vectors lie within -range..range - 1 up and down; in fields half of it (A.3.1)."""
+    level = sps.level_idc
+    return (64 if level <= 10 else 128 if level <= 20 else 256 if level <= 30 else 512) * 4 >> field_coded
+
+
 class BitBudget:
     """A decoder's buffer, filled at the level's rate and emptied picture by picture.
 

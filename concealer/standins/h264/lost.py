@@ -12,8 +12,8 @@ _NO_WEIGHTS = (((None, None, None),), ())
 def lost_picture_header(like: h264.SliceHeader, frame_num: int, poc: int, is_reference: bool) -> h264.SliceHeader:
     """Header of a P frame with one reference, the latest one, for `inter_standin`.
 
-    `like`: a header of a picture near by, for parameter sets, QP and filters. `poc` is PicOrderCnt; with
-    POC type 1 it is what frame_num leads to.
+    `like`: a header of a picture near by, for parameter sets, QP, filters, and of a frame for the order of its fields.
+    `poc` is PicOrderCnt; with POC type 1 it is what frame_num leads to.
     """
     h = copy.copy(like)
     h.nal_unit_type, h.nal_ref_idc = h264.NAL_SLICE, (like.nal_ref_idc or 2) if is_reference else 0
@@ -21,7 +21,10 @@ def lost_picture_header(like: h264.SliceHeader, frame_num: int, poc: int, is_ref
     h.first_mb = h.colour_plane = h.idr_pic_id = h.redundant_pic_cnt = h.cabac_init_idc = 0
     h.field_pic = h.bottom_field = False
     h.frame_num = frame_num % (1 << h.sps.log2_max_frame_num)
-    h.poc_lsb, h.delta_poc_bottom, h.delta_poc = poc % (1 << h.sps.log2_max_poc_lsb), 0, (0, 0)
+    if like.field_pic:
+        h.delta_poc_bottom = 0
+    h.poc_lsb = (poc - min(h.delta_poc_bottom, 0)) % (1 << h.sps.log2_max_poc_lsb)
+    h.delta_poc = 0, 0 if like.field_pic else like.delta_poc[1]
     h.num_ref_idx_override, h.num_ref_idx, h.list_modification = True, (1, 0), (None, None)
     h.luma_log2_weight_denom = h.chroma_log2_weight_denom = 0
     h.weights = _NO_WEIGHTS if h.pps.weighted_pred else None

@@ -26,7 +26,7 @@ def cabac_residual(residual: Residual, span: Span) -> tuple[Array, Array, Array]
     def add(category: int, levels: Array, left: Array, above: Array, places: Array, coded: Array) -> None:
         """Arrays (n, blocks, ...); an absent neighbour counts as filled in intra macroblocks only (9.3.3.1.1.9)."""
         context = (left > 0) + 2 * (above > 0) if not intra else (left != 0) + 2 * (above != 0)
-        groups.append(cabac.Blocks(category, levels[coded], places[coded], context[coded]))
+        groups.append(cabac.Blocks(category, levels[coded], places[coded], context[coded], span.field_coded))
 
     if residual.luma_dc is not None:
         left, above = near.macroblocks((residual.luma_dc != 0).any(axis=1))

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from concealer.standins.cabac import Symbol, exp_golomb
 from concealer.standins.h264.contexts import TERMINATE
 
+Counts = npt.NDArray[np.int64]
 Vector = Sequence[int]
 Rows = Sequence[Sequence[Vector]]
 """Vectors (x, y) of the macroblock rows that a slice touches."""
@@ -29,21 +33,33 @@ class Span:
     width: int
     """Macroblocks in a row of the picture."""
     pairs: bool = False
-    """MBAFF: addresses count top and bottom macroblocks of pairs, all of which are frame pairs here."""
+    """MBAFF: addresses count top and bottom macroblocks of pairs, here either all frame or all field pairs."""
+    field_coded: bool = False
+    """Every macroblock holds rows of one field: of a field picture, or of field pairs."""
 
     def places(self) -> list[tuple[int, int]]:
-        """(x, y) of each macroblock in coding order, y counted from the first row the slice touches."""
+        """(x, y) of each macroblock in coding order, y counted from the first row the slice touches; as `cells`."""
+        x, y = self.cells()
+        return list(zip(x.tolist(), y.tolist(), strict=True))
+
+    def cells(self) -> tuple[Counts, Counts]:
+        """(x, y) of each macroblock in coding order, in a grid where its neighbours in the slice lie beside it.
+
+        The rows are those of the picture, but for field pairs: there those of the bottom field follow those of the top
+        field, with a row between them that stays empty (6.4.12.2).
+        """
+        top, bottom = self.rows
         if not self.pairs:
-            rows = range(self.first // self.width, (self.end - 1) // self.width + 1)
-            every = [(x, y) for y in range(len(rows)) for x in range(self.width)]
-            skipped = self.first - rows.start * self.width
-            return every[skipped : skipped + self.end - self.first]
-        origin = self.first // 2 // self.width
-        found = []
-        for pair in range(self.first // 2, self.end // 2):
-            y, x = divmod(pair, self.width)
-            found += [(x, 2 * (y - origin)), (x, 2 * (y - origin) + 1)]
-        return found
+            y, x = np.divmod(np.arange(self.first, self.end) - top * self.width, self.width)
+            return x, y
+        y, x = np.divmod(np.arange(self.first // 2, self.end // 2) - top // 2 * self.width, self.width)
+        both = (y, y + (bottom - top) // 2 + 1) if self.field_coded else (2 * y, 2 * y + 1)
+        return x.repeat(2), np.stack(both, axis=1).reshape(-1)
+
+    @property
+    def grid_rows(self) -> int:
+        """Rows of the grid of `cells`."""
+        return self.rows[1] - self.rows[0] + (self.pairs and self.field_coded)
 
     @property
     def rows(self) -> tuple[int, int]:

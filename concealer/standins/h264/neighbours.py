@@ -6,21 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from concealer.standins.arrays import Array
-from concealer.standins.h264.motion import Span
-
-Counts = npt.NDArray[np.int64]
+from concealer.standins.h264.motion import Counts, Span
 
 _LUMA_X = np.array([0, 1, 0, 1, 2, 3, 2, 3, 0, 1, 0, 1, 2, 3, 2, 3])
 _LUMA_Y = np.array([0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 3, 3])
 
 
 class Neighbours:
-    """Left and upper neighbours of the blocks of a progressive slice; -1 where there is none in the slice."""
+    """Left and upper neighbours of the blocks of a slice; -1 where there is none in the slice."""
 
     def __init__(self, span: Span) -> None:
-        places = np.array(span.places())
-        self._x, self._y = places[:, 0], places[:, 1]
-        self._rows, self._cols = span.rows[1] - span.rows[0], span.width
+        self._x, self._y = span.cells()
+        self._rows, self._cols = span.grid_rows, span.width
 
     def luma(self, counts: Array) -> tuple[Counts, Counts]:
         """`counts`: (n, 16) a value for each 4x4 block in coding order; (left, above) of the same shape."""

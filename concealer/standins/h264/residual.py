@@ -15,6 +15,8 @@ LUMA_DC, LUMA_AC, LUMA, CHROMA_DC, CHROMA_AC = range(5)
 _FLAG = (85, 89, 93, 97, 101)
 _SIGNIFICANT = (105, 120, 134, 149, 152)
 _LAST = (166, 181, 195, 210, 213)
+_FIELD = 172
+"""How much further on these two stand for field macroblocks (Table 9-34)."""
 _LEVEL = (227, 237, 247, 257, 266)
 _MOST_PREFIX = 14
 
@@ -30,6 +32,8 @@ class Blocks:
     """(m,) place in the slice's order of blocks."""
     context: Array
     """(m,) ctxIdxInc of coded_block_flag: 0..3."""
+    field_coded: bool = False
+    """See `Span`."""
 
 
 @dataclass
@@ -68,11 +72,11 @@ def _symbols(group: Blocks) -> list[_Symbols]:
     if not filled.any():
         return [flags]
     levels, place = group.levels[filled], group.place[filled]
-    run, run_size = _significance(group.category, levels, place)
+    run, run_size = _significance(group, levels, place)
     return [flags, run, _magnitudes(group.category, levels, place, 1 + run_size)]
 
 
-def _significance(category: int, levels: Ints, place: Array) -> tuple[_Symbols, Array]:
+def _significance(group: Blocks, levels: Ints, place: Array) -> tuple[_Symbols, Array]:
     """significant_coeff_flag and last_significant_coeff_flag, and their number in each block."""
     count, size = levels.shape
     nonzero = levels != 0
@@ -81,8 +85,9 @@ def _significance(category: int, levels: Ints, place: Array) -> tuple[_Symbols, 
     valid = np.empty((count, size - 1, 2), np.bool_)
     valid[:, :, 0] = index <= last[:, None]
     valid[:, :, 1] = valid[:, :, 0] & nonzero[:, :-1]
-    increment: Array = np.minimum(index, 2) if category == CHROMA_DC else index
-    contexts = np.stack([_SIGNIFICANT[category] + increment, _LAST[category] + increment], axis=1)
+    increment: Array = np.minimum(index, 2) if group.category == CHROMA_DC else index
+    increment = increment + _FIELD * group.field_coded
+    contexts = np.stack([_SIGNIFICANT[group.category] + increment, _LAST[group.category] + increment], axis=1)
     values = np.stack([nonzero[:, :-1], index == last[:, None]], axis=2)
     flat = valid.reshape(count, -1)
     rows, slots = np.nonzero(flat)

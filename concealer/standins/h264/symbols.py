@@ -13,7 +13,7 @@ from concealer.standins.h264.motion import Span
 BOTH = 2
 """Mode of a macroblock predicted from both lists."""
 _SKIP_P, _TYPE_P, _SKIP_B, _TYPE_B, _MVD_X, _MVD_Y = 11, 14, 24, 27, 40, 47
-_QP_DELTA, _PATTERN_LUMA, _PATTERN_CHROMA = 60, 73, 77
+_REFERENCE, _QP_DELTA, _FIELD_FLAG, _PATTERN_LUMA, _PATTERN_CHROMA = 54, 60, 70, 73, 77
 _MOST_MVD = 9
 """uCoff of mvd (9.3.2.3): bins of its prefix."""
 
@@ -43,6 +43,8 @@ def inter_symbols(
     left, above = near.of(coded.astype(np.int64), 0)
     slots = Slots(len(modes))
     slots.add(coded | skipped, (_SKIP_B if is_b else _SKIP_P) + left + above, skipped)
+    if span.pairs:
+        slots.add(says_field(coded), near.field_context(span), span.field_coded)
     if is_b:
         both = modes == BOTH
         slots.add(coded, _TYPE_B + left + above, 1)
@@ -54,6 +56,10 @@ def inter_symbols(
     else:
         for bin_ in range(3):
             slots.add(coded, _TYPE_P + bin_, 0)
+    for which in range(len(differences)):
+        if span.pairs and span.field_coded:
+            # One frame is two fields to choose from; the first is that of the same parity.
+            slots.add(coded & ((modes == which) | (modes == BOTH)), _REFERENCE, 0)
     for which, difference in enumerate(differences):
         uses = coded & ((modes == which) | (modes == BOTH))
         for component, base in ((0, _MVD_X), (1, _MVD_Y)):
@@ -66,10 +72,25 @@ def inter_symbols(
         slots.add(filled & (patterns & 15 > 0), TRANSFORM_SIZE, 0)
     slots.add(filled, _QP_DELTA, 0)
     behind = len(slots)
-    last = np.zeros(len(modes), np.int64)
-    last[-1] = 1
-    slots.add(coded | skipped, TERMINATE, last)
+    add_end(slots, span)
     return slots.with_parts(behind, residual)
+
+
+def says_field(coded: Array) -> Array:
+    """(n,) which macroblocks of pairs mb_field_decoding_flag is sent with: the first of each that is not skipped."""
+    first: Array = coded.copy()
+    first[1::2] &= ~coded[::2]
+    return first
+
+
+def add_end(slots: Slots, span: Span) -> None:
+    """end_of_slice_flag: one for each macroblock, or pair."""
+    count = span.end - span.first
+    sent, last = np.ones(count, np.bool_), np.zeros(count, np.int64)
+    if span.pairs:
+        sent[::2] = False
+    last[-1] = 1
+    slots.add(sent, TERMINATE, last)
 
 
 def predictions(modes: Array, vectors: Array, which: int, span: Span) -> Array:
@@ -83,7 +104,10 @@ def predictions(modes: Array, vectors: Array, which: int, span: Span) -> Array:
     with_list, there = near.grid(uses.astype(np.int64), 0), near.grid(np.ones(len(modes), np.int64), 0)
     place = near.places
     a, b, c = place - 1, place - near.stride, place + 1 - near.stride
-    c = np.where(there[c] > 0, c, place - 1 - near.stride)
+    has_c = there[c] > 0
+    if span.pairs and not span.field_coded:
+        has_c[1::2] = False  # Table 6-4: of a frame pair the bottom macroblock has none
+    c = np.where(has_c, c, place - 1 - near.stride)
     use = np.stack([with_list[a], with_list[b], with_list[c]])
     three = np.stack([grid[a], grid[b], grid[c]])
     median = three.sum(axis=0) - three.max(axis=0) - three.min(axis=0)
@@ -104,7 +128,11 @@ def skip_gives(vectors: Array, predicted: Array, span: Span) -> Array:
     moves = near.grid((vectors != 0).any(axis=1).astype(np.int64), 0)
     still = (moves[near.places - 1] == 0) | (moves[near.places - near.stride] == 0)
     wanted: Array = np.where(still[:, None], 0, predicted)
-    return (vectors == wanted).all(axis=1)
+    found: Array = (vectors == wanted).all(axis=1)
+    if span.pairs and span.field_coded:
+        # A pair that is skipped as a whole is taken for what lies beside it; without that for a frame pair (7.4.4).
+        found &= near.field_context(span) > _FIELD_FLAG
+    return found
 
 
 class Cells:
@@ -112,9 +140,9 @@ class Cells:
 
     def __init__(self, span: Span) -> None:
         self.stride = span.width + 2
-        self._size = (span.rows[1] - span.rows[0] + 2) * self.stride
-        number = np.arange(span.first, span.end) - span.rows[0] * span.width
-        self.places: Array = (number // span.width + 1) * self.stride + number % span.width + 1
+        self._size = (span.grid_rows + 2) * self.stride
+        x, y = span.cells()
+        self.places: Array = (y + 1) * self.stride + x + 1
 
     def grid(self, values: Array, absent: int) -> Array:
         """values (n, ...) at their places, `absent` where the slice has no macroblock."""
@@ -126,6 +154,11 @@ class Cells:
         """What (n,) values are left of and above each macroblock."""
         grid = self.grid(values, absent)
         return grid[self.places - 1], grid[self.places - self.stride]
+
+    def field_context(self, span: Span) -> Array:
+        """(n,) ctxIdx of mb_field_decoding_flag: how many of the pairs left and above are field pairs (9.3.3.1.1.1)."""
+        beside: Array = np.add(*self.of(np.ones(span.end - span.first, np.int64), 0))
+        return _FIELD_FLAG + beside * span.field_coded
 
 
 class Slots:

@@ -1,7 +1,7 @@
 """H.264 4x4 transform and quantisation of whole ranges of macroblocks at once (8.5, 4:2:0 and monochrome).
 
 Arrays of macroblocks have the macroblock as first axis; luma blocks lie in coding order (Figure 6-10), coefficients
-in zig-zag order (Figure 8-8).
+in scan order (Figure 8-8): zig-zag, or field scan in macroblocks that hold rows of one field.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float32]
 
 ZIGZAG = np.array([0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15])
 """Raster place in a 4x4 block of each coefficient."""
+FIELD_SCAN = np.array([0, 4, 1, 8, 12, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15])
+"""The same of field macroblocks."""
 _BLOCK_X = np.array([0, 1, 0, 1, 2, 3, 2, 3, 0, 1, 0, 1, 2, 3, 2, 3])
 _BLOCK_Y = np.array([0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 3, 3])
 _ORDER = _BLOCK_Y * 4 + _BLOCK_X
@@ -55,7 +57,7 @@ class Residual:
     chroma_ac: Ints
     """(n, 2, 4, 15)."""
     luma_dc: Ints | None = None
-    """(n, 16), zig-zag over the blocks; Intra_16x16 only."""
+    """(n, 16), in scan order over the blocks; Intra_16x16 only."""
 
     @property
     def pattern(self) -> npt.NDArray[np.int64]:
@@ -75,6 +77,12 @@ def weights(sps: h264.Sps, pps: h264.Pps) -> tuple[tuple[int, ...], ...]:
     own = pps.scaling_lists
     first = (sequence[0], sequence[3]) if sps.scaling_lists else _DEFAULT_LISTS
     return _resolve(own, first[0], first[1])
+
+
+def coarseness(sps: h264.Sps, pps: h264.Pps, intra: bool) -> int:
+    """By how much QP must be lower than with flat scaling lists for luma to be as fine."""
+    luma = np.array(weights(sps, pps)[0 if intra else 3], np.float64)
+    return round(6 * math.log2(math.sqrt(float(np.mean(luma**2))) / 16))
 
 
 def _resolve(
@@ -103,8 +111,11 @@ def chroma_qp(pps: h264.Pps, qp: int, which: int, depth: int = 8) -> int:
 class Quantiser:
     """Forward transform and quantisation for one QP, and the reconstruction a decoder makes of it."""
 
-    def __init__(self, sps: h264.Sps, pps: h264.Pps, qp: int, intra: bool, rounding: float = 0.28) -> None:
-        """`qp`: QPY; `rounding`: a level is rounded up from 1 - `rounding` of a step on."""
+    def __init__(
+        self, sps: h264.Sps, pps: h264.Pps, qp: int, intra: bool, rounding: float = 0.28, *, field_coded: bool = False
+    ) -> None:
+        """`qp`: QPY; `rounding`: a level is rounded up from 1 - `rounding` of a step on; `field_coded`: see `Span`."""
+        self._scan = FIELD_SCAN if field_coded else ZIGZAG
         lists = weights(sps, pps)[0 if intra else 3 :]
         self._rounding = np.float32(rounding)
         self.qps = [qp + 6 * (sps.bit_depth_luma - 8)]
@@ -115,7 +126,7 @@ class Quantiser:
     def inter(self, planes: Sequence[Floats]) -> Residual:
         """Levels of the `transformed` residual: of luma (n, 16, 16) and, unless monochrome, Cb and Cr (n, 8, 8)."""
         blocks = planes[0]
-        luma = np.ascontiguousarray(self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG])
+        luma = np.ascontiguousarray(self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, self._scan])
         _drop_lone(luma.reshape(-1, 4, 64))
         return Residual(luma, *self._chroma(planes[1:]))
 
@@ -140,7 +151,7 @@ class Quantiser:
             sums = np.stack([a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d], axis=1)
             # (8-330): the inverse scales by half a step, and its 2x2 transform is its own but for a factor of 4.
             dcs.append(self.rounded(sums * (2 / self.step(which)[0, 0])))
-            levels = self._levels(blocks, which).reshape(len(blocks), 4, 16)[:, :, ZIGZAG]
+            levels = self._levels(blocks, which).reshape(len(blocks), 4, 16)[:, :, self._scan]
             rest = np.ascontiguousarray(levels[:, :, 1:])
             _drop_lone(rest.reshape(len(blocks), 1, 60))
             acs.append(rest)
@@ -152,8 +163,8 @@ class Quantiser:
         corner = blocks[:, :, 0, 0].reshape(-1, 4, 4)
         sums = HADAMARD @ corner @ HADAMARD
         # (8-322): the inverse scales by a quarter of a step, and its transform is its own but for a factor of 16.
-        dc = self.rounded(sums / self.step(0)[0, 0]).reshape(-1, 16)[:, ZIGZAG]
-        levels = self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, ZIGZAG]
+        dc = self.rounded(sums / self.step(0)[0, 0]).reshape(-1, 16)[:, self._scan]
+        levels = self._levels(blocks[:, _ORDER], 0).reshape(len(blocks), 16, 16)[:, :, self._scan]
         levels[:, :, 0] = 0
         return Residual(levels, *self._chroma([transformed(plane) for plane in chroma]), dc)
 
@@ -162,9 +173,9 @@ class Quantiser:
         assert residual.luma_dc is not None
         qp, scale = self.qps[0], self._scales[0].astype(np.int64)
         levels = np.empty_like(residual.luma)
-        levels[:, :, ZIGZAG] = residual.luma
+        levels[:, :, self._scan] = residual.luma
         dc = np.empty_like(residual.luma_dc)
-        dc[:, ZIGZAG] = residual.luma_dc
+        dc[:, self._scan] = residual.luma_dc
         sums = HADAMARD @ dc.reshape(-1, 4, 4) @ HADAMARD
         blocks = _scaled(levels[:, _INVERSE_ORDER], scale, qp, 4)
         blocks[..., 0, 0] = shifted(sums.reshape(-1, 16) * scale[0, 0], qp // 6 - 6)
@@ -172,7 +183,7 @@ class Quantiser:
         for which in range(residual.chroma_dc.shape[1]):
             qp, scale = self.qps[1 + which], self._scales[1 + which].astype(np.int64)
             levels = np.zeros((len(residual.luma), 4, 16), np.int32)
-            levels[:, :, ZIGZAG[1:]] = residual.chroma_ac[:, which]
+            levels[:, :, self._scan[1:]] = residual.chroma_ac[:, which]
             a, b, c, d = (residual.chroma_dc[:, which, i].astype(np.int64) for i in range(4))
             sums = np.stack([a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d], axis=1)
             blocks = _scaled(levels, scale, qp, 4)

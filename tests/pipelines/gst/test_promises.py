@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from concealer.bitstream import AccessUnit, join_annexb
-from tests.decoder.interlaced_streams import mbaff, paff, telecined
+from tests.decoder.interlaced_streams import mbaff, paff
 from tests.media import Codec
 from tests.pipelines.gst.pads import Pads
 from tests.pipelines.gst.running import FPS, FRAME, clean, stream
@@ -237,21 +237,6 @@ def test_interlaced_pictures_say_so(units: list[AccessUnit]) -> None:
         assert len(pads.buffers) == len(units)
         wanted = interlaced | (top if units is paff() else 0)
         assert all(int(buffer.get_flags()) & (interlaced | top) == wanted for buffer in pads.buffers)
-
-
-def test_a_repeated_first_field_is_kept() -> None:
-    from pipelines.gst.bindings import GstVideo
-
-    units = telecined()
-    with Pads("h264") as pads:
-        pads.start()
-        for position, unit in enumerate(units):
-            pads.push(join_annexb(unit.nals), position)
-        pads.end()
-        repeat = int(GstVideo.VideoBufferFlags.RFF)
-        assert [bool(int(buffer.get_flags()) & repeat) for buffer in pads.buffers] == [
-            number % 2 == 0 for number in range(len(units))
-        ]
 
 
 def test_a_peer_of_fixed_size_is_honoured() -> None:

@@ -94,7 +94,35 @@ def test_field_pairs_in_a_file(bottom_first: bool, tmp_path: Path) -> None:
     assert len(decode_luma(out)) == len(units)
 
 
-def test_splicing_is_refused_in_one_line(damaged: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-q", "-y", str(damaged), str(folder / "spliced.ts"), "--splice"]) != 0
-    said = capsys.readouterr().err
-    assert "interlaced" in said and said.count("\n") == 1
+@pytest.mark.parametrize("output", ["auto", "splice"])
+def test_spliced_file_shows_the_repair(damaged: Path, folder: Path, output: str) -> None:
+    out, lossless = folder / f"{output}.ts", folder / "seen.mkv"
+    assert main(["-q", "-y", str(damaged), str(out), "--output", output]) == 0
+    conceal_file(str(damaged), str(lossless), Settings(encoder=EncoderSettings("ffv1"), overwrite=True))
+    result = conceal_file(str(damaged), str(out), Settings(output="splice", overwrite=True))
+    assert result.action == "spliced" and result.splice is not None and result.splice.inserted
+    errors = [
+        np.square(a.astype(float) - b).mean() for a, b in zip(decode_luma(lossless), decode_luma(out), strict=True)
+    ]
+    assert 10 * np.log10(255**2 / np.mean(errors)) > 38
+    with av.open(str(out)) as container:
+        assert all(frame.interlaced_frame for frame in container.decode(video=0))
+
+
+def test_lost_picture_that_nobody_refers_to_is_filled(whole: Path, folder: Path) -> None:
+    """Its time tells of it; it used to be told as a hole, and left."""
+    out, holey = folder / "filled.ts", folder / "holey.ts"
+    with av.open(str(whole)) as source, av.open(str(holey), "w") as target:
+        track = target.add_stream_from_template(source.streams.video[0])
+        disposable = 0
+        for packet in source.demux(video=0):
+            parsed = StreamParser("h264")
+            units = parsed.push(bytes(packet)) + parsed.flush() if packet.size else []
+            disposable += bool(units) and not units[0].slices[0].nal.data[0] & 0x60
+            if packet.size and not (disposable == 4 and not units[0].slices[0].nal.data[0] & 0x60):
+                packet.stream = track
+                target.mux(packet)
+    assert len(decode_luma(holey)) == PICTURES - 1
+    result = conceal_file(str(holey), str(out), Settings(output="splice", overwrite=True))
+    assert result.splice is not None and result.splice.inserted_access_units == 1
+    assert len(decode_luma(out)) == PICTURES

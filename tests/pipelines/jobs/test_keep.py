@@ -12,9 +12,9 @@ import pytest
 from concealer.bitstream import join_length_prefixed, parse_extradata
 from pipelines import ConcealError, EncoderSettings, Settings, UsageError, conceal_file
 from pipelines.cli import main
-from pipelines.jobs import OutputMode
+from pipelines.jobs import OutputMode, span_results
 from pipelines.jobs.parameter_sets import with_more_sets
-from pipelines.jobs.survey import Span, Survey
+from pipelines.jobs.survey import PIECE, Span, Survey
 from pipelines.reading import VideoPayload
 from pipelines.writing import with_data
 from tests.media import Codec, clip, decode_luma, encode_file
@@ -86,6 +86,26 @@ def test_whole_groups_stay_byte_for_byte(tmp_path: Path, codec: Codec, suffix: s
     assert all(value > 90 for number, value in enumerate(quality) if not 2 * GOP <= number < 3 * GOP)
 
 
+@pytest.mark.parametrize("output", ["auto", "gop"])
+@pytest.mark.parametrize(("codec", "suffix"), [("h264", ".ts"), ("hevc", ".mkv")])
+def test_spans_are_repaired_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec, suffix: str, output: OutputMode
+) -> None:
+    monkeypatch.setattr(span_results, "_LEAST_SHARE", 1)
+    whole = whole_file(tmp_path / "whole.mkv", codec)
+    damaged = tmp_path / f"damaged{suffix}"
+    remuxed(damage_samples(whole, tmp_path / "lost.mkv", {3, 2 * GOP + 3, 4 * GOP + 1}), damaged)
+    made = []
+    for jobs in (1, 2):
+        out = tmp_path / f"out{jobs}{suffix}"
+        result = conceal_file(damaged, out, Settings(jobs=jobs, output=output))
+        assert result.totals.repaired == 3
+        made.append((video_bytes(out), packets_of(out, "audio"), picture_times(out)))
+        assert result.kept is not None and result.kept.bytes_kept > 0
+    assert made[0] == made[1]
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_group_that_is_encoded_leaves_the_parameter_sets_of_the_others(tmp_path: Path) -> None:
     """The header of an MP4 file holds both, so that players that read no sets within samples play across the seams."""
     whole = whole_file(tmp_path / "whole.mp4", "h264")
@@ -99,11 +119,19 @@ def test_a_group_that_is_encoded_leaves_the_parameter_sets_of_the_others(tmp_pat
 
 
 def test_where_splicing_is_refused_groups_are_encoded(tmp_path: Path) -> None:
-    whole = whole_file(tmp_path / "whole.mp4", "h264", bframes=0, extra={"tff": 1, "slices": 3})
+    whole = whole_file(tmp_path / "whole.mp4", "hevc", bframes=0, extra={"scaling-list": "default"})
     damage_samples(whole, tmp_path / "damaged.mp4", {GOP + 2})
     result = conceal_file(tmp_path / "damaged.mp4", tmp_path / "out.mp4")
     assert result.action == "repaired" and result.kept is not None
     assert (result.kept.route, result.kept.groups_encoded) == ("gop", 1)
+    assert len(decode_luma(tmp_path / "out.mp4")) == PICTURES
+
+
+def test_interlaced_files_are_spliced(tmp_path: Path) -> None:
+    whole = whole_file(tmp_path / "whole.mp4", "h264", bframes=2, extra={"tff": 1, "slices": 3})
+    damage_samples(whole, tmp_path / "damaged.mp4", {GOP + 2})
+    result = conceal_file(tmp_path / "damaged.mp4", tmp_path / "out.mp4")
+    assert result.action == "spliced" and result.kept is not None and result.kept.bytes_kept
     assert len(decode_luma(tmp_path / "out.mp4")) == PICTURES
 
 
@@ -178,6 +206,20 @@ def test_spans_reach_from_entry_to_entry() -> None:
     assert survey.spans(closed=True) == [Span(0, 10, 40)]
     survey._damaged = {5, 25}
     assert survey.spans(closed=False) == [Span(0, 0, 10), Span(10, 20, 30)]
+
+
+def test_a_long_span_is_cut_where_nothing_is_missing() -> None:
+    survey = Survey("h264", None)
+    for number in range(4 * PIECE):
+        kind = 5 if number % 50 == 0 else 1
+        survey.payload(VideoPayload(0, b"\0\0\0\1" + bytes([0x60 | kind]) + b"\x88", number, number, 1))
+    survey._damaged = set(range(25, 4 * PIECE, 50))
+    first, second = 2 * PIECE - 50, 2 * PIECE
+    expected = [Span(0, 0, PIECE), Span(PIECE - 50, PIECE, second), Span(first, second, 3 * PIECE)]
+    assert survey.spans(closed=True) == [*expected, Span(3 * PIECE - 50, 3 * PIECE, 4 * PIECE)]
+    survey._damaged |= {PIECE - 3, second, 3 * PIECE + 1}  # too near to the cuts
+    assert survey.spans(closed=True)[0] == Span(0, 0, PIECE + 50)
+    assert second not in {span.first for span in survey.spans(closed=True)}
 
 
 def test_parameter_sets_within_samples_change_nothing_if_they_are_those_of_the_header(tmp_path: Path) -> None:

@@ -130,12 +130,12 @@ def test_report_names_what_was_kept_replaced_and_inserted(tmp_path: Path) -> Non
 
 
 def test_what_cannot_be_spliced_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source, out = tmp_path / "in.264", tmp_path / "out.264"
-    stream = encode_bytes(clip(10, 176, 160), "h264", slices=2, extra={"tff": 1})
-    source.write_bytes(drop_slices(stream, "h264", {7}))
+    source, out = tmp_path / "in.265", tmp_path / "out.265"
+    stream = encode_bytes(clip(10, 176, 288), "hevc", slices=2, extra={"scaling-list": "default"})
+    source.write_bytes(drop_slices(stream, "hevc", {7}))
     assert main(["--splice", str(source), str(out)]) == ConcealError.exit_code
     told = capsys.readouterr().err.strip()
-    assert "interlaced" in told and "--output auto" in told and "\n" not in told
+    assert "scaling lists" in told and "--output auto" in told and "\n" not in told
     assert not out.exists()
 
 

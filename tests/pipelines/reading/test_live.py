@@ -77,13 +77,21 @@ def test_transport_stream_over_udp_until_it_falls_silent(tmp_path: Path, transpo
     assert sounds > 60
 
 
+def _await_listener(port: int) -> None:
+    """Until somebody listens there."""
+    end = time.monotonic() + 30
+    while not any(f":{port:04X} " in line for line in Path("/proc/net/udp").read_text().splitlines()):
+        assert time.monotonic() < end, "nobody listens"
+        time.sleep(0.05)
+
+
 def test_stopping_completes_the_output(tmp_path: Path, transport_stream: bytes) -> None:
     port, target = _free_port(), tmp_path / "out.mp4"
     command = [sys.executable, "-m", "pipelines.cli", "-q", f"udp://127.0.0.1:{port}", str(target)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
-        time.sleep(1.0)
+        _await_listener(port)
         _send(transport_stream, port)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0, process.stderr.read() if process.stderr else ""

@@ -22,7 +22,7 @@ from concealer.damage import Damage, DamageMap
 from concealer.decoder import DecodedPicture
 from pipelines.cli import main
 from pipelines.presenting import ShownPicture
-from pipelines.report import Totals
+from pipelines.report import Totals, picture_text
 from pipelines.reporting import Beside, Subject, VideoFacts, collector
 from pipelines.reporting.bins import Bins
 from pipelines.reporting.timecode import Timecode, clock
@@ -89,7 +89,7 @@ def test_the_page_shows_before_and_after(media: Path, tmp_path: Path) -> None:
     reader = harmless(page)
     text = " ".join(reader.text.split())
     assert "2 of 24 pictures were damaged, 2 repaired inside the stream." in text
-    assert "slice lost" in text and "Minute by minute" in text
+    assert "method motion2" in text and "slice lost" in text and "Minute by minute" in text
     pictures = [value for name, value in reader.attributes if name == "href" and value.startswith("data:")]
     # The clip lasts a second: one picture stands for it, and both with a hole are there anyway.
     assert len(pictures) in (4, 6) and pictures[0] != pictures[1]
@@ -152,6 +152,12 @@ def test_pairs_are_what_a_plain_player_shows(media: Path) -> None:
     assert [shown.pts for shown, _ in pairs] == sorted(plain)
     for shown, frame in pairs:
         assert frame is not None and np.array_equal(frame.to_ndarray(), plain[shown.pts])
+    # After a pause it begins anew.
+    beside.push(len(packets), bytes(packets[0]), None)
+    beside.expect(ShownPicture(_picture(tag=len(packets)), 99))
+    beside.flush()
+    [(_, again)] = beside.ready()
+    assert again is not None and np.array_equal(again.to_ndarray(), plain[times[0]])
 
 
 def _picture(
@@ -242,7 +248,7 @@ def test_a_page_of_the_worst_stays_below_two_megabytes(tmp_path: Path) -> None:
     assert page is not None
     for number in range(60_000):
         picture = _picture(number, damage, frame) if number % 50 == 0 else _picture(number)
-        page.add(0, picture, number, Fraction(1, 5) if number else Fraction(1))
+        page.add(picture_text(0, picture, number, Fraction(1, 5) if number else Fraction(1)))
         if number % 3_000 == 0:
             page.look(0, ShownPicture(picture, number), frame, Fraction(1, 5))
     page.finish(_totals())

@@ -1,0 +1,235 @@
+"""Sound between the pictures: what it is, and where its samples begin and end."""
+
+from __future__ import annotations
+
+import logging
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pipelines.salvage.aac import FAMILIES, SAMPLES, AacFramer, config_of, guesses, rate_of
+from pipelines.salvage.media import Media, Span
+from pipelines.salvage.pcm import PcmForm, pcm_form
+from pipelines.salvage.remains import SoundEntry
+
+log = logging.getLogger(__name__)
+
+_TRIED_BYTES = 1 << 16
+_COVERED = 0.8
+"""Share of what lies between pictures that a kind of sound must explain."""
+_LIKELY = 0.2
+"""The same before what lies behind holes is looked at."""
+_LEAST_BYTES = 64
+_LEAST_PIECE = 3
+_ZEROS, _PCM_ZEROS = 64, 512
+_MOST_ROWS = 64
+_LONE_RUN = 3
+"""Blocks in a row that count where they do not fill a gap."""
+_AMR_SIZES = {0: 13, 1: 14, 2: 16, 3: 18, 4: 20, 5: 21, 6: 27, 7: 32, 8: 6, 15: 1}
+"""Bytes of a frame of AMR-NB by its type (RFC 4867 5.3)."""
+_LEAST_FRAMES = 10
+_RESYNC = 1 << 16
+"""Bytes in which blocks are looked for behind a hole."""
+
+
+@dataclass
+class FoundSound:
+    """A stream of sound."""
+
+    kind: str
+    """Its four letters in a sample entry."""
+    channels: int
+    rates: tuple[int, ...]
+    """Those it may have, the likeliest first."""
+    samples_each: int
+    """Of a block; 1 for PCM, whose blocks are one value of each channel."""
+    blocks: list[Span] = field(default_factory=list)
+    """One each, in order; of PCM stretches of many."""
+    config: bytes = b""
+    block_size: int = 0
+    """Bytes of a PCM block."""
+    bits: int = 16
+    origin: str = "decoding"
+    trimmed: int = 0
+    """Samples at its start that the encoder put before the sound."""
+
+    @property
+    def length(self) -> int:
+        """In samples."""
+        if self.block_size:
+            return sum(end - start for start, end in self.blocks) // self.block_size
+        return self.samples_each * len(self.blocks)
+
+
+def find_sound(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
+    """The sound in the gaps that pictures leave; None if there is none that is known here."""
+    pieces = [piece for gap in gaps for piece in _without_zeros(media, gap) if piece[1] - piece[0] >= _LEAST_PIECE]
+    if sum(end - start for start, end in pieces) < _LEAST_BYTES:
+        return None
+    return _aac(media, pieces, known) or _amr(media, pieces) or _pcm(media, gaps, known)
+
+
+def _without_zeros(media: Media, gap: Span, zeros: int = _ZEROS) -> Iterator[Span]:
+    """A gap without the long rows of zeros in it, which are where nothing was written."""
+    start, end = gap
+    if end - start < zeros or media.find(bytes(zeros), start, end) < 0:
+        yield gap
+        return
+    data = bytes(media.data[start:end])
+    place = 0
+    for found in re.finditer(rb"\x00{%d,}" % zeros, data):
+        if found.start() > place:
+            yield start + place, start + found.start()
+        place = found.end()
+    if place < len(data):
+        yield start + place, end
+
+
+def _some(gaps: Sequence[Span]) -> list[Span]:
+    """The first of them, and some from the middle, but none that is far longer than usual: holes are."""
+    usual = sorted(end - start for start, end in gaps)[len(gaps) // 2]
+    likely = [(start, end) for start, end in gaps if end - start <= 4 * usual]
+    picked: list[Span] = []
+    for begin in (0, len(likely) // 2):
+        size = 0
+        for start, end in likely[begin:]:
+            picked.append((start, end))
+            size += end - start
+            if size > _TRIED_BYTES:
+                break
+    return sorted(set(picked))
+
+
+def _covered(blocks: Iterable[Span], gaps: Sequence[Span]) -> float:
+    """Share of the gaps, or of their bytes where that is more, that blocks explain: one gap may hold much else."""
+    found = sorted(blocks)
+    sizes = [end - start for start, end in gaps]
+    inside = [0] * len(gaps)
+    starts = [start for start, _ in gaps]
+    for start, end in found:
+        inside[bisect_right(starts, start) - 1] += end - start
+    by_gap = sum(some / size for some, size in zip(inside, sizes, strict=True)) / max(1, len(gaps))
+    return max(by_gap, sum(inside) / max(1, sum(sizes)))
+
+
+def _aac(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
+    told = [entry for entry in known if entry.kind == "mp4a" and rate_of(entry.config) is not None]
+    tried = _some(gaps)
+    first = Counter(media.data[start] for start, _ in tried).most_common(1)[0][0]
+    best, chosen = 0.0, b""
+    for config in [*(entry.config for entry in told), *guesses(first)]:
+        share = _covered(_aac_blocks(media, tried, AacFramer(config), False), tried)
+        log.debug("AAC %s: %.2f", config.hex(), share)
+        if share > best + 0.02:
+            best, chosen = share, config
+        if best > 0.97:
+            break
+    if _LIKELY < best < _COVERED:  # few long stretches, with holes in them
+        best = _covered(_aac_blocks(media, tried, AacFramer(chosen)), tried)
+    if best < _COVERED:
+        return None
+    blocks = list(_aac_blocks(media, gaps, AacFramer(chosen)))
+    rate = rate_of(chosen)
+    assert rate is not None
+    entry = next((one for one in told if one.config == chosen), None)
+    family = (rate,) if entry is not None else next(one for one in FAMILIES if rate in one)
+    channels = chosen[1] >> 3 & 15
+    trimmed = SAMPLES if blocks and b"Lavc" in bytes(media.data[blocks[0][0] : blocks[0][0] + 16]) else 0
+    origin = "the index" if entry is not None else "decoding"
+    return FoundSound("mp4a", channels, family, SAMPLES, blocks, chosen, origin=origin, trimmed=trimmed)
+
+
+def with_rate(sound: FoundSound, rate: int) -> FoundSound:
+    """The sound with one of the rates it may have."""
+    if sound.kind == "mp4a" and len(sound.rates) > 1:
+        sound.config = config_of(rate, sound.channels)
+    sound.rates = (rate,)
+    return sound
+
+
+def _aac_blocks(media: Media, gaps: Sequence[Span], framer: AacFramer, behind: bool = True) -> Iterator[Span]:
+    """behind: look for more where a row of blocks breaks off."""
+    for start, end in gaps:
+        media.go_on()
+        run = list(framer.run(media.data, start, end))
+        if run and (run[-1][1] == end or len(run) >= _LONE_RUN or _rest_is_void(media, run[-1][1], end)):
+            yield from run
+        rest = run[-1][1] if run else start
+        if behind and rest < end:
+            yield from _behind(media, rest, end, framer)
+
+
+def _rest_is_void(media: Media, start: int, end: int) -> bool:
+    return not any(media.data[start : min(end, start + 64)])
+
+
+def _behind(media: Media, start: int, end: int, framer: AacFramer) -> Iterator[Span]:
+    """Blocks behind what is none: rows of them that fill the gap to its end, looked for from where they may begin."""
+    for place in range(max(start + 1, end - _RESYNC), end - 8):
+        if media.data[place] >> 5 > 1 or not any(media.data[place : place + 4]):
+            continue
+        run = list(framer.run(media.data, place, end))
+        if run and run[-1][1] == end and (len(run) >= 2 or end - place > 200):
+            yield from run
+            return
+
+
+def _amr(media: Media, gaps: Sequence[Span]) -> FoundSound | None:
+    tried = _some(gaps)
+    if _covered(_amr_blocks(media, tried, False), tried) < _COVERED:
+        return None
+    blocks = list(_amr_blocks(media, gaps))
+    return FoundSound("samr", 1, (8000,), 160, blocks) if len(blocks) >= _LEAST_FRAMES else None
+
+
+def _amr_blocks(media: Media, gaps: Sequence[Span], behind: bool = True) -> Iterator[Span]:
+    for start, end in gaps:
+        run, stop = _amr_run(media, start, end)
+        yield from run
+        # Behind a hole a row is right that ends where pictures begin.
+        for place in range(max(stop + 1, end - _RESYNC), end) if behind and stop < end else ():
+            later, last = _amr_run(media, place, end)
+            if last == end:
+                yield from later
+                break
+
+
+def _amr_run(media: Media, start: int, end: int) -> tuple[list[Span], int]:
+    blocks, place = [], start
+    while place < end:
+        head = media.data[place]
+        size = _AMR_SIZES.get(head >> 3 & 15) if head & 0x87 == 4 else None
+        if size is None or place + size > end:
+            break
+        blocks.append((place, place + size))
+        place += size
+    return blocks, place
+
+
+def _pcm(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
+    told = next((entry for entry in known if entry.kind in ("sowt", "twos", "in24", "ipcm", "lpcm")), None)
+    pieces = [bytes(media.data[start:end]) for start, end in _some(gaps)]
+    form: PcmForm | None = pcm_form(pieces)
+    if form is None:
+        return None
+    blocks = [
+        (start + (end - start) % form.block if cut else start, end if cut else end - (end - start) % form.block)
+        for start, end, cut in _pcm_pieces(media, gaps)
+        if end - start >= form.block
+    ]
+    rates = (48000, 44100, 32000, 16000, 8000, 96000) if told is None else (told.rate,)
+    origin = "its statistics" if told is None else "the index"
+    return FoundSound(form.kind, form.channels, rates, 1, blocks, b"", form.block, form.bits, origin)
+
+
+def _pcm_pieces(media: Media, gaps: Sequence[Span]) -> Iterator[tuple[int, int, bool]]:
+    """Gaps without the rows of zeros in them, and whether a piece begins behind one; where there are many such rows
+    they are silence, and stay."""
+    cut = [list(_without_zeros(media, gap, _PCM_ZEROS)) for gap in gaps]
+    if sum(len(pieces) != 1 for pieces in cut) > _MOST_ROWS:
+        cut = [[gap] for gap in gaps]
+    for gap, pieces in zip(gaps, cut, strict=True):
+        for start, end in pieces:
+            yield start, end, start > gap[0]
