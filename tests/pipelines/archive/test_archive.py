@@ -13,6 +13,7 @@ import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipelines import Settings, conceal_file
@@ -23,6 +24,7 @@ from pipelines.archive.task import Job
 from pipelines.archive.work import Work
 from pipelines.cli import main
 from pipelines.errors import InputError, UsageError
+from tests.media import clip, decode_luma, encode_file
 from tests.pipelines.archive.runs import (
     FIRST,
     QUICK,
@@ -142,6 +144,18 @@ def test_what_needs_no_repair_can_be_left_out(archive: Path, tmp_path: Path) -> 
     again = {name: state.replace("done", "known") for name, state in left_out.items()}
     assert kinds(run(archive, out, skip_intact=True)) == SECOND | again
     assert kinds(run(archive, out))["a.mp4"] == "done copied"
+
+
+def test_a_file_that_lost_its_index_is_not_copied(tmp_path: Path) -> None:
+    """No picture is damaged, and yet no player opens it."""
+    place, out = tmp_path / "in", tmp_path / "out"
+    place.mkdir()
+    whole = encode_file(place / "lost.mp4", clip(24), slices=4, extra={"repeat-headers": 1})
+    expected = decode_luma(whole)
+    data = whole.read_bytes()
+    whole.write_bytes(data[: data.rindex(b"moov") - 4])
+    assert kinds(run(place, out)) == {"lost.mp4": "done rewritten"}
+    assert all(np.array_equal(a, b) for a, b in zip(decode_luma(out / "lost.mp4"), expected, strict=True))
 
 
 def test_a_list_names_the_files(archive: Path, tmp_path: Path) -> None:
