@@ -258,7 +258,7 @@ def _run(args: argparse.Namespace, display: Bar | JsonLines) -> int:
         )
     display.clear()
     if result.interrupted:
-        log.warning("interrupted: the output holds the first %d pictures", result.pictures)
+        log.warning("interrupted: the output holds the first %d pictures", result.pictures_written)
     if args.json:
         # Where the video goes to stdout, the summary must not.
         print(json.dumps(result.as_dict()), file=sys.stderr if args.output == STDOUT else sys.stdout)
