@@ -16,6 +16,7 @@ from typing import TextIO
 from concealer import __version__
 from pipelines.archive import Outcome, Wanted, parse_shard, run_archive
 from pipelines.archive.telling import Progress, Sum, as_dict, line
+from pipelines.arguments import Parser, parse
 from pipelines.errors import ConcealError, InputError, Interrupted, OutputError, one_line
 from pipelines.options import add_policy_options, add_video_options, settings_of
 from pipelines.stopping import signals, silence_stdout
@@ -49,8 +50,8 @@ exit codes:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="conceal archive",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -86,12 +87,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line behind `conceal archive`; returns its exit code."""
-    args = build_parser().parse_args(argv)
     handler = logging.NullHandler()  # each file's line says what there is to say
     logging.getLogger().addHandler(handler)
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     stop = threading.Event()
     try:
+        args = parse(build_parser(), argv)
         with _own_stdout(args.cluster is not None) as out, signals(stop):
             return _archive(args, out, stop.is_set)
     except ConcealError as error:

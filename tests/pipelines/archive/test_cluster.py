@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_a_node_that_is_killed_loses_nothing(cluster: Any, media: Path, tmp_path
         shutil.copyfile(media / source, place / name)
     node = cluster.add_node(num_cpus=1, node_ip_address=LOOPBACK, object_store_memory=SMALL)
     outcomes = {}
-    for one in run_archive(Wanted(str(place), str(out), QUICK, cluster=cluster.address)):
+    for one in run_archive(Wanted(str(place), str(out), replace(QUICK, jobs=0), cluster=cluster.address)):
         assert one.name not in outcomes
         outcomes[one.name] = one
         if len(outcomes) == 10:  # whatever its worker is given from here on is lost
