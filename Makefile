@@ -79,6 +79,7 @@ bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 	$(BIN)/python -m benchmarks.engines --quick
 	$(BIN)/python -m benchmarks.containers --quick
 	$(BIN)/python -m benchmarks.check --quick
+	$(BIN)/python -m benchmarks.salvage --quick
 
 clean: ## Remove the environment, the caches and what the demo wrote
 	rm -rf $(VENV) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
