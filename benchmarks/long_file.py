@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import av
 import numpy as np
 
 from benchmarks.check import timed
+from benchmarks.clips import to_planes
 from benchmarks.long_media import GOP, RATE, TURN, Recording, write_long
 from benchmarks.long_players import in_chromium, in_ffmpeg, in_gstreamer
 from benchmarks.long_tables import long_tables
@@ -97,15 +99,14 @@ def _others(path: Path) -> str:
 
 
 def out_of_step(path: Path) -> float:
-    """Milliseconds by which the last burst of sound begins behind the white picture that it belongs to."""
+    """Milliseconds by which the last burst of sound begins behind the last white picture; NaN if there is none."""
     with av.open(str(path)) as container:
         end = (container.duration or 0) / 1e6
-        white = loud = 0.0
+        white = loud = math.nan
         start = int(max(0.0, end - 2.5 * TURN / FPS) * 1e6)
         container.seek(start)
         for frame in container.decode(video=0):
-            luma = np.frombuffer(frame.planes[0], np.uint8)  # type: ignore[call-overload]
-            if frame.time is not None and luma.mean() > _WHITE:
+            if frame.time is not None and to_planes(frame)[0].mean() > _WHITE:
                 white = frame.time
         container.seek(start)
         quiet = True
@@ -115,7 +116,7 @@ def out_of_step(path: Path) -> float:
             if len(above) and quiet and sound.time is not None:
                 loud = sound.time + above[0] / RATE
             quiet = not len(above)
-    return (loud - white) * 1000
+    return float(loud - white) * 1000
 
 
 def plays(path: Path, recording: Recording) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """How much of broken recordings comes back: several encoders and muxers, several ways to break.
 
 python -m benchmarks.salvage            # about ten minutes on two cores
-python -m benchmarks.salvage --quick    # three recordings; results go to the folder given with --results
+python -m benchmarks.salvage --quick    # three recordings; results go to the cache folder
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks.salvage_files import RECORDINGS, WAYS, Recording, broken, has_gs
 from benchmarks.salvage_measure import outcome
 from benchmarks.salvage_tables import is_good, salvage_tables
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
+from benchmarks.streams import default_cache
 from benchmarks.workers import run_all
 from pipelines.cli import main as conceal
 from pipelines.errors import InputError
@@ -80,11 +81,12 @@ def _pictures(path: Path) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.salvage", description="Salvage of broken recordings.")
     parser.add_argument("--quick", action="store_true", help="three recordings")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="results file")
     parser.add_argument("--processes", type=int, default=2, help="worker processes (default: %(default)s)")
     options = parser.parse_args(arguments)
     chosen = [one for one in RECORDINGS if has_gstreamer() or not one.pipeline]
-    store = Store(options.results / "salvage.json", command_line("benchmarks.salvage"), KEY)
+    out = options.out or (default_cache() / "quick" if options.quick else RESULTS) / "salvage.json"
+    store = Store(out, command_line("benchmarks.salvage"), KEY)
     jobs = [(Case(one), fingerprint(_SOURCES)) for one in (chosen[:_QUICK] if options.quick else chosen)]
     failed = run_all(run_case, jobs, store.add, options.processes)
     print("\n\n".join(salvage_tables(store.rows)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -303,8 +303,3 @@ def packets(path: Path) -> dict[str, list[tuple[int, int, float, float]]]:
                 base = float(packet.time_base)
                 found[kind].append((packet.pos, packet.size, packet.pts * base, packet.dts * base))
     return found
-
-
-def names(recordings: Sequence[Recording]) -> list[str]:
-    """Of recordings."""
-    return [one.name for one in recordings]

@@ -212,7 +212,7 @@ def _run(
     result = conceal_file(source, target, settings, on_progress=display if show else None, stopped=stop.is_set)
     display.clear()
     if result.interrupted:
-        log.warning("interrupted: the output holds the first %d pictures", result.pictures)
+        log.warning("interrupted: the output holds the first %d pictures", result.pictures_written)
     if args.json:
         # Where the video goes to stdout, the summary must not.
         print(json.dumps(result.as_dict()), file=sys.stderr if target == STDOUT else sys.stdout)

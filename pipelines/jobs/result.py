@@ -10,6 +10,9 @@ from pipelines.report import Totals
 from pipelines.salvage import Salvaged
 from pipelines.writing import Account
 
+_STILLS = ("mjpeg", "png", "bmp", "gif")
+"""Covers, which are streams of one picture."""
+
 Action = Literal["repaired", "spliced", "encoded", "copied", "analysed"]
 
 
@@ -87,6 +90,11 @@ class ConcealResult:
     def pictures(self) -> int:
         """Pictures that came out, one for every access unit that went in or is known to be missing."""
         return self.totals.pictures
+
+    @property
+    def pictures_written(self) -> int:
+        """Pictures in the output; fewer where the run was interrupted."""
+        return sum(one.given.packets for one in self.accounts if one.kind == "video" and one.codec not in _STILLS)
 
     @property
     def damaged_pictures(self) -> int:

@@ -17,6 +17,8 @@ _LONGEST = 8191
 _LEAST = 3
 """Bytes of a block of silence."""
 _MOST_STARTS = 8
+_MOST_PLACES = 100_000
+"""Some seconds of decoding."""
 _TAKEN = "avcodec_receive_frame()"
 """Where PyAV met an error: behind the first block, which was decoded."""
 
@@ -41,6 +43,8 @@ class AacFramer:
     def __init__(self, config: bytes) -> None:
         self._context = av.CodecContext.create("aac", "r")
         self._context.extradata = config
+        self.patience = _MOST_PLACES
+        """Places at which blocks may still be looked for."""
         self._starts: set[int] = set()
         """First bytes of blocks so far."""
         self._likely = re.compile(b"(?!)")

@@ -26,6 +26,8 @@ _QPS = (26, 23, 28, 20, 22, 18, 24, 30, 25, 27, 21, 19, 29, 32, 16, 14, 12, 35)
 """pic_init_qp: what encoders take without being asked, first."""
 _COLUMNS = 48
 """Widths that are tried with each of them, the most frequent."""
+_MOST_TRIALS = 8_000
+"""Beginnings of a picture that are decoded: some seconds."""
 _REFERENCES = (1, 2, 3, 4, 5, 6, 8)
 _LIKELY_DELTA = 26
 _ASSUMED = ("colours", "chroma QP offset", "reference frames")
@@ -40,11 +42,12 @@ def searched(media: Media, units: Sequence[Unit]) -> Iterator[Sets]:
     slices = [_head(media, unit) for unit in units if unit.kind in (h264.NAL_SLICE, h264.NAL_IDR)][:_MOST_SLICES]
     if not picture or len(slices) < 2:
         return
+    left = [_MOST_TRIALS]
     for bits in _frame_num_bits(slices):
         fits = sorted(_fits(slices, bits), key=lambda fit: -fit[0])
         best = [guess for score, guess in fits if score >= max(_LEAST_FIT, fits[0][0] - 0.02)]
         log.debug("frame_num of %d bits: %d guesses fit", bits, len(best))
-        for base in _intra(best, picture):
+        for base in _intra(best, picture, left):
             yield from (_sets(guess, base, picture) for guess in best if _alike(guess, base))
 
 
@@ -150,8 +153,8 @@ def _near(one: h264.SliceHeader, other: h264.SliceHeader) -> bool:
     return other.sps.poc_type != 0 or ((other.poc_lsb - one.poc_lsb + 32) % turn <= 64 and not other.poc_lsb & 1)
 
 
-def _intra(guesses: Sequence[Guess], picture: Sequence[NalUnit]) -> Iterator[Guess]:
-    """Guesses with which the first rows of an intra picture decode, with its width."""
+def _intra(guesses: Sequence[Guess], picture: Sequence[NalUnit], left: list[int]) -> Iterator[Guess]:
+    """Guesses with which the first rows of an intra picture decode, with its width. left: trials, counted down."""
     seen: list[Guess] = []
     for guess in guesses:
         if any(_alike(guess, other) for other in seen):
@@ -160,6 +163,9 @@ def _intra(guesses: Sequence[Guess], picture: Sequence[NalUnit]) -> Iterator[Gue
         for init_qp, transform in product(_QPS if guess.cabac else _QPS[:1], (True, False)):
             profile = 100 if transform else 77 if guess.cabac else 66
             for columns in common_columns()[:_COLUMNS]:
+                if not left[0]:
+                    return
+                left[0] -= 1
                 trial = replace(guess, columns=columns, rows=4, init_qp=init_qp, transform_8x8=transform,
                                 profile=profile)  # fmt: skip
                 if starts_well(sets_of(trial), picture, columns):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from concealer.bitstream import BitReader, BitWriter, NalUnit, escape, h264, unescape
+from concealer.bitstream import BitReader, BitstreamError, BitWriter, NalUnit, escape, h264, unescape
 
 _HIGH = (100, 110, 122, 244)
-_VUI_TICKS = 2
-"""Ticks of a frame (E.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def _size_at(r: BitReader, known: h264.Sps) -> int:
         r.ue()
         r.skip(1)
         if r.flag():
-            raise h264_lists_error()
+            raise BitstreamError("scaling lists in the SPS are not read over here")
     r.ue()
     kind = r.ue()
     if kind == 0:
@@ -162,15 +160,3 @@ def _size_at(r: BitReader, known: h264.Sps) -> int:
     r.ue()
     r.skip(1)
     return r.pos
-
-
-def h264_lists_error() -> Exception:
-    """Scaling lists are not read over here."""
-    from concealer.bitstream import BitstreamError
-
-    return BitstreamError("scaling lists in the SPS")
-
-
-def with_size(guess: Guess, columns: int, rows: int, crop: tuple[int, int]) -> Guess:
-    """The guess for another picture size."""
-    return replace(guess, columns=columns, rows=rows, crop=crop)

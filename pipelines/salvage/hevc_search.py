@@ -38,12 +38,29 @@ def x265_sets() -> Iterator[Sets]:
 
 def fitted_hevc(sets: Sets, picture: Sequence[NalUnit]) -> Sets | None:
     """The sets with the usual size at which an intra picture decodes to its last byte; None if it does at none."""
+    rows = _rows(sets, picture)
     sizes = dict.fromkeys([*COMMON, *((high, wide) for wide, high in COMMON)])
     for width, height in sizes:
+        if rows is not None and -(-height // rows[1]) != rows[0]:
+            continue
         units = tuple(_with_size(nal, width, height) for nal in sets.units)
         if tried("hevc", units, [picture]).proven:
             return Sets("hevc", units, sets.origin, True, False, "", "", sets.assumed)
     return None
+
+
+def _rows(sets: Sets, picture: Sequence[NalUnit]) -> tuple[int, int] | None:
+    """Rows of CTBs that the first slice tells by its wavefronts, and the side of one; None if it tells none."""
+    kinds = {nal_type("hevc", nal): nal for nal in sets.units}
+    sps, pps = hevc.parse_sps(kinds[hevc.NAL_SPS]), hevc.parse_pps(kinds[hevc.NAL_PPS])
+    slices = [nal for nal in picture if nal_type("hevc", nal) < hevc.NAL_VPS]
+    if len(slices) != 1 or not pps.entropy_coding_sync:
+        return None
+    try:
+        header = hevc.parse_slice_header(slices[0], {sps.id: sps}, {pps.id: pps})
+    except BitstreamError:
+        return None
+    return len(header.entry_points) + 1, 1 << sps.log2_ctb
 
 
 @cache

@@ -12,7 +12,6 @@ from concealer.bitstream import Codec, NalUnit, h264, hevc, nal_type, unescape
 _MOVIE_TICKS = 90000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _SPECIFIC_TAG, _DECODER_TAG, _ES_TAG, _SL_TAG = 5, 4, 3, 6
-_BLOCK_MOST = 1 << 20
 
 
 @dataclass

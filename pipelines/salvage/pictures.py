@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from concealer.bitstream import Codec, NalUnit, SliceHeader, StreamParser, h264, join_length_prefixed
+from concealer.bitstream import START_CODE, Codec, NalUnit, Slice, SliceHeader, StreamParser, h264, hevc, join_annexb
 from pipelines.salvage.units import PREFIX, Grammar, Unit
 
 _HEAD = 160
@@ -29,8 +29,6 @@ class Picture:
     units: list[Unit] = field(default_factory=list)
     place: int = 0
     """In output order, with the places of pictures that are known to be missing; counted from 0."""
-    lost_before: int = 0
-    """Pictures that are known to be missing before it in decode order."""
     begins: bool = False
     """Its place is counted anew from here on: nobody can tell how many are missing before it."""
     group: int = 0
@@ -120,17 +118,17 @@ def _differ(one: SliceHeader, other: SliceHeader) -> bool:
 
 def place_all(data: memoryview, pictures: Sequence[Picture], codec: Codec, sets: Sequence[NalUnit]) -> None:
     """Give every picture its place in output order by its PicOrderCnt (H.264 8.2.1, HEVC 8.3.1)."""
-    parser = StreamParser(codec, header_of(sets), container_framed=True)
-    found: dict[int, tuple[int | None, bool, int]] = {}
+    parser = StreamParser(codec, join_annexb(sets), container_framed=True)
+    found: dict[int, tuple[int | None, bool]] = {}
     for number, picture in enumerate(pictures):
         for au in parser.push(_heads(data, picture), tag=number):
             if au.tag is not None:
                 restarts = au.is_idr or (codec == "hevc" and _has_no_past(au.slices))
-                found[au.tag] = au.poc, restarts, len(au.missing_before)
+                found[au.tag] = au.poc, restarts
     for au in parser.flush():
         if au.tag is not None:
-            found[au.tag] = au.poc, au.is_idr, len(au.missing_before)
-    step = _order(pictures, [found.get(number, (None, False, 0)) for number in range(len(pictures))])
+            found[au.tag] = au.poc, au.is_idr
+    step = _order(pictures, [found.get(number, (None, False)) for number in range(len(pictures))])
     for picture in pictures:
         header = next((unit.header for unit in picture.units if unit.header is not None), None)
         picture.turn = _turn(header) // step
@@ -144,43 +142,30 @@ def _turn(header: SliceHeader | None) -> int:
     return 1 << (header.sps.log2_max_poc_lsb if header is not None else 30)
 
 
-def _has_no_past(slices: Sequence[object]) -> bool:
+def _has_no_past(slices: Sequence[Slice]) -> bool:
     """A BLA picture: PicOrderCnt counts from it."""
-    header = next((one.header for one in slices if getattr(one, "header", None) is not None), None)  # type: ignore[attr-defined]
-    return header is not None and 16 <= getattr(header, "nal_unit_type", 0) <= 18
-
-
-def header_of(sets: Sequence[NalUnit]) -> bytes:
-    """Parameter sets as a header with start codes: samples are given to the parser in that form."""
-    return b"".join(b"\x00\x00\x00\x01" + nal.data for nal in sets)
+    header = next((one.header for one in slices if one.header is not None), None)
+    return header is not None and hevc.NAL_BLA_W_LP <= header.nal_unit_type <= hevc.NAL_BLA_N_LP
 
 
 def _heads(data: memoryview, picture: Picture) -> bytes:
     return b"".join(
-        b"\x00\x00\x00\x01" + bytes(data[u.start + PREFIX : min(u.end, u.start + PREFIX + _HEAD)]).rstrip(b"\x00")
+        START_CODE + bytes(data[u.start + PREFIX : min(u.end, u.start + PREFIX + _HEAD)]).rstrip(b"\x00")
         for u in picture.units
     )
 
 
-def sample_of(data: memoryview, picture: Picture) -> bytes:
-    """The picture's bytes as they are in the file."""
-    nals = [NalUnit(bytes(data[u.start + PREFIX : u.end])) for u in picture.units]
-    return join_length_prefixed(nals, PREFIX)
-
-
-def _order(pictures: Sequence[Picture], known: Sequence[tuple[int | None, bool, int]]) -> int:
+def _order(pictures: Sequence[Picture], known: Sequence[tuple[int | None, bool]]) -> int:
     """Set their places; returns by how much PicOrderCnt grows from one to the next."""
-    step = _step([(poc, restarts) for poc, restarts, _ in known])
+    step = _step(known)
     top = -1
     for begin, end in _sequences(known):
-        pocs = [poc for poc, _, _ in known[begin:end] if poc is not None]
+        pocs = [poc for poc, _ in known[begin:end] if poc is not None]
         least = min(pocs, default=0)
         base = top + 1 - least // step
         for number in range(begin, end):
-            poc, _, lost = known[number]
-            picture = pictures[number]
+            poc, picture = known[number][0], pictures[number]
             picture.place = top + 1 if poc is None else base + poc // step
-            picture.lost_before = lost if number else 0
             picture.begins, picture.group = number == begin, base
             top = max(top, picture.place)
     first = min((picture.place for picture in pictures), default=0)
@@ -190,8 +175,8 @@ def _order(pictures: Sequence[Picture], known: Sequence[tuple[int | None, bool, 
     return step
 
 
-def _sequences(known: Sequence[tuple[int | None, bool, int]]) -> list[tuple[int, int]]:
-    starts = [number for number, (_, restarts, _) in enumerate(known) if restarts or number == 0]
+def _sequences(known: Sequence[tuple[int | None, bool]]) -> list[tuple[int, int]]:
+    starts = [number for number, (_, restarts) in enumerate(known) if restarts or number == 0]
     return list(zip(starts, [*starts[1:], len(known)], strict=True))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import av
 import numpy as np
 import numpy.typing as npt
 
@@ -66,8 +67,6 @@ def tried(codec: Codec, sets: Sequence[NalUnit], pictures: Sequence[Sequence[Nal
 
 def _plainly(codec: Codec, sets: Sequence[NalUnit], pictures: Sequence[Sequence[NalUnit]]) -> Trial:
     """Where the decoder's memory cannot be read: whether it decodes without complaint."""
-    import av
-
     context = av.CodecContext.create(codec, "r")
     context.options = {"err_detect": "explode"}
     whole, frames = 0, []

@@ -136,10 +136,5 @@ def measured_rate(pace: Pace | None, sound_rate: int, told: Fraction | None, tol
     return Fraction(implied).limit_denominator(1001), "the sound"
 
 
-def is_usual(rate: Fraction) -> bool:
-    """Cameras and encoders take it."""
-    return rate in _USUAL
-
-
 def _nearest(rates: Sequence[Fraction], implied: float) -> Fraction:
     return min(rates, key=lambda one: abs(implied / float(one) - 1))

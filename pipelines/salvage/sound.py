@@ -168,8 +168,11 @@ def _rest_is_void(media: Media, start: int, end: int) -> bool:
 def _behind(media: Media, start: int, end: int, framer: AacFramer) -> Iterator[Span]:
     """Blocks behind what is none: rows of them that fill the gap to its end, looked for from where they may begin."""
     for place in range(max(start + 1, end - _RESYNC), end - 8):
+        if not framer.patience:
+            return
         if media.data[place] >> 5 > 1 or not any(media.data[place : place + 4]):
             continue
+        framer.patience -= 1
         run = list(framer.run(media.data, place, end))
         if run and run[-1][1] == end and (len(run) >= 2 or end - place > 200):
             yield from run

@@ -13,7 +13,7 @@ from statistics import median
 from pipelines.salvage.fragments import Anchors
 from pipelines.salvage.media import Span
 from pipelines.salvage.pictures import Picture
-from pipelines.salvage.rates import Pace, is_usual, measured_rate, pace_of, sound_rate_of
+from pipelines.salvage.rates import measured_rate, pace_of, sound_rate_of
 from pipelines.salvage.sound import FoundSound
 
 _HOLE, _OTHER = 8, 2048
@@ -82,13 +82,6 @@ def timeline_of(
     sound_rate = 0 if sound is None else sound_rate_of(sound, pace, told)
     line = Timeline(*measured_rate(pace, sound_rate, told, told_by), sound_rate, holes=len(parts) - 1)
     _Placing(pictures, sound, line, parts, anchors).run()
-    if sound is not None and line.rate_from == "the sound" and line.holes and line.sound_times:
-        # What holes took is known better now, and with it how much sound there is for a picture.
-        whole = Pace((line.sound_times[-1] + sound.samples_each) / (max(line.places) + 1), pace.slack if pace else 1.0)
-        rate, said = measured_rate(whole, sound_rate, told, told_by)
-        if rate != line.rate and is_usual(rate):
-            line = Timeline(rate, said, sound_rate, holes=line.holes)
-            _Placing(pictures, sound, line, parts, anchors).run()
     return line
 
 

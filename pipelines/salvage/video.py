@@ -13,7 +13,7 @@ from pipelines.salvage.chain import best_row
 from pipelines.salvage.h264_search import searched
 from pipelines.salvage.hevc_search import fitted_hevc, x265_sets
 from pipelines.salvage.media import Media
-from pipelines.salvage.parameter_sets import Sets, fitted, known_sets, stretched
+from pipelines.salvage.parameter_sets import Origin, Sets, fitted, known_sets, stretched
 from pipelines.salvage.pictures import Picture, gather, place_all
 from pipelines.salvage.proving import tried
 from pipelines.salvage.remains import Remains
@@ -32,6 +32,7 @@ _SHARE = 0.3
 """Of what speaks for units without parameter sets, at least so much must be left with the right ones."""
 _TRIED = 12
 """Pictures in a row that parameter sets are tried on."""
+_MOST_LIKELY = 8
 _NEARLY = 0.9
 """Share of the most slices that parameter sets read which others must read to be tried."""
 _HEVC = hevc.SliceHeader
@@ -39,6 +40,8 @@ _SKIPPED = (hevc.NAL_RASL_N, hevc.NAL_RASL_R)
 """Decoders pass over these behind the picture they begin with."""
 _STARTS = 3
 """Places in the stream at which they are."""
+_TRUSTED: tuple[Origin, ...] = ("the broken index", "the stream")
+"""Sets that are the stream's if one picture decodes whole: others of the run may be damaged."""
 
 
 @dataclass
@@ -123,7 +126,7 @@ def _prove(
                 continue
             trial = tried(codec, fit.units, run)
             log.debug("parameter sets of %s: %d of %d pictures decode", sets.origin, trial.whole, trial.tried)
-            if trial.proven:
+            if trial.proven or (trial.whole and sets.origin in _TRUSTED):
                 return fit, trial.rate, trial.width, trial.height
     return None
 
@@ -137,7 +140,8 @@ def _to_try(
         return
     fits = [(len([u for u in _row(media, HevcGrammar(s.units), _SAMPLE >> 2) if u.kind < 32]), s) for s in x265_sets()]
     most = max((count for count, _ in fits), default=0)
-    yield from (sets for count, sets in sorted(fits, key=lambda fit: -fit[0]) if count >= _NEARLY * most)
+    likely = [sets for count, sets in sorted(fits, key=lambda fit: -fit[0]) if count >= _NEARLY * most]
+    yield from likely[:_MOST_LIKELY]
 
 
 def _runs(media: Media, pictures: Sequence[Picture]) -> Iterator[list[list[NalUnit]]]:

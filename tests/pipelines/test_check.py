@@ -138,10 +138,18 @@ def test_a_truncated_file_is_not_called_intact(media: Path, tmp_path: Path, suff
 
 @BOTH
 def test_a_file_without_its_index_fails_with_its_reason(media: Path, tmp_path: Path, fast: bool) -> None:
-    (tmp_path / "cut.mp4").write_bytes((media / "h264.mp4").read_bytes()[:2000])
+    (tmp_path / "cut.mp4").write_bytes((media / "h264.mp4").read_bytes()[:100])
     found = check(tmp_path / "cut.mp4", fast)
     assert found.status == "failed" and found.reason and "cannot read" in found.reason
     assert "\n" not in found.reason and str(tmp_path) not in found.reason
+
+
+@BOTH
+def test_a_file_without_its_index_is_damaged_if_pictures_are_found(media: Path, tmp_path: Path, fast: bool) -> None:
+    whole = (media / "h264.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: whole.rfind(b"moov") - 4])
+    found = check(tmp_path / "cut.mp4", fast)
+    assert found.status == "damaged" and found.reason and "index rebuilt" in found.reason
 
 
 @BOTH

@@ -186,6 +186,16 @@ def test_a_slice_without_its_end_does_not_stay(missing: int) -> None:
     assert len(shown(found)) == len(found)
 
 
+def test_while_somebody_waits() -> None:
+    """As much residual as there is time for, and one search for motion."""
+    for units in (mbaff(bframes=2), paff(bframes=True)):
+        payloads = damaged(units, {4: (1,), 6: (0, 2)})
+        found, repaired = spliced(payloads, quick=True)
+        assert [form for form, *_ in forms(found)].count("inter") >= 3
+        assert_received_are_kept(found, payloads)
+        assert_shows(found, repaired, least=25)
+
+
 def test_in_a_hurry_fields_are_repeated() -> None:
     units = paff(bframes=True)
     found, _ = spliced(damaged(units, {4: (4,), 6: (0, 1, 2)}), hurry=True)

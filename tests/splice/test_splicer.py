@@ -29,9 +29,10 @@ def spliced(
     own_process: bool = False,
     gaps: Mapping[int, tuple[int, ...]] | None = None,
     hurry: bool = False,
+    quick: bool = False,
 ) -> tuple[list[SplicedUnit], Repaired]:
     """Units of the spliced stream, and the pictures that repair made."""
-    splicer = Splicer(codec, own_process=own_process)
+    splicer = Splicer(codec, own_process=own_process, quick=quick)
     splicer.begin(hurry=hurry)
     units: list[SplicedUnit] = []
     repaired: Repaired = {}
@@ -161,6 +162,22 @@ def test_the_slice_before_a_stump_stays(codec: Codec, kept: int) -> None:
     assert len(units) == len(aus) and [len(unit.removed) for unit in units] == [0] * 5 + [1] + [0] * 2
     assert units[5].removed[0].data[:kept] == stump[:kept]
     assert_shows(units, repaired, codec)
+
+
+@pytest.mark.parametrize("cabac", [1, 0])
+@pytest.mark.parametrize("missing", [0, 4, 40])
+def test_a_slice_with_the_rest_of_the_next_picture_behind_it(missing: int, cabac: int) -> None:
+    """The start of an access unit was lost: the slice before stays if all of it is there, and that can be tried."""
+    aus = parse(encode_bytes(clip(10, 176, 144, seed=3), "h264", crf=18, extra={"cabac": cabac}), "h264")
+    payloads = [payload_of(au) for au in aus]
+    whole, rest = payloads[5], payloads[6][len(payloads[6]) // 2 :]
+    payloads[5] = whole[: len(whole) - missing] + rest
+    del payloads[6]
+    units, _ = spliced(payloads, gaps={5: (len(whole) - missing,)})
+    assert [one.form for one in units[5].written] == ["cut" if cabac and not missing else "inter"]
+    if cabac and not missing:
+        assert units[5].nals[-1].data == aus[5].slices[0].nal.data
+    assert len(shown(units)) == 10
 
 
 @pytest.mark.parametrize("bframes", [0, 2])

@@ -17,7 +17,7 @@ from concealer.picture import Plane
 from concealer.splice.carriers.macroblocks import in_coding_order, macroblocks
 from concealer.splice.effort import Cost, Effort
 from concealer.splice.mirror import Mirror
-from concealer.splice.motion import best_prediction
+from concealer.splice.motion import Prediction, best_prediction
 from concealer.splice.open_unit import OpenUnit, Run
 from concealer.splice.unit import Form, Written
 from concealer.standins import UnsupportedStandInError
@@ -259,23 +259,20 @@ class H264Carrier:
         self, references: Sequence[Plane], header: h264.SliceHeader, run: Run, site: _Site
     ) -> tuple[Span, InterBlocks]:
         """How the macroblocks are predicted from luma of the reference pictures, cut as that of the site."""
-        first, end, target = run.first, run.end, site.planes[0]
-        span = slice_span(header, first, end)
-        top, bottom = (row - site.top // 16 for row in span.rows)
-        found = best_prediction(target, references, top, bottom)
-        if span.pairs:
-            halves = [
-                best_prediction(target[which::2], [plane[which::2] for plane in references], top // 2, bottom // 2)
-                for which in (0, 1)
-            ]
-            woven = found.of_two_fields(*halves)
-            if woven.errors.sum() < found.errors.sum():
-                found, span = woven, slice_span(header, first, end, True)
+        target, ways = site.planes[0], [False]
+        if header.mbaff:
+            # Where somebody waits it is not searched twice.
+            ways = [False, True] if self._effort is None else [_is_woven(target)]
+        top, bottom = (row - site.top // 16 for row in slice_span(header, run.first, run.end).rows)
+        found, field_pairs = min(
+            ((_best(target, references, top, bottom, way), way) for way in ways), key=lambda one: one[0].errors.sum()
+        )
+        span = slice_span(header, run.first, run.end, field_pairs)
         modes = in_coding_order(found.modes, span)
         vectors = np.stack([in_coding_order(one, span) for one in found.vectors])
         highest = vertical_range(header.sps, span.field_coded)
         np.clip(vectors[..., 1], -highest, highest - 1, out=vectors[..., 1])
-        return span, InterBlocks(modes, vectors, field_pairs=span.pairs and span.field_coded)
+        return span, InterBlocks(modes, vectors, field_pairs=field_pairs)
 
     def _references(self, kind: str, order: int) -> list[Plane]:
         """Luma of the first reference of each list; none where a slice must be intra."""
@@ -306,6 +303,17 @@ def _whole(site: _Site) -> list[Plane]:
         above = site.top * plane.shape[0] // site.planes[0].shape[0]
         planes.append(np.concatenate([np.zeros((above, plane.shape[1]), plane.dtype), plane]))
     return planes
+
+
+def _best(target: Plane, references: Sequence[Plane], top: int, bottom: int, by_field: bool) -> Prediction:
+    """The prediction of rows [top, bottom) of macroblocks of a frame, or of a row of each field in turns."""
+    if not by_field:
+        return best_prediction(target, references, top, bottom)
+    fields = (
+        best_prediction(target[which::2], [plane[which::2] for plane in references], top // 2, bottom // 2)
+        for which in (0, 1)
+    )
+    return Prediction.of_two_fields(*fields)
 
 
 def _is_woven(luma: Plane) -> bool:

@@ -121,6 +121,23 @@ def test_an_interrupt_leaves_nothing(long_file: Path, tmp_path: Path, phase: str
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_was_done_until_an_interrupt_is_told_as_it_is(long_file: Path, tmp_path: Path, jobs: int) -> None:
+    seen: list[str] = []
+    out = tmp_path / "out.mp4"
+    settings = Settings(output="gop", jobs=jobs, keep_partial=True)
+    # At the second packet of a long file that is repaired: far from its end.
+    result = conceal_file(
+        long_file,
+        out,
+        settings,
+        on_progress=lambda progress: seen.append(progress.phase),
+        stopped=lambda: seen.count("repairing") > 1,
+    )
+    assert result.interrupted
+    assert result.pictures_written == len(picture_times(out)) < PICTURES
+
+
 @pytest.mark.parametrize("purpose", ["looked for damage", "repaired damage"])
 def test_a_process_that_is_killed_ends_the_run_in_one_line(
     long_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, purpose: str
