@@ -12,6 +12,8 @@ from pipelines.errors import Interrupted
 Span = tuple[int, int]
 """Start and end of bytes in a file."""
 
+_BLOCK = 1 << 16
+
 
 class Media:
     """A file's bytes, mapped."""
@@ -35,6 +37,12 @@ class Media:
         """Raise Interrupted if it is stopped."""
         if self._stopped():
             raise Interrupted("interrupted")
+
+    def past_zeros(self, start: int, end: int) -> int:
+        """Where the first block of bytes begins that are not all zeros."""
+        while start < end and not self.data[start : min(start + _BLOCK, end)].tobytes().strip(b"\x00"):
+            start += _BLOCK
+        return min(start, end)
 
     def find(self, text: bytes, start: int = 0, end: int | None = None) -> int:
         """Place of the first occurrence, -1 if there is none."""

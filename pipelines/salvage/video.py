@@ -90,12 +90,13 @@ def _weight(units: Sequence[Unit]) -> float:
 
 
 def _row(media: Media, grammar: Grammar, most: int | None) -> list[Unit]:
-    """Units in the spans of media, or in their first `most` bytes."""
+    """Units in the spans of media, or in their first `most` bytes that are not zeros from the start."""
     row: list[Unit] = []
     left = media.size if most is None else most
     for start, end in media.spans:
         if left <= 0:
             break
+        start = start if most is None else media.past_zeros(start, end)
         stop = min(end, start + left)
         left -= stop - start
         row += best_row(list(candidates(media, start, stop, grammar, cut=stop == end == media.size)))

@@ -222,6 +222,16 @@ def test_it_can_be_interrupted(recorded: dict[str, Path], tmp_path: Path) -> Non
         Source(str(copy.path), stopped=lambda: True)
 
 
+def test_pictures_behind_a_long_hole_are_found(recorded: dict[str, Path], tmp_path: Path) -> None:
+    data = recorded["parameter sets in band"].read_bytes()
+    start = data.find(b"mdat") + 4
+    path = tmp_path / "late.mp4"
+    path.write_bytes(bytes(30 << 20) + data[start : data.rfind(b"moov") - 4])
+    source = Source(str(path))
+    assert source.salvaged is not None and source.salvaged.pictures == 75
+    source.close()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_garbage_never_raises_anything_else(recorded: dict[str, Path], tmp_path: Path, seed: int) -> None:
     data = bytearray(recorded["medium, B-pictures"].read_bytes())
