@@ -239,7 +239,7 @@ def test_ctrl_c_leaves_nothing_half_and_the_next_run_goes_on(media: Path, tmp_pa
     os.killpg(process.pid, signal.SIGINT)
     told = process.stderr.read().decode()
     assert process.wait(60) == 130
-    assert told.splitlines() == ["conceal archive: interrupted"]
+    assert told.splitlines() == ["conceal archive: interrupted"], told
     for _ in range(100):
         try:
             os.killpg(process.pid, 0)
