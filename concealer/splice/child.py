@@ -25,8 +25,11 @@ READY = b"%d.%d\n" % sys.version_info[:2]
 def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     package, *folders = arguments
-    sys.stdout.buffer.write(READY)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(READY)
+        sys.stdout.buffer.flush()
+    except OSError:  # the parent is gone already
+        os._exit(1)
     sys.path += folders
     _load(Path(package))
     _serve()
