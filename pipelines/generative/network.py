@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
+from pathlib import Path
 
 from concealer.repair import GenerativeRepair, LandmarkStructure, Locate
 from engines import Engine, EngineError, Options, open_engine
@@ -89,20 +90,27 @@ def check_engine(engine: str) -> None:
 
 
 def generative_or_none(method: str, engine: str) -> Callable[[], GenerativeRepair] | None:
-    """`open_shared` for a method. "auto" goes without a network where there is none, and says why if one is broken.
+    """`open_generative` for a method, once for all streams of a zoo. "auto" goes without a network where there is none,
+    and says why if one is broken.
 
     Raises UsageError if the method is "generative" and nothing can serve it.
     """
     if method not in ("auto", "generative"):
         return None
     try:
-        return open_shared(engine)
+        return _open_of(engine, open_zoo().folder)
     except (EngineError, UsageError) as error:
         if method == "generative":
             raise UsageError(one_line(error)) from error
         level = logging.DEBUG if isinstance(error, NoNetworkError) else logging.WARNING
         log.log(level, "repair goes on without a generative network: %s", one_line(error))
         return None
+
+
+@lru_cache(maxsize=len(ENGINES))
+def _open_of(engine: str, folder: Path) -> Callable[[], GenerativeRepair]:
+    """folder: of the zoo, which another may replace."""
+    return open_generative(engine)
 
 
 @lru_cache(maxsize=len(ENGINES))
