@@ -173,7 +173,7 @@ def archive(media: Path, tmp_path: Path) -> Path:
         "e.mp4": "damaged-h264.mp4",
     }.items():
         (folder / name).write_bytes((media / source).read_bytes())
-    (folder / "f.mp4").write_bytes((media / "h264.mp4").read_bytes()[:3000])
+    (folder / "f.mp4").write_bytes((media / "h264.mp4").read_bytes()[:100])
     (folder / "notes.txt").write_text("no video\n" * 50)
     (folder / "empty.dat").touch()
     (inner / "up").symlink_to(folder)
