@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TextIO
@@ -17,9 +15,9 @@ from concealer import __version__
 from pipelines.archive import Outcome, Wanted, parse_shard, run_archive
 from pipelines.archive.telling import Progress, Sum, as_dict, line
 from pipelines.arguments import Parser, parse
-from pipelines.errors import ConcealError, InputError, Interrupted, OutputError, one_line
+from pipelines.ending import run_command
+from pipelines.errors import InputError
 from pipelines.options import add_policy_options, add_video_options, settings_of
-from pipelines.stopping import signals, silence_stdout
 
 FAILED = 1
 """Exit code."""
@@ -87,29 +85,13 @@ def build_parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line behind `conceal archive`; returns its exit code."""
-    handler = logging.NullHandler()  # each file's line says what there is to say
-    logging.getLogger().addHandler(handler)
-    logging.getLogger("libav").setLevel(logging.CRITICAL)
-    stop = threading.Event()
-    try:
+
+    def work(stopped: Callable[[], bool]) -> int:
         args = parse(build_parser(), argv)
-        with _own_stdout(args.cluster is not None) as out, signals(stop):
-            return _archive(args, out, stop.is_set)
-    except ConcealError as error:
-        _say(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return Interrupted.exit_code
-    except BrokenPipeError:
-        silence_stdout()
-        _say("standard output was closed")
-        return OutputError.exit_code
-    except Exception as error:  # the last resort: a user gets one line, never a traceback
-        _say(f"failed: {one_line(error)} ({type(error).__name__})")
-        return 1
-    finally:
-        logging.getLogger().removeHandler(handler)
+        with _own_stdout(args.cluster is not None) as out:
+            return _archive(args, out, stopped)
+
+    return run_command(work, _say)
 
 
 def _archive(args: argparse.Namespace, out: TextIO, stopped: Callable[[], bool]) -> int:

@@ -6,10 +6,8 @@ import argparse
 import contextlib
 import csv
 import json
-import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
@@ -19,8 +17,8 @@ from pipelines.arguments import Parser, parse
 from pipelines.checking import CSV_COLUMNS, Candidate, FileCheck, check_files, find_candidates
 from pipelines.checking.telling import Sum, line
 from pipelines.checking.verdict import csv_row
-from pipelines.errors import ConcealError, InputError, Interrupted, OutputError, UsageError, one_line
-from pipelines.stopping import signals, silence_stdout
+from pipelines.ending import run_command
+from pipelines.errors import InputError, OutputError, UsageError, one_line
 from pipelines.writing import Draft
 
 DAMAGED = 5
@@ -75,28 +73,7 @@ def main(argv: Sequence[str]) -> int:
     except UsageError as error:
         _say(str(error))
         return error.exit_code
-    handler = logging.NullHandler()  # each file's line says what there is to say
-    logging.getLogger().addHandler(handler)
-    logging.getLogger("libav").setLevel(logging.CRITICAL)
-    stop = threading.Event()
-    try:
-        with signals(stop):
-            return _check(args, stop.is_set)
-    except ConcealError as error:
-        _say(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return Interrupted.exit_code
-    except BrokenPipeError:
-        silence_stdout()
-        _say("standard output was closed")
-        return OutputError.exit_code
-    except Exception as error:  # the last resort: a user gets one line, never a traceback
-        _say(f"failed: {one_line(error)} ({type(error).__name__})")
-        return 1
-    finally:
-        logging.getLogger().removeHandler(handler)
+    return run_command(lambda stopped: _check(args, stopped), _say)
 
 
 def _check(args: argparse.Namespace, stopped: Callable[[], bool]) -> int:
