@@ -38,6 +38,13 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
         help="what runs the generative method's network (default: auto, the fastest here)",
     )
     video.add_argument(
+        "--network",
+        default="auto",
+        metavar="NAME",
+        help="the generative method's network, by its name in `conceal-engines list` (default: auto, the one that did "
+        "best on held-out pictures)",
+    )
+    video.add_argument(
         "--lookahead",
         type=int,
         metavar="N",
@@ -103,6 +110,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         encoder=EncoderSettings(args.encoder, args.crf, args.preset),
         method=args.method,
         engine=args.engine,
+        network=args.network,
         lookahead=args.lookahead,
         on_damage=args.on_damage,
         min_confidence=args.min_confidence,

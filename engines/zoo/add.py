@@ -1,7 +1,7 @@
 """Puts trained weights into the zoo: copies them under their hash, exports and checks the graph, writes the table.
 
 python -m engines.zoo.add face-128 --prior prior.safetensors --generator generator.safetensors \\
-    --domain face --does "one-pass inpainter of 128 px faces" --card face-128.md
+    --domain face --does "one-pass inpainter of 128 px faces" --card face-128.md --held-out 17.3
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def add(
     *,
     does: str,
     domain: str,
+    held_out: float | None = None,
     precisions: Sequence[str] = ("fp32",),
 ) -> Entry:
     """Add or replace an entry. weights: safetensors files by part; the old entry's files are deleted.
@@ -60,7 +61,7 @@ def add(
     }
     text = card.read_bytes()
     write_atomic(zoo / f"{name}.md", text)
-    entry = Entry(name, does, task_of(define(network)), domain, kept, graphs, f"{name}.md")
+    entry = Entry(name, does, task_of(define(network)), domain, kept, graphs, f"{name}.md", held_out)
     entries = old | {name: entry}
     rows: list[dict[str, Any]] = [asdict(one) for one in entries.values()]
     write_atomic(zoo / TABLE, (json.dumps({"schema": SCHEMA, "networks": rows}, indent=1) + "\n").encode())
@@ -97,6 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--card", type=Path, required=True, help="Markdown: data, training, figures, licence, limits")
     parser.add_argument("--does", required=True, help="what it is, in one line")
     parser.add_argument("--domain", choices=DOMAINS, required=True, help="what its pictures must show")
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        metavar="DB",
+        help="PSNR in codec-shaped holes of held-out faces, by which the best inpainter is chosen",
+    )
     parser.add_argument("--half", action="store_true", help="ship an fp16 graph too, for TensorRT without torch")
     parser.add_argument("--zoo", type=Path, default=Path(__file__).resolve().parent, help="folder of the table")
     parser.add_argument("--tile", type=int, nargs=2, metavar=("ROWS", "COLS"), help="export for tiles of this size")
@@ -111,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.card,
                 does=options.does,
                 domain=options.domain,
+                held_out=options.held_out,
                 precisions=("fp32", "fp16") if options.half else ("fp32",),
             )
     except (EngineError, ModelError, ValueError, OSError, ImportError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ class Entry:
     graphs: dict[str, ZooFile]
     """ONNX files by precision, "fp32" at least."""
     card: str
+    held_out: float | None = None
+    """Of an inpainter: PSNR in codec-shaped holes of held-out faces, seams closed (docs/papers.md, ranking), dB; None:
+    not measured."""
 
 
 class Zoo:
@@ -69,6 +73,11 @@ class Zoo:
         if name not in self.entries:
             raise ModelError(f"no network {name!r} in the zoo; there are: {', '.join(self.entries) or 'none'}")
         return self.entries[name]
+
+    def inpainters(self) -> list[Entry]:
+        """The networks that inpaint: those that did best on held-out pictures first, those not measured last."""
+        found = [entry for entry in self.entries.values() if entry.task == "inpaint"]
+        return sorted(found, key=lambda entry: -math.inf if entry.held_out is None else entry.held_out, reverse=True)
 
     def path(self, file: ZooFile) -> Path:
         """A file whose size and hash are what the table says. Raises NotInstalledError if it is not there, ModelError
@@ -132,7 +141,14 @@ def _read(path: Path) -> dict[str, Entry]:
                 group: {part: ZooFile(**file) for part, file in row[group].items()} for group in ("weights", "graphs")
             }
             entry = Entry(
-                row["name"], row["does"], row["task"], row["domain"], files["weights"], files["graphs"], row["card"]
+                row["name"],
+                row["does"],
+                row["task"],
+                row["domain"],
+                files["weights"],
+                files["graphs"],
+                row["card"],
+                None if row.get("held_out") is None else float(row["held_out"]),
             )
             if "fp32" not in entry.graphs or entry.name in found:
                 raise ModelError(f"{path}: {entry.name} has no fp32 graph or is there twice")

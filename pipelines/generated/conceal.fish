@@ -51,7 +51,7 @@ function _shtab_conceal_using
 end
 
 set -g _shtab_conceal_commands 
-set -g _shtab_conceal_opts_with_value --compare --completion --crf --encoder --engine --fill-gaps --format --input-format --jobs --like --lookahead --method --metrics --min-confidence --on-damage --outage --output --preset --preset-file --report --sdp -f
+set -g _shtab_conceal_opts_with_value --compare --completion --crf --encoder --engine --fill-gaps --format --input-format --jobs --like --lookahead --method --metrics --min-confidence --network --on-damage --outage --output --preset --preset-file --report --sdp -f
 
 complete -c conceal -e
 complete -c conceal -f
@@ -70,6 +70,7 @@ complete -c conceal -n _shtab_conceal_using -l output -xka "auto splice gop enco
 complete -c conceal -n _shtab_conceal_using -l splice -d '--output splice'
 complete -c conceal -n _shtab_conceal_using -l method -xka "auto motion generative spatial copy" -d 'repair (default: auto, best fit)'
 complete -c conceal -n _shtab_conceal_using -l engine -xka "auto tensorrt openvino onnxruntime torch" -d 'what runs the generative method'"'"'s network (default: auto, the fastest here)'
+complete -c conceal -n _shtab_conceal_using -l network -x -d 'the generative method'"'"'s network, by its name in `conceal-engines list` (default: auto, the one that did best on held-out pictures)'
 complete -c conceal -n _shtab_conceal_using -l lookahead -x -d 'access units that repair may look ahead, which come out that much later (default: 2, live 0)'
 complete -c conceal -n _shtab_conceal_using -l encoder -x -d 'FFmpeg encoder; ffv1 is lossless (default: libx264 or libx265, as IN is)'
 complete -c conceal -n _shtab_conceal_using -l crf -x -d 'constant quality (default: 14 for libx264, 16 for libx265: visually lossless)'

@@ -19,23 +19,28 @@ log = logging.getLogger(__name__)
 ENGINES = ("auto", *BACKENDS)
 BUCKETS = (1, 2, 4, 8)
 """More crops than this at once are more than any deadline leaves time for."""
+_SHARED = 8
+"""Compiled networks that a process holds for streams to come."""
 
 
 class NoNetworkError(UsageError):
     """There is no network here that the generative method could use."""
 
 
-def open_generative(engine: str = "auto", zoo: Zoo | None = None) -> Callable[[], GenerativeRepair]:
-    """Compile the first network of the zoo that can be used; what makes a repair of it for each stream.
+def open_generative(
+    engine: str = "auto", zoo: Zoo | None = None, network: str = "auto"
+) -> Callable[[], GenerativeRepair]:
+    """Compile the best network of the zoo that can be used; what makes a repair of it for each stream.
 
-    engine: a backend of `engines`, or "auto". A network for faces needs MediaPipe to find them (extra `faces`), one
+    engine: a backend of `engines`, or "auto". network: an inpainter's name in the zoo; "auto": the one that did best on
+    held-out pictures of those that can be used. A network for faces needs MediaPipe to find them (extra `faces`), one
     with structure a network for landmarks beside it. Raises NoNetworkError if there is none, EngineError if it cannot
     be compiled.
     """
     zoo = zoo or open_zoo()
     reasons = []
-    for entry in zoo.entries.values():
-        if entry.task != "inpaint":
+    for entry in zoo.inpainters():
+        if network not in ("auto", entry.name):
             continue
         try:
             locate = _locate(entry)
@@ -52,7 +57,8 @@ def open_generative(engine: str = "auto", zoo: Zoo | None = None) -> Callable[[]
                 continue
         log.info("generative repair by %s on %s", entry.name, compiled)
         return partial(_rehearsed, compiled, locate, finder)
-    raise NoNetworkError(f"no network for generative repair: {'; '.join(reasons) or 'none in the zoo'}")
+    absent = "none in the zoo" if network == "auto" else f"the zoo has no inpainter {network!r}"
+    raise NoNetworkError(f"no network for generative repair: {'; '.join(reasons) or absent}")
 
 
 def _rehearsed(network: Engine, locate: Locate | None, finder: Engine | None) -> GenerativeRepair:
@@ -89,43 +95,57 @@ def check_engine(engine: str) -> None:
         raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
 
 
-def generative_or_none(method: str, engine: str) -> Callable[[], GenerativeRepair] | None:
+def check_network(network: str, method: str) -> None:
+    """Raises UsageError for a name that no inpainter of the zoo has, and for one that the method would not ask."""
+    if network == "auto":
+        return
+    if method not in ("auto", "generative"):
+        raise UsageError(f"--network: the method {method} asks none")
+    try:
+        names = [entry.name for entry in open_zoo().inpainters()]
+    except EngineError as error:
+        raise UsageError(one_line(error)) from error
+    if network not in names:
+        raise UsageError(f"network must be one of {', '.join(('auto', *names))}, got {network!r}")
+
+
+def generative_or_none(method: str, engine: str, network: str = "auto") -> Callable[[], GenerativeRepair] | None:
     """`open_generative` for a method, once for all streams of a zoo. "auto" goes without a network where there is none,
     and says why if one is broken.
 
-    Raises UsageError if the method is "generative" and nothing can serve it.
+    Raises UsageError if the method is "generative", or a network is named, and nothing can serve it.
     """
     if method not in ("auto", "generative"):
         return None
     try:
-        return _open_of(engine, open_zoo().folder)
+        return _open_of(engine, open_zoo().folder, network)
     except (EngineError, UsageError) as error:
-        if method == "generative":
+        if method == "generative" or network != "auto":
             raise UsageError(one_line(error)) from error
         level = logging.DEBUG if isinstance(error, NoNetworkError) else logging.WARNING
         log.log(level, "repair goes on without a generative network: %s", one_line(error))
         return None
 
 
-@lru_cache(maxsize=len(ENGINES))
-def _open_of(engine: str, folder: Path) -> Callable[[], GenerativeRepair]:
+@lru_cache(maxsize=_SHARED)
+def _open_of(engine: str, folder: Path, network: str) -> Callable[[], GenerativeRepair]:
     """folder: of the zoo, which another may replace."""
-    return open_generative(engine)
+    return open_generative(engine, network=network)
 
 
-@lru_cache(maxsize=len(ENGINES))
-def open_shared(engine: str) -> Callable[[], GenerativeRepair]:
+@lru_cache(maxsize=_SHARED)
+def open_shared(engine: str, network: str) -> Callable[[], GenerativeRepair]:
     """`open_generative`, once for all streams of this process; errors are not remembered."""
-    return open_generative(engine)
+    return open_generative(engine, network=network)
 
 
-def open_in_background(engine: str, use: Callable[[GenerativeRepair], None]) -> threading.Thread:
+def open_in_background(engine: str, use: Callable[[GenerativeRepair], None], network: str = "auto") -> threading.Thread:
     """Compile the network of a live stream while the stream already runs; `use` is called once it is ready, not at all
     if there is none. Pictures are repaired without it until then."""
 
     def work() -> None:
         try:
-            use(open_shared(engine)())
+            use(open_shared(engine, network)())
         except Exception as error:  # nothing must reach the stream
             level = logging.DEBUG if isinstance(error, NoNetworkError) else logging.WARNING
             log.log(level, "repair goes on without a generative network: %s", one_line(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -325,15 +324,16 @@ class ConcealDec(Gst.Element):
         return self._output.flow
 
     def _make_decoder(self) -> StreamDecoder:
-        assert self._caps is not None
-        threads = self._options.max_threads or os.cpu_count() or 1
+        caps, options = self._caps, self._options
+        assert caps is not None
         self._decoder = StreamDecoder(
-            self._caps.codec,
-            self._caps.extradata,
-            framed=self._caps.extradata is not None,
-            threads=min(threads, 16),
-            track_taint=self._options.track_taint,
-            engine=self._options.engine,
+            caps.codec,
+            caps.extradata,
+            framed=caps.extradata is not None,
+            threads=options.decoder_threads,
+            track_taint=options.track_taint,
+            engine=options.engine,
+            network=options.network,
         )
         return self._decoder
 

@@ -51,12 +51,14 @@ class StreamDecoder:
         threads: int,
         track_taint: bool,
         engine: str = "auto",
+        network: str = "auto",
     ) -> None:
         """framed: `extradata` is avcC or hvcC and payloads are samples of it; else Annex B, one access unit each.
-        engine: what runs the network of the methods auto and generative, once damage calls for it."""
+        engine, network: what runs which network of the methods auto and generative, once damage calls for it."""
         self.codec = codec
         self.repairer = Repairer()
         self._engine: str | None = engine
+        self._network = network
         self.interval = DEFAULT_INTERVAL
         self._framed = framed
         self._decoder = open_decoder(
@@ -120,7 +122,7 @@ class StreamDecoder:
             return
         self._engine = None
         if exceptions_work():
-            open_in_background(engine, partial(setattr, self.repairer, "generative"))
+            open_in_background(engine, partial(setattr, self.repairer, "generative"), self._network)
             choice_in_background(engine, partial(setattr, self.repairer, "choice"))
         else:
             log.warning("no network: GStreamer was loaded after NumPy; import pipelines.gst.register before both")

@@ -7,11 +7,13 @@ from dataclasses import dataclass, fields
 
 from concealer.front_door import LIVE_DEADLINE_MS
 from concealer.repair import METHODS, Method
-from pipelines.generative import ENGINES
+from pipelines.errors import UsageError
+from pipelines.generative import ENGINES, check_network
 from pipelines.gst.bindings import GObject, Gst
 from pipelines.on_damage import ON_DAMAGE, OnDamage
 from pipelines.outage import HOLD
 
+_MOST_THREADS = 16
 CORRUPTED = ("never", "unrepaired", "damaged")
 
 
@@ -21,6 +23,7 @@ class Options:
 
     method: Method = "auto"
     engine: str = "auto"
+    network: str = "auto"
     on_damage: OnDamage = "conceal"
     min_confidence: float = 1.0
     outage: str = ""
@@ -38,11 +41,21 @@ class Options:
     metrics: str = ""
     qos: bool = True
 
+    @property
+    def decoder_threads(self) -> int:
+        """Slice threads; `max_threads` 0 is one for each core."""
+        return min(self.max_threads or os.cpu_count() or 1, _MOST_THREADS)
+
     def set(self, name: str, value: str | int | float | bool) -> None:
         """Take over a property. Raises ValueError for a word it does not know."""
         allowed = {"method": METHODS, "engine": ENGINES, "on_damage": ON_DAMAGE, "mark_corrupted": CORRUPTED}.get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name.replace('_', '-')} must be one of {', '.join(allowed)}; got {value!r}")
+        if name == "network":
+            try:
+                check_network(str(value), "auto")
+            except UsageError as error:
+                raise ValueError(str(error)) from error
         if name == "outage" and value not in ("", HOLD) and not os.path.isfile(str(value)):
             raise ValueError(f"outage must be {HOLD} or the file of a picture; got {value!r}")
         setattr(self, name, value)
@@ -69,6 +82,14 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
         "What runs the network of the methods auto and generative: auto (the fastest here), openvino, onnxruntime, "
         "tensorrt or torch. It is compiled while the stream already runs, and used within the deadline.",
         _DEFAULT.engine,
+        _READY,
+    ),
+    "network": (
+        str,
+        "Network",
+        "The generative network by its name in the zoo (conceal-engines list); auto: the one that did best on held-out "
+        "pictures.",
+        _DEFAULT.network,
         _READY,
     ),
     "on-damage": (

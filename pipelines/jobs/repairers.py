@@ -12,15 +12,15 @@ from pipelines.jobs.run import Run
 
 def make_repairers(run: Run, streams: Collection[int]) -> dict[int, Repairer]:
     """By the streams' index. Raises UsageError if the method needs a network and there is none."""
-    method, engine = run.settings.method, run.settings.engine
+    method, engine, name = run.settings.method, run.settings.engine, run.settings.network
     if run.source.live and method == "auto":
         repairers = {index: Repairer(method) for index in streams}
         for repairer in repairers.values():
             # What comes in meanwhile would be lost while a network compiles.
-            open_in_background(engine, partial(setattr, repairer, "generative"))
+            open_in_background(engine, partial(setattr, repairer, "generative"), name)
             choice_in_background(engine, partial(setattr, repairer, "choice"))
         return repairers
-    network = generative_or_none(method, engine) if streams else None
+    network = generative_or_none(method, engine, name) if streams else None
     return {
         index: Repairer(
             method,

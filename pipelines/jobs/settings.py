@@ -9,7 +9,7 @@ from typing import Literal
 from concealer.decoder import MOST_AHEAD
 from concealer.repair import Method
 from pipelines.errors import UsageError
-from pipelines.generative import check_engine
+from pipelines.generative import check_engine, check_network
 from pipelines.metrics import parse_address
 from pipelines.on_damage import OnDamage
 from pipelines.outage import HOLD, read_slate
@@ -29,6 +29,8 @@ class Settings:
     """Repair by the method that fits best, or always by one."""
     engine: str = "auto"
     """What runs the generative method's network: "auto" or a backend of `engines`."""
+    network: str = "auto"
+    """That network's name in the zoo; "auto": the one that did best on held-out pictures."""
     on_damage: OnDamage = "conceal"
     """What is shown in place of a picture that damage touches, or that lacks what it is predicted from."""
     min_confidence: float | None = None
@@ -94,6 +96,7 @@ class Settings:
         """Raise UsageError if one of them makes no sense, whatever the file."""
         self.encoder.check()
         check_engine(self.engine)
+        check_network(self.network, self.method)
         if self.outage is not None and self.outage != HOLD:
             read_slate(self.outage)
         if self.outage is not None and (self.output == "splice" or self.dry_run):

@@ -36,6 +36,15 @@ def test_shipped_graphs_do_not_tell_where_they_were_made() -> None:
     assert not any(b"stack_trace" in zoo.path(file).read_bytes() for file in graphs)
 
 
+def test_figures_of_held_out_pictures_are_measured_ones() -> None:
+    results = Path(__file__).parents[2] / "train" / "results" / "128"
+    measured = {round(json.loads(path.read_text())["hole PSNR"], 2) for path in results.glob("ranking-*.json")}
+    assert measured
+    ranked = open_zoo().inpainters()
+    assert {entry.held_out for entry in ranked} <= measured
+    assert [entry.held_out for entry in ranked] == sorted((one.held_out for one in ranked), reverse=True)
+
+
 def test_environment_names_another_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_zoo(tmp_path, "fill")
     monkeypatch.setenv("CONCEALER_ZOO", str(tmp_path))

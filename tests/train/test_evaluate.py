@@ -19,6 +19,7 @@ from train.data.shards import write_shards
 from train.data.synthetic import synthetic_faces
 from train.evaluation.catalogue import GROUPS, SHEETS, SYSTEMS, slug
 from train.evaluation.groups import measure
+from train.evaluation.intervals import interval
 from train.evaluation.workbench import EvaluationSettings, Workbench
 from train.recipes import RECIPES, smoke
 from train.run import train
@@ -32,7 +33,12 @@ MASKS = ("central", "codec")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of synthetic faces, and every 64 px recipe after two steps of tiny networks."""
     folder = tmp_path_factory.mktemp("trained")
-    for name, count, clips in (("stills-eval", 5, 0), ("clips-eval", 0, 2), ("masked-eval", 5, 0)):
+    for name, count, clips in (
+        ("stills-eval", 5, 0),
+        ("stills-val", 5, 0),
+        ("clips-eval", 0, 2),
+        ("masked-eval", 5, 0),
+    ):
         faces = synthetic_faces(count, 64, clips=clips)
         sources = [
             (n, "none", faces.images[faces.clip(i)].transpose(0, 2, 3, 1), faces.landmarks[faces.clip(i)])
@@ -91,6 +97,7 @@ def test_tables_hold_every_system_and_need_results(measured: Path, tmp_path: Pat
     text = write_papers(measured / "results", tmp_path).read_text()
     for listed in SYSTEMS.values():
         assert f"| {listed.title} |" in text
+    assert text.count("M_z+S+L over M_z+L |") == 2 and "### Ranking" in text
     assert "not** FID" in text and "a test" in text
     with pytest.raises(ValueError, match="no results in"):
         write_papers(tmp_path / "none", tmp_path)
@@ -140,6 +147,15 @@ def test_fid_is_measured_with_the_users_network(measured: Path, tmp_path: Path) 
     bench.describe("here")
     write_papers(tmp_path, tmp_path)
     assert "FID" in (tmp_path / "papers.md").read_text().split("### Other measures")[1]
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more_values() -> None:
+    rng = np.random.default_rng(5)
+    few, many = rng.normal(1.0, 1.0, 10), rng.normal(1.0, 1.0, 1000)
+    (low, high), (least, most) = interval(few), interval(many)
+    assert low < few.mean() < high and least < many.mean() < most
+    assert most - least < (high - low) / 4 and least > 0.8
+    assert interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
 
 
 def test_switches_follow_the_mask() -> None:

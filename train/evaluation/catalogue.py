@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GROUPS = ("landmarks", "sheets", "stills", "video", "speed", "consistency")
+GROUPS = ("landmarks", "sheets", "stills", "video", "speed", "consistency", "ranking", "intervals")
 """Of measurements, each in `train.evaluation.groups`."""
 STILL_MASKS = (
     "central",
@@ -52,6 +52,10 @@ LANDMARK_WEIGHTS: dict[str, str] = {"detector": "detector-{}/detector", "refiner
 """Of what finds landmarks, likewise."""
 ONE_PASS = {"iterative": "z", "sg-gan": "z+s"}
 """What does in one pass what a search does, with the same generator."""
+COMPARED = (("z+s+l", "z+l"), ("z+s", "z"), ("z+l", "z"), ("z+s+l", "z+s"))
+"""Systems whose difference on talking heads is given with an interval, the one that knows more first."""
+KINDS_OF_HOLES = ("moving", "codec")
+"""In talking heads."""
 SEARCHING = ("iterative", "sg-gan")
 """Keys of the systems that search start with one of these."""
 

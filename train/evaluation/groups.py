@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from train.evaluation.intervals import measure_intervals
 from train.evaluation.landmarks import measure_landmarks
 from train.evaluation.sheets import write_sheets
 from train.evaluation.speed import measure_speed
-from train.evaluation.stills import measure_consistency, measure_stills
+from train.evaluation.stills import measure_consistency, measure_ranking, measure_stills
 from train.evaluation.video import measure_video
 from train.evaluation.workbench import Workbench
 
@@ -18,6 +19,8 @@ _MEASURES: dict[str, Callable[[Workbench, bool], None]] = {
     "video": measure_video,
     "speed": measure_speed,
     "consistency": measure_consistency,
+    "ranking": measure_ranking,
+    "intervals": measure_intervals,
 }
 
 

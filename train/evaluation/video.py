@@ -11,6 +11,7 @@ from concealer import face_map
 from train import measures
 from train.data.batches import damage
 from train.data.masks import random_rectangle
+from train.evaluation.catalogue import KINDS_OF_HOLES
 from train.evaluation.workbench import CLIP_PICTURES, Workbench
 from train.iterative import overlay
 from train.systems import System
@@ -20,7 +21,7 @@ _SEARCH_PICTURES, _SEARCH_CLIPS = 6, 4
 
 
 def measure_video(bench: Workbench, searches: bool) -> None:
-    for kind in ("moving", "codec"):
+    for kind in KINDS_OF_HOLES:
         for key, system in bench.systems(searches):
             lengths = _lengths(bench, system)
             bench.measure(f"video-{key}-{kind}", key, sum(lengths), partial(_video, bench, system, kind, lengths))

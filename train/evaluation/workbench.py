@@ -61,6 +61,7 @@ class Workbench:
         size, shards, device = settings.size, settings.shards, settings.device
         self.cells = Cells(settings.results / str(size), settings.minutes)
         self.stills = Faces(read_shards(shards, "stills-eval", size), device)
+        self.held_out = Faces(read_shards(shards, "stills-val", size), device)
         self.clips = Faces(read_shards(shards, "clips-eval", size), device)
         self.masked = read_shards(shards, "masked-eval", size)
         self.codec = codec_mask(load_holes(shards / CODEC_MASKS))
@@ -97,9 +98,10 @@ class Workbench:
         loaded = [(key, self.system(key)) for key in self.keys]
         return [(key, system) for key, system in loaded if system.searches == searches]
 
-    def measure(self, name: str, key: str, count: int, make: Callable[[], dict[str, Any]]) -> None:
-        """Measure a cell of a system (or of a baseline, which has no weights) unless it was, on `count` pictures."""
-        self.cells.measure(name, self._stamp(key), count, make)
+    def measure(self, name: str, keys: str | tuple[str, ...], count: int, make: Callable[[], dict[str, Any]]) -> None:
+        """Measure a cell of a system, of several, or of a baseline, which has no weights, unless it was, on `count`
+        pictures."""
+        self.cells.measure(name, self._stamp(*([keys] if isinstance(keys, str) else keys)), count, make)
 
     def count(self, system: System) -> int:
         """Stills to measure a system on."""
@@ -139,10 +141,11 @@ class Workbench:
                 notes.append((file.metadata() or {}).get("note", ""))
         return notes
 
-    def _stamp(self, key: str) -> str:
+    def _stamp(self, *keys: str) -> str:
         """Changes with the weights that a cell depends on and with the length of the search."""
         digest = hashlib.sha256(str(self.settings.search_steps).encode())
-        for path in self._weights(key) + self._files(LANDMARK_WEIGHTS.values()):
+        weights = [path for key in keys for path in self._weights(key)]
+        for path in weights + self._files(LANDMARK_WEIGHTS.values()):
             digest.update(path.read_bytes())
         if self.settings.inception is not None:
             digest.update(self.settings.inception.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from concealer.damage import Damage, DamageMap
 from concealer.picture import Picture
 from concealer.repair import Repairer
+from engines.zoo import Zoo
+from engines.zoo.table import TABLE
 from pipelines import EncoderSettings, Settings, UsageError, conceal_file
 from pipelines.cli import main
 from pipelines.generative import (
@@ -104,6 +107,50 @@ def test_faces_need_something_that_finds_them(tmp_path: Path) -> None:
     zoo = make_zoo(tmp_path / "faces", "fill", domain="face")
     with pytest.raises(NoNetworkError, match="pip install 'concealer"):
         open_generative(zoo=zoo)
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
+    """A zoo of two inpainters, of which the second did better on held-out pictures, and one that was not measured."""
+    folder = make_zoo(tmp_path / "two", "fill").folder
+    table = json.loads((folder / TABLE).read_text())
+    row = table["networks"][0]
+    table["networks"] = [row | {"name": name, "held_out": held_out} for name, held_out in HELD_OUT]
+    (folder / TABLE).write_text(json.dumps(table))
+    monkeypatch.setenv("CONCEALER_ZOO", str(folder))
+    return Zoo(folder)
+
+
+HELD_OUT = (("unknown", None), ("good", 17.5), ("better", 18.25))
+
+
+@pytest.mark.parametrize(("asked", "opened"), [("auto", "better"), ("good", "good"), ("unknown", "unknown")])
+def test_the_best_network_is_opened_or_the_one_asked_for(
+    two: Zoo, caplog: pytest.LogCaptureFixture, asked: str, opened: str
+) -> None:
+    caplog.set_level(logging.INFO, "pipelines.generative")
+    open_generative("openvino", two, asked)
+    assert [f"generative repair by {opened} on" in record.getMessage() for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("method", ["auto", "generative"])
+def test_a_network_that_is_not_there_is_one_clear_line(
+    two: Zoo, media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    source, target = str(media / "damaged-h264.mp4"), str(tmp_path / "out.mkv")
+    assert main([source, target, "--network", "best", "--method", method]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "auto, better, good, unknown" in told
+    assert main([source, target, "--network", "good", "--method", "copy"]) == 2
+    assert "asks none" in capsys.readouterr().err
+
+
+def test_a_named_network_that_cannot_be_used_is_an_error(two: Zoo, media: Path, tmp_path: Path) -> None:
+    for entry in two.entries.values():
+        for file in entry.graphs.values():
+            (two.folder / file.file).unlink(missing_ok=True)
+    with pytest.raises(UsageError, match="not installed"):
+        conceal(media, tmp_path, "damaged-h264.mp4", network="good")
 
 
 def test_a_live_stream_gets_its_network_when_it_is_ready(

@@ -372,7 +372,7 @@ def test_a_network_repairs_where_the_method_asks_for_it(monkeypatch: pytest.Monk
     make_zoo(tmp_path / "zoo", "fill")
     monkeypatch.setenv("CONCEALER_ZOO", str(tmp_path / "zoo"))
     open_shared.cache_clear()
-    open_shared("openvino")  # compiled: else the few pictures of this stream may be over before it is
+    open_shared("openvino", "auto")  # compiled: else the few pictures of this stream may be over before it is
     packets = [(packet, sending.position) for sending in lossy("h264", 2) for packet in sending.packets]
     decoder = "conceallossprobe ! rtph264depay ! concealdec name=dec method=generative engine=openvino deadline-ms=0"
     result = run(f"{rtp_source('h264')} ! {decoder} ! appsink name=out", push_all(packets))
