@@ -13,6 +13,7 @@ from benchmarks import plots
 from benchmarks.after_gap import AFTER_GAP_HEAD, after_gap_table
 from benchmarks.archive_tables import ARCHIVE_HEAD, archive_tables
 from benchmarks.check_tables import CHECK_HEAD, check_tables
+from benchmarks.conformance_tables import CONFORMANCE_HEAD, conformance_table
 from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
 from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
@@ -98,6 +99,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("detection", "## Detection", (_DETECTION,), _one(detection_table)),
     ("real_blocks", "### On the real profile", (BLOCKS_HEAD,), _one(blocks_table)),
     ("intact", "### False alarms", (INTACT_HEAD,), _one(intact_table)),
+    ("conformance", "### Conformance", (CONFORMANCE_HEAD,), _one(conformance_table)),
     ("untouched", "## Untouched samples", (), _one(untouched_table)),
     ("after_gap", "## Behind a gap", (AFTER_GAP_HEAD,), _one(after_gap_table)),
     ("latency", "## Cost", (), latency_tables),

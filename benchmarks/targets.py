@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.archive_tables import archive_verdicts
 from benchmarks.check_tables import check_verdicts
+from benchmarks.conformance_tables import conformance_verdicts
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
 from benchmarks.interlaced_tables import interlaced_splice_verdicts, interlaced_verdicts
@@ -67,6 +68,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "long_file": _long_file,
         "check": _check,
         "archive": _archive,
+        "conformance": _conformance,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
 
@@ -269,6 +271,11 @@ def _containers(rows: Sequence[Row]) -> Iterator[Verdict]:
 
 def _long_file(rows: Sequence[Row]) -> Iterator[Verdict]:
     for target, measured, met in long_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
+def _conformance(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in conformance_verdicts(rows):
         yield Verdict(target, measured, met)
 
 
