@@ -12,6 +12,7 @@ from train.context import Context
 from train.data.labels import CLASSES
 from train.plans import Detector, ImagePrior, Labels, PaperGan, Plan, Refiner, SequencePrior, Start, StyleGan
 from train.run import Trainer
+from train.sgin.plan import Occlusion, Regions, Sgin
 from train.sizes import SIZES
 from train.video.plan import VideoChoice
 
@@ -110,6 +111,25 @@ def _labels(size: int) -> list[Recipe]:
     ]
 
 
+SGIN_STEPS = 1200
+"""The same for the whole SGIN and its ablations."""
+
+
+def _sgin(size: int) -> list[Recipe]:
+    """The three networks of SGIN, then the generator with a part left out."""
+    left_out = (
+        Sgin(size, "sgin-no-feedback", feedback=False),
+        Sgin(size, "sgin-no-attention", attention=False),
+        Sgin(size, "sgin-no-distillation", distil=False),
+    )
+    return [
+        Recipe(f"occlusion-{size}", 4000, Occlusion(size), _grown("what hides a face, found blindly", size)),
+        Recipe(f"regions-{size}", 4000, Regions(size), _grown("label map of a damaged face", size)),
+        Recipe(f"sgin-{size}", SGIN_STEPS, Sgin(size), _grown("semantics-guided inpainting", size)),
+        *(Recipe(f"{plan.name}-{size}", SGIN_STEPS, plan, "the same, as the ablation has it") for plan in left_out),
+    ]
+
+
 VIDEO_STEPS = 4000
 
 
@@ -130,7 +150,7 @@ def _video() -> list[Recipe]:
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipes in [
-        *(make(size) for size in SIZES for make in (_gans, _landmarks, _priors, _grouped, _labels)),
+        *(make(size) for size in SIZES for make in (_gans, _landmarks, _priors, _grouped, _labels, _sgin)),
         _video(),
     ]
     for recipe in recipes

@@ -12,6 +12,8 @@ from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.region_predictor import RegionPredictor
+from concealer.networks.sgin import SginGenerator
 from train.calls import generate
 from train.iterative import STEPS, Objective, search
 
@@ -82,6 +84,19 @@ class Grouped(System):
         structure = maps if self.structured else None
         z, hidden, cell = self.prior.step(damaged, masks, structure, hidden, cell)
         return self.generator(z, structure), hidden, cell
+
+
+@dataclass
+class SemanticsGuided(System):
+    """SGIN, with the label maps it predicts itself."""
+
+    regions: RegionPredictor
+    generator: SginGenerator
+
+    @torch.no_grad()
+    def generate(self, damaged: Tensor, masks: Tensor, maps: Tensor) -> Tensor:
+        made: Tensor = self.generator(damaged, masks, self.regions.regions(damaged, masks))
+        return made
 
 
 @dataclass

@@ -18,7 +18,10 @@ from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.occlusion_detector import OcclusionDetector
+from concealer.networks.region_predictor import RegionPredictor
 from concealer.networks.semantic_gan import SemanticGenerator
+from concealer.networks.sgin import SginGenerator
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from concealer.networks.video_prior import VideoPrior
 
@@ -32,7 +35,10 @@ NETWORKS: dict[str, type[nn.Module]] = {
         LandmarkDetector,
         LandmarkRefiner,
         NoisePrior,
+        OcclusionDetector,
+        RegionPredictor,
         SemanticGenerator,
+        SginGenerator,
         StyleDiscriminator,
         StyleGenerator,
         VideoPrior,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from train.evaluation.landmarks import measure_landmarks
+from train.evaluation.semantics import measure_semantics
 from train.evaluation.sheets import write_sheets
 from train.evaluation.speed import measure_speed
 from train.evaluation.stills import measure_consistency, measure_stills
@@ -18,6 +19,7 @@ _MEASURES: dict[str, Callable[[Workbench, bool], None]] = {
     "video": measure_video,
     "speed": measure_speed,
     "consistency": measure_consistency,
+    "semantics": measure_semantics,
 }
 
 
