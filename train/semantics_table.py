@@ -25,12 +25,13 @@ SEMANTIC_SHEETS = {
     "occlusion": "occluded or damaged, what hides the face, what the detector finds, repaired blindly",
 }
 """Contact sheets by file name, and their rows."""
-_INTRO = """Semantics-guided inpainting (2022): occlusion detector, map predictor of eleven regions, generator with one
-style a region. The whole picture is generated and measured as generated, received pixels too, as the paper does; "in
-the hole" both pictures are black elsewhere. Objects and hands are drawn from nothing (`train/data/occluders.py`), the
-paper's are cut from COCO and EgoHands. MS-SSIM has as many scales as fit. *Perceptual* stands where the paper has LPIPS and
-*Frechet* where it has FID: both on features of the landmark detector trained here, so that they rank columns and mean
-nothing beside the paper's. All columns had the same number of steps."""
+_INTRO = """\
+Semantics-guided inpainting (2022): occlusion detector, map predictor of eleven regions, generator with one style a
+region. The whole picture is generated and measured as generated, received pixels too, as the paper does; "in the
+hole" both pictures are black elsewhere. Objects and hands are drawn from nothing (`train/data/occluders.py`), the
+paper's are cut from COCO and EgoHands. MS-SSIM has as many scales as fit. *Perceptual* stands where the paper has
+LPIPS and *Frechet* where it has FID: both on features of the landmark detector trained here, so that they rank
+columns and mean nothing beside the paper's. All columns had the same number of steps."""
 
 
 def semantics(cells: dict[str, dict[str, Any]]) -> str:
