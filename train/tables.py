@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from train.boosted_table import boosted
 from train.evaluation.catalogue import (
+    BOOSTED,
     CONSISTENCY_MASKS,
     DETAILED,
     ONE_PASS,
@@ -78,7 +80,7 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
         "",
     ]
     lines += [_training(about), _stills(cells), _paired(cells), _one_measure(cells), _consistency(cells), _video(cells)]
-    lines += [_speed(cells), _landmarks(cells), semantics(cells)]
+    lines += [_speed(cells), _landmarks(cells), boosted(cells), semantics(cells)]
     keys = list(about.get("training", {}))
     searching = [key for key in keys if key.startswith(SEARCHING)]
     one_pass = [key for key in keys if key not in searching]
@@ -88,6 +90,11 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
             title = "central holes, systems that search" if name == "search" else f"{name} holes"
             rows = "original, damaged, " + ", ".join(SYSTEMS[key].title for key in shown)
             lines += _picture(sheet, docs, f"{title} at {size} px", f"{title}; rows: {rows}")
+    sheet = results / str(size) / "boosted.png"
+    if sheet.exists():
+        told = ", ".join(f"told {listed.title}" for listed in BOOSTED.values())
+        rows = f"original, damaged, first guess, {told}"
+        lines += _picture(sheet, docs, f"boosted GAN at {size} px", f"Boosted GAN; rows: {rows}")
     for name, rows in SEMANTIC_SHEETS.items():
         sheet = results / str(size) / f"{name}.png"
         if sheet.exists():

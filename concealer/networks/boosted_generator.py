@@ -68,12 +68,10 @@ class BoostedGenerator(nn.Module):
         guess = self.first(damaged, mask)  # (N, 3, 32, 32)
         read = torch.cat([_shrink(seen, factor), _up(guess)], 1)  # (N, 7, 64, 64)
         if regions is None:
-            shown = read.new_zeros(len(read), self.regions, READ, READ)
-        else:
-            shown = _shrink(regions, factor)
-        outer = functional.leaky_relu(self.outer(torch.cat([read, shown], 1)), 0.2)  # (N, width, 32, 32)
+            regions = damaged.new_zeros(len(damaged), self.regions, self.resolution, self.resolution)
+        outer = functional.leaky_relu(self.outer(torch.cat([read, _shrink(regions, factor)], 1)), 0.2)
         x = functional.leaky_relu(self.inner(outer), 0.2)  # (N, middle, 16, 16)
-        known = read.new_zeros(len(read), self.attributes) if attributes is None else attributes
+        known = damaged.new_zeros(len(damaged), self.attributes) if attributes is None else attributes
         x = self.join(torch.cat([x, known[:, :, None, None].expand(-1, -1, MIDDLE, MIDDLE)], 1)) + self.place
         for block in self.blocks:
             x = block(x)

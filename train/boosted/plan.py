@@ -99,25 +99,24 @@ class Boosted:
         )
 
     def _below(self) -> tuple[str, ...]:
-        """The recipe that the generator starts from."""
+        """The recipe that the generator starts from, if there is one."""
         if self.size == SIZES[0]:
             return () if self.reconstruct else (f"boosted-start-{self.size}",)
         return (f"{self.name}-{self.size // 2}",)
 
     def _start(self, context: Context) -> dict[str, nn.Module]:
+        """Networks to start from, by part name."""
         lowest = self.size == SIZES[0]
         below = self.size if lowest else self.size // 2
-        start = {
-            "generator": context.trained(recipe, "generator", generator_spec(context, below))
-            for recipe in self._below()
-        }
-        if self.reconstruct:
-            return start
-        specs = judge_specs(context, below, self.lambda_a, self.lambda_s)
-        if lowest:  # the discriminator of the style-modulated GAN already knows faces
-            return start | {"judge": context.trained(f"style-{below}", "judge", specs["judge"])}
-        (recipe,) = self._below()
-        return start | {name: context.trained(recipe, name, spec) for name, spec in specs.items()}
+        start: dict[str, nn.Module] = {}
+        for recipe in self._below():
+            start["generator"] = context.trained(recipe, "generator", generator_spec(context, below))
+            if not (lowest or self.reconstruct):
+                for name, spec in judge_specs(context, below, self.lambda_a, self.lambda_s).items():
+                    start[name] = context.trained(recipe, name, spec)
+        if lowest and not self.reconstruct:  # the discriminator of the style-modulated GAN already knows faces
+            start["judge"] = context.trained(f"style-{below}", "judge", style_specs(context, below, 0).judge)
+        return start
 
 
 def embedding_spec(context: Context, size: int, part: str) -> NetworkSpec:

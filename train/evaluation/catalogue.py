@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GROUPS = ("landmarks", "sheets", "stills", "video", "speed", "consistency", "semantics")
+GROUPS = ("landmarks", "sheets", "stills", "video", "speed", "consistency", "semantics", "boosted")
 """Of measurements, each in `train.evaluation.groups`."""
 STILL_MASKS = (
     "central",
@@ -44,11 +44,23 @@ SYSTEMS: dict[str, Listed] = {
     "z, class": Listed(
         "M_z, predicted class", ("prior-labels-{}/prior", "style-labels-{}/generator", "labels-{}/predictor")
     ),
+    "boosted": Listed(
+        "boosted GAN", ("attributes-{}/attributes", "segmentation-{}/segmentation", "boosted-{}/generator")
+    ),
     "sgin": Listed("SGIN", ("regions-{}/regions", "sgin-{}/generator")),
     "iterative, dcgan": Listed("iterative inference, DCGAN", ("dcgan-{}/generator", "dcgan-{}/judge")),
     "sg-gan, conv-deconv": Listed("SG-GAN, its own generator", ("sg-gan-{}/generator", "sg-gan-{}/judge")),
 }
 """By key."""
+_TOLD = SYSTEMS["boosted"].weights[:2]
+BOOSTED: dict[str, Listed] = {
+    "boosted": Listed("attributes and regions", SYSTEMS["boosted"].weights),
+    "boosted-attributes": Listed("attributes alone", (*_TOLD, "boosted-attributes-{}/generator")),
+    "boosted-segmentation": Listed("regions alone", (*_TOLD, "boosted-segmentation-{}/generator")),
+    "boosted-plain": Listed("neither", (*_TOLD, "boosted-plain-{}/generator")),
+}
+"""The variants of the boosted GAN, likewise, by what the generator is told."""
+BOOSTED_MASKS = ("central", "rectangle")
 SEMANTICS: dict[str, Listed] = {
     "no feedback": Listed("without feedback", ("regions-{}/regions", "sgin-no-feedback-{}/generator")),
     "no attention": Listed("without attention", ("regions-{}/regions", "sgin-no-attention-{}/generator")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from train.evaluation.boosted import measure_boosted
 from train.evaluation.landmarks import measure_landmarks
 from train.evaluation.semantics import measure_semantics
 from train.evaluation.sheets import write_sheets
@@ -20,6 +21,7 @@ _MEASURES: dict[str, Callable[[Workbench, bool], None]] = {
     "speed": measure_speed,
     "consistency": measure_consistency,
     "semantics": measure_semantics,
+    "boosted": measure_boosted,
 }
 
 

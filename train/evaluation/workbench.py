@@ -23,12 +23,12 @@ from train.data.batches import Batch, Faces
 from train.data.codec_masks import CODEC_MASKS, codec_mask, load_holes
 from train.data.masks import MASKS, Maker
 from train.data.shards import read_shards
-from train.evaluation.catalogue import FINDERS, LANDMARK_WEIGHTS, SEARCHING, SEMANTICS, STILL_MASKS, SYSTEMS
+from train.evaluation.catalogue import BOOSTED, FINDERS, LANDMARK_WEIGHTS, SEARCHING, SEMANTICS, STILL_MASKS, SYSTEMS
 from train.evaluation.cells import Cells
 from train.inception import InceptionFeatures
 from train.iterative import SG_GAN, STEPS, YEH
 from train.structure import Structure, load, load_structure
-from train.systems import Grouped, Iterative, OnePass, SemanticsGuided, System
+from train.systems import BoostedGan, Grouped, Iterative, OnePass, SemanticsGuided, System
 
 CLIP_PICTURES = 48
 """Pictures of every clip."""
@@ -91,6 +91,8 @@ class Workbench:
     def system(self, key: str) -> System:
         """A system with its weights."""
         networks = [load(path, self.settings.device) for path in self._weights(key)]
+        if key == "boosted":
+            return BoostedGan(*cast(Any, networks))
         if key == "sgin":
             return SemanticsGuided(cast(RegionPredictor, networks[0]), cast(SginGenerator, networks[1]))
         if key.startswith(SEARCHING):
@@ -100,6 +102,13 @@ class Workbench:
             return Grouped(cast(GroupedPrior, networks[0]), cast(Generator, networks[1]))
         labels = cast(LabelPredictor, networks[2]) if len(networks) > 2 else None
         return OnePass(cast(NoisePrior, networks[0]), cast(Generator, networks[1]), labels)
+
+    def variant(self, key: str) -> BoostedGan | None:
+        """The boosted GAN, whole or told less; None if weights are missing."""
+        networks = self.networks(key)
+        plain, alone = key == "boosted-plain", key.removeprefix("boosted-")
+        told = (not plain and alone != "segmentation", not plain and alone != "attributes")
+        return BoostedGan(*networks, *told) if networks else None
 
     def systems(self, searches: bool) -> list[tuple[str, System]]:
         """Systems that have weights and search, or do not."""
@@ -138,7 +147,7 @@ class Workbench:
         return [self.settings.runs / f"{name.format(self.settings.size)}.safetensors" for name in names]
 
     def _weights(self, key: str) -> list[Path]:
-        listed = SYSTEMS.get(key) or SEMANTICS.get(key) or FINDERS.get(key)
+        listed = SYSTEMS.get(key) or BOOSTED.get(key) or SEMANTICS.get(key) or FINDERS.get(key)
         return [] if listed is None else self._files(listed.weights)
 
     def _training(self, key: str) -> list[str]:
