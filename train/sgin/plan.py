@@ -22,7 +22,7 @@ from train.spec import FitSettings, NetworkSpec
 
 SMALLEST = 64
 """Resolution that the others grow from."""
-WARM_UP, ALONE, RAMP = 800, 50, 100
+WARM_UP, ALONE, RAMP = 550, 50, 100
 """Steps of reconstruction alone, then of the discriminator alone, then over which its weight grows."""
 _CAPACITY, _MOST, _STYLE = 768, 96, 48
 
