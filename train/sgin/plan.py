@@ -13,8 +13,8 @@ from train.context import Context
 from train.data.batches import Faces
 from train.data.masks import Maker, half
 from train.data.occluders import centre_70, hand_mask, object_mask
-from train.data.regions import split
 from train.data.shards import read_shards
+from train.data.split import split
 from train.sgin.occlusion import OcclusionTrainer
 from train.sgin.regions import RegionTrainer
 from train.sgin.trainer import SginSettings, SginTrainer
