@@ -26,7 +26,7 @@ class SeanNorm(nn.Module):
     def __init__(self, channels: int, size: int, classes: int = len(PARTS)) -> None:
         """`size`: numbers of a style."""
         super().__init__()
-        self.norm = nn.InstanceNorm2d(channels)
+        self.norm = nn.GroupNorm(channels, channels, affine=False)  # a group a channel: instance norm
         self.style = nn.Linear(size, 2 * channels)
         self.own = nn.Parameter(torch.zeros(classes, 2 * channels))
         self.map = nn.Linear(_HIDDEN, 2 * channels, bias=False)

@@ -75,7 +75,7 @@ class SginGenerator(nn.Module):
         """The picture of a label map and styles, which need not be those of `damaged`; where mask is 1, nothing of
         `damaged` is fed back."""
         maps = [functional.avg_pool2d(regions, self.resolution >> k + 2) for k in range(len(self.blocks))]
-        start = self.start.expand(len(damaged), -1, -1, -1)
+        start = self.start.expand(damaged.shape[0], -1, -1, -1)
         early, image = self._run(range(MIDDLE), start, None, maps, styles)
         late = range(MIDDLE, len(self.blocks))
         features, drawn = self._run(late, early[-1], image, maps, styles)

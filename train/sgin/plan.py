@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from torch import nn
@@ -43,8 +45,7 @@ class Occlusion:
         settings = FitSettings(detector_spec(context, self.size), context.count(16, smoke=4), 1e-3)
         start = _start(context, "occlusion", "detector", self.size, detector_spec)
         faces, held_out = _stills(context, self.size, own=False)
-        makers = context.makers()
-        codec = makers[len(makers) // 2 :]  # the papers' masks come first, codecs' as often after them
+        codec = context.makers()[-1:]  # the papers' masks come first
         return OcclusionTrainer(settings, faces, held_out, codec, context.seed, cast(OcclusionDetector | None, start))
 
 
@@ -83,9 +84,7 @@ class Sgin:
         return f"regions-{self.size}", judge
 
     def trainer(self, context: Context) -> SginTrainer:
-        def generator(context: Context, size: int) -> NetworkSpec:
-            return generator_spec(context, size, self.attention, self.feedback)
-
+        generator = partial(generator_spec, attention=self.attention, feedback=self.feedback)
         settings = SginSettings(
             generator(context, self.size),
             judge_spec(context, self.size),
@@ -147,9 +146,10 @@ def _below(recipe: str, size: int) -> tuple[str, ...]:
     return () if size == SMALLEST else (f"{recipe}-{size // 2}",)
 
 
-def _start(context: Context, recipe: str, part: str, size: int, spec: object) -> nn.Module | None:
+def _start(
+    context: Context, recipe: str, part: str, size: int, spec: Callable[[Context, int], NetworkSpec]
+) -> nn.Module | None:
     """The network of half the resolution, from which this one grows; None at the lowest."""
     if size == SMALLEST:
         return None
-    assert callable(spec)
     return context.trained(f"{recipe}-{size // 2}", part, spec(context, size // 2))
