@@ -112,7 +112,7 @@ def _labels(size: int) -> list[Recipe]:
     ]
 
 
-SGIN_STEPS = 1200
+SGIN_STEPS = 800
 """The same for the whole SGIN and its ablations."""
 
 

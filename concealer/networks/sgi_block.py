@@ -26,7 +26,7 @@ class SeanNorm(nn.Module):
     def __init__(self, channels: int, size: int, classes: int = len(PARTS)) -> None:
         """`size`: numbers of a style."""
         super().__init__()
-        self.norm = nn.InstanceNorm2d(channels)
+        self.norm = nn.GroupNorm(channels, channels, affine=False)  # a group a channel: instance norm
         self.style = nn.Linear(size, 2 * channels)
         self.own = nn.Parameter(torch.zeros(classes, 2 * channels))
         self.map = nn.Linear(_HIDDEN, 2 * channels, bias=False)
@@ -50,10 +50,15 @@ class SeanNorm(nn.Module):
 
 
 class SgiBlock(nn.Module):
-    """Two normalisations and two convolutions beside a skip; its picture is added to the one of the block before."""
+    """Two normalisations and two convolutions beside a skip; its picture is added to the one of the block before.
 
-    def __init__(self, before: int, after: int, size: int, classes: int = len(PARTS)) -> None:
+    All but the first double the side between the first normalisation and its convolution.
+    """
+
+    def __init__(self, before: int, after: int, size: int, classes: int = len(PARTS), doubles: bool = True) -> None:
+        """`size`: numbers of a style."""
         super().__init__()
+        self.doubles = doubles
         self.read = nn.Conv2d(classes, _HIDDEN, 3, padding=1)
         self.first = SeanNorm(before, size, classes)
         self.high = nn.Conv2d(before, after, 3, padding=1)
@@ -62,9 +67,22 @@ class SgiBlock(nn.Module):
         self.skip = nn.Conv2d(before, after, 1, bias=False)
         self.rgb = nn.Conv2d(after, 3, 1)
 
-    def forward(self, x: Tensor, regions: Tensor, styles: Tensor) -> Tensor:
-        """Features (N, after, h, w) of those before, (N, before, h, w), at the same side."""
+    def forward(self, x: Tensor, regions: Tensor, styles: Tensor, told: Tensor | None = None) -> Tensor:
+        """Features (N, after, h, w) of those before; `regions`: (N, classes, h, w) at the block's own side; `told`:
+        features (N, after, h, w) that are fed back into it."""
         read = functional.leaky_relu(self.read(regions), 0.2)
-        y = self.high(functional.leaky_relu(self.first(x, read, regions, styles), 0.2))
+        small = (functional.avg_pool2d(read, 2), functional.avg_pool2d(regions, 2)) if self.doubles else (read, regions)
+        y = functional.leaky_relu(self.first(x, *small, styles), 0.2)
+        skip = self.skip(x)
+        if self.doubles:
+            y, skip = enlarge(y), enlarge(skip)
+        y = self.high(y)
+        if told is not None:
+            y = y + told
         y = self.low(functional.leaky_relu(self.second(y, read, regions, styles), 0.2))
-        return (y + self.skip(x)) * math.sqrt(0.5)
+        return (y + skip) * math.sqrt(0.5)
+
+
+def enlarge(x: Tensor) -> Tensor:
+    """Twice the side, bilinear."""
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from concealer.face_map import PARTS
 from concealer.networks.generator import channels_at, check_resolution
 from concealer.networks.region_predictor import RegionPredictor
-from concealer.networks.sgi_block import SgiBlock
+from concealer.networks.sgi_block import SgiBlock, enlarge
 from concealer.networks.style_pyramid import StylePyramid
 
 MIDDLE = 2
@@ -57,10 +57,10 @@ class SginGenerator(nn.Module):
         self.encoder = StylePyramid(resolution, size, capacity * 3 // 4, most * 3 // 4, attention, classes)
         self.start = nn.Parameter(torch.randn(1, widths[0], 4, 4))
         self.blocks = nn.ModuleList(
-            SgiBlock(before, after, size, classes)
-            for before, after in zip([widths[0], *widths[:-1]], widths, strict=True)
+            SgiBlock(before, after, size, classes, doubles=level > 0)
+            for level, (before, after) in enumerate(zip([widths[0], *widths[:-1]], widths, strict=True))
         )
-        self.feedback = FusionFeedback(resolution, widths[MIDDLE - 1], widths[MIDDLE]) if feedback else None
+        self.feedback = FusionFeedback(resolution, widths[MIDDLE]) if feedback else None
 
     def forward(self, damaged: Tensor, mask: Tensor, regions: Tensor) -> Tensor:
         """Whole pictures (N, 3, R, R) in [-1, 1] of damaged ones and their label maps (N, classes, R, R)."""
@@ -75,30 +75,36 @@ class SginGenerator(nn.Module):
         """The picture of a label map and styles, which need not be those of `damaged`; where mask is 1, nothing of
         `damaged` is fed back."""
         maps = [functional.avg_pool2d(regions, self.resolution >> k + 2) for k in range(len(self.blocks))]
-        start = self.start.expand(len(damaged), -1, -1, -1)
-        early, before, image = self._run(0, MIDDLE, start, None, maps, styles)
-        late, _, coarse = self._run(MIDDLE, len(self.blocks), before, image, maps, styles)
+        start = self.start.expand(damaged.shape[0], -1, -1, -1)
+        early, image = self._run(range(MIDDLE), start, None, maps, styles)
+        late = range(MIDDLE, len(self.blocks))
+        features, drawn = self._run(late, early[-1], image, maps, styles)
+        coarse = torch.tanh(drawn)
         if self.feedback is None:
-            return Drawn(coarse, coarse, early + late)
-        before = before + self.feedback(coarse, damaged, mask)
-        late, _, final = self._run(MIDDLE, len(self.blocks), before, image, maps, styles)
-        return Drawn(final, coarse, early + late)
+            return Drawn(coarse, coarse, early + features)
+        told = self.feedback(coarse, damaged, mask)
+        features, drawn = self._run(late, early[-1], image, maps, styles, told)
+        return Drawn(torch.tanh(drawn), coarse, early + features)
 
     def _run(
-        self, first: int, end: int, x: Tensor, image: Tensor | None, maps: list[Tensor], styles: list[Tensor]
-    ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Blocks `first` to `end`: their features, the features enlarged for the next one, and the picture."""
+        self,
+        levels: range,
+        x: Tensor,
+        image: Tensor | None,
+        maps: list[Tensor],
+        styles: list[Tensor],
+        told: Tensor | None = None,
+    ) -> tuple[list[Tensor], Tensor]:
+        """What these blocks put out, and the picture so far; `told` goes into the middle-most one."""
         features = []
-        for level in range(first, end):
+        for level in levels:
             block = self.blocks[level]
-            x = block(x, maps[level], styles[level])
+            x = block(x, maps[level], styles[level], told if level == MIDDLE else None)
             features.append(x)
             drawn = block.rgb(x)
-            image = drawn if image is None else drawn + _up(image)
-            if level + 1 < len(self.blocks):
-                x = _up(x)
+            image = drawn if image is None else drawn + enlarge(image)
         assert image is not None
-        return features, x, torch.tanh(image) if end == len(self.blocks) else image
+        return features, image
 
 
 class FusionFeedback(nn.Module):
@@ -109,8 +115,8 @@ class FusionFeedback(nn.Module):
     nothing is known.
     """
 
-    def __init__(self, resolution: int, after: int, width: int) -> None:
-        """`after`: feature maps that the result is added to; `width`: those within."""
+    def __init__(self, resolution: int, width: int) -> None:
+        """`width`: feature maps of the block that is fed back into."""
         super().__init__()
         self.factor = max(1, resolution // READ)
         halvings = (resolution // self.factor).bit_length() - 3 - MIDDLE
@@ -119,12 +125,12 @@ class FusionFeedback(nn.Module):
         for one, other in zip(widths[:-1], widths[1:], strict=True):
             layers += [nn.Conv2d(one, other, 4, 2, 1), nn.LeakyReLU(0.2)]
         self.encode = nn.Sequential(*layers, nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.2))
-        self.decode = nn.Conv2d(width, after, 3, padding=1)
+        self.decode = nn.Conv2d(width, width, 3, padding=1)
         for parameter in self.decode.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, coarse: Tensor, damaged: Tensor, mask: Tensor) -> Tensor:
-        """(N, after, 16, 16) from pictures (N, 3, R, R) and mask (N, 1, R, R)."""
+        """(N, width, 16, 16) from pictures (N, 3, R, R) and mask (N, 1, R, R)."""
         x = torch.cat([coarse, (damaged - coarse) * (1 - mask), mask], 1)
         if self.factor > 1:
             x = functional.avg_pool2d(x, self.factor)
@@ -151,7 +157,3 @@ class SginInpainter(nn.Module):
         """Repaired pictures (N, 3, R, R); where mask is 0 they are `damaged`."""
         generated = self.generator(damaged, mask, self.regions.regions(damaged, mask))
         return damaged * (1 - mask) + mask * generated
-
-
-def _up(x: Tensor) -> Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

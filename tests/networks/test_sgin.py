@@ -97,9 +97,8 @@ def test_attention_carries_what_is_seen_into_the_styles_of_the_hole() -> None:
     other[:, :, 56:] = 1 - other[:, :, 56:]  # far from the hole
     for attention in (True, False):
         pyramid = StylePyramid(64, 16, **SMALL, attention=attention)
-        apart = [
-            (a - b)[:, 5].abs().max().item() for a, b in zip(*(pyramid(x, mask, regions) for x in (damaged, other)))
-        ]
+        first, second = (pyramid(x, mask, regions) for x in (damaged, other))
+        apart = [(a - b)[:, 5].abs().max().item() for a, b in zip(first, second, strict=True)]
         assert apart[-2] > 0.0, "the coarse levels see everything"
         if attention:
             with_attention = apart[1]

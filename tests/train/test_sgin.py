@@ -21,7 +21,8 @@ from train.context import Context
 from train.data.composites import composites, occlude, spoil
 from train.data.masks import MASKS
 from train.data.occluders import centre_70, hand, hand_mask, object_mask, thing
-from train.data.regions import OWN_ARCHIVES, label_maps, split
+from train.data.regions import label_maps
+from train.data.split import OWN_ARCHIVES, split
 from train.data.synthetic import synthetic_faces, synthetic_landmarks
 from train.measures import multi_scale_ssim, perceptual_distance, rmse, ssim
 from train.recipes import RECIPES, smoke
@@ -56,9 +57,8 @@ def test_mirrored_maps_exchange_left_and_right() -> None:
 
 def test_split_shares_no_picture() -> None:
     faces = synthetic_faces(4, 16)
-    named = replace(
-        faces, names=tuple(f"{a}.tar:{n}" for n, a in enumerate((OWN_ARCHIVES[0], "x", OWN_ARCHIVES[1], "y")))
-    )
+    archives = (OWN_ARCHIVES[0], "x", OWN_ARCHIVES[1], "y")
+    named = replace(faces, names=tuple(f"{archive}.tar:{n}" for n, archive in enumerate(archives)))
     own, others = split(named, True), split(named, False)
     assert set(own.names) | set(others.names) == set(named.names) and not set(own.names) & set(others.names)
     assert np.array_equal(own.images[1], named.images[2]) and np.array_equal(others.images[1], named.images[3])
@@ -130,9 +130,8 @@ def test_self_distillation_is_the_relative_difference_of_features() -> None:
     found = [wanted[0] + 1, wanted[1]]
     assert relative_squares(found, wanted).item() == pytest.approx((1 / 4 + 0) / 2, rel=1e-3)
     halved = relative_squares([x / 2 for x in found], [x / 2 for x in wanted])
-    assert halved.item() == pytest.approx(relative_squares(found, wanted).item(), rel=1e-2), (
-        "small features win nothing"
-    )
+    whole = relative_squares(found, wanted)
+    assert halved.item() == pytest.approx(whole.item(), rel=1e-2), "small features win nothing"
 
 
 def _context(folder: Path) -> Context:

@@ -1,4 +1,4 @@
-"""Label maps of landmarks as tensors, and the split of the stills that keeps the map predictor's pictures apart."""
+"""Label maps of landmarks as tensors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ import torch
 from torch import Tensor
 
 from concealer import face_map
-from train.data.shards import FaceSet
 
-OWN_ARCHIVES = ("faces_pixabay", "faces_ccby_webmorph")
-"""Archives that only the map predictor is trained on: nobody in them is in the others, which are all official
-portraits. The same person's portraits lie in several of those, so that a split by file would share people."""
 _MIRRORED = torch.tensor(face_map.MIRRORED_PARTS)
 
 
@@ -23,19 +19,3 @@ def label_maps(landmarks: Tensor, size: int, flips: Tensor | None = None) -> Ten
     if flips is not None:
         labels = torch.where(flips[:, None, None], _MIRRORED[labels.flip(-1)], labels)
     return labels
-
-
-def split(faces: FaceSet, own: bool) -> FaceSet:
-    """The stills of the map predictor's own archives, or of all others. Raises ValueError if there are none."""
-    chosen = [n for n, name in enumerate(faces.names) if name.startswith(OWN_ARCHIVES) == own]
-    if not chosen:
-        raise ValueError(f"{faces} has no pictures {'of' if own else 'but those of'} {', '.join(OWN_ARCHIVES)}")
-    places = np.concatenate([np.arange(faces.starts[n], faces.starts[n + 1]) for n in chosen])
-    lengths = [int(faces.starts[n + 1] - faces.starts[n]) for n in chosen]
-    return FaceSet(
-        faces.images[places],
-        faces.landmarks[places],
-        tuple(faces.names[n] for n in chosen),
-        np.cumsum([0, *lengths]).astype(np.int64),
-        tuple(faces.licences[n] for n in chosen),
-    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from torch import nn
@@ -13,8 +15,8 @@ from train.context import Context
 from train.data.batches import Faces
 from train.data.masks import Maker, half
 from train.data.occluders import centre_70, hand_mask, object_mask
-from train.data.regions import split
 from train.data.shards import read_shards
+from train.data.split import split
 from train.sgin.occlusion import OcclusionTrainer
 from train.sgin.regions import RegionTrainer
 from train.sgin.trainer import SginSettings, SginTrainer
@@ -22,7 +24,7 @@ from train.spec import FitSettings, NetworkSpec
 
 SMALLEST = 64
 """Resolution that the others grow from."""
-WARM_UP, ALONE, RAMP = 800, 50, 100
+WARM_UP, ALONE, RAMP = 550, 50, 100
 """Steps of reconstruction alone, then of the discriminator alone, then over which its weight grows."""
 _CAPACITY, _MOST, _STYLE = 768, 96, 48
 
@@ -43,8 +45,7 @@ class Occlusion:
         settings = FitSettings(detector_spec(context, self.size), context.count(16, smoke=4), 1e-3)
         start = _start(context, "occlusion", "detector", self.size, detector_spec)
         faces, held_out = _stills(context, self.size, own=False)
-        makers = context.makers()
-        codec = makers[len(makers) // 2 :]  # the papers' masks come first, codecs' as often after them
+        codec = context.makers()[-1:]  # the papers' masks come first
         return OcclusionTrainer(settings, faces, held_out, codec, context.seed, cast(OcclusionDetector | None, start))
 
 
@@ -83,9 +84,7 @@ class Sgin:
         return f"regions-{self.size}", judge
 
     def trainer(self, context: Context) -> SginTrainer:
-        def generator(context: Context, size: int) -> NetworkSpec:
-            return generator_spec(context, size, self.attention, self.feedback)
-
+        generator = partial(generator_spec, attention=self.attention, feedback=self.feedback)
         settings = SginSettings(
             generator(context, self.size),
             judge_spec(context, self.size),
@@ -147,9 +146,10 @@ def _below(recipe: str, size: int) -> tuple[str, ...]:
     return () if size == SMALLEST else (f"{recipe}-{size // 2}",)
 
 
-def _start(context: Context, recipe: str, part: str, size: int, spec: object) -> nn.Module | None:
+def _start(
+    context: Context, recipe: str, part: str, size: int, spec: Callable[[Context, int], NetworkSpec]
+) -> nn.Module | None:
     """The network of half the resolution, from which this one grows; None at the lowest."""
     if size == SMALLEST:
         return None
-    assert callable(spec)
     return context.trained(f"{recipe}-{size // 2}", part, spec(context, size // 2))

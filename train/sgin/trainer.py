@@ -60,7 +60,8 @@ class SginTrainer(Trainer):
     """The generator against a discriminator; the map predictor is frozen.
 
     The paper trains without a reconstruction loss; a few thousand faces and minutes of training are too few for that.
-    Of every batch one half is given predicted maps of the damaged pictures, the other half the true ones.
+    Of every batch one half is given predicted maps of the damaged pictures, the other half the true ones; eq. 3 is
+    taken on the former, self-distillation on the latter, which costs half as much as both on all.
     """
 
     def __init__(
@@ -108,10 +109,10 @@ class SginTrainer(Trainer):
         if self.generator.feedback is not None:
             losses["coarse"] = ((drawn.coarse - images).abs() * weights).mean()
             loss = loss + COARSE * losses["coarse"]
-        losses["perceptual"] = self._perceptual(drawn.image, images)
+        half = len(images) // 2
+        losses["perceptual"] = self._perceptual(drawn.image[:half], images[:half])
         loss = loss + PERCEPTUAL * losses["perceptual"]
         if self.settings.distil:
-            half = len(images) // 2
             losses["distil"] = self._distil(drawn, images[half:], regions[half:])
             loss = loss + DISTIL * losses["distil"]
         if number >= self.settings.warm_up:
