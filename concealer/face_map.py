@@ -107,3 +107,74 @@ def relative_error(found: Points, true: Points) -> npt.NDArray[np.floating]:
     between = np.linalg.norm(left - right, axis=-1)[..., None]
     error: npt.NDArray[np.floating] = np.linalg.norm(found - true, axis=-1) / between
     return error
+
+
+PARTS = (
+    "background",
+    "hair",
+    "skin",
+    "right brow",
+    "left brow",
+    "right eye",
+    "left eye",
+    "nose",
+    "upper lip",
+    "mouth",
+    "lower lip",
+)
+"""Names of the eleven classes of `label`, those of HELEN. "hair" is a band around the upper face, by geometry alone:
+landmarks do not tell hair from what is behind it."""
+PART_COLOURS = (
+    (0, 0, 0),
+    (110, 60, 20),
+    (230, 180, 140),
+    (0, 120, 0),
+    (0, 220, 0),
+    (0, 60, 220),
+    (0, 200, 255),
+    (255, 220, 0),
+    (220, 0, 0),
+    (255, 0, 255),
+    (120, 0, 80),
+)
+"""RGB, 0..255, of every class where a label map is shown or edited as a picture."""
+MIRRORED_PARTS = (0, 1, 2, 4, 3, 6, 5, 7, 8, 9, 10)
+"""The class that every class becomes in the mirrored picture."""
+_BAND_WIDE, _BAND_TALL = 1.3, 1.5
+"""The band of hair: the outline of the face stretched about the middle between the eyes."""
+
+
+def label(landmarks: Points, size: int) -> npt.NDArray[np.uint8]:
+    """The class of every pixel, (size, size) uint8 index into `PARTS`, of landmarks (LANDMARKS, 2) in [0, 1].
+
+    Raises ValueError for landmarks of another shape.
+    """
+    if landmarks.shape != (LANDMARKS, 2):
+        raise ValueError(f"landmarks must be ({LANDMARKS}, 2), got {landmarks.shape}")
+    outlines = {region.name: landmarks[_slice_of(region.name)] for region in REGIONS}
+    right, left = eye_centres(landmarks)
+    middle = (right + left) / 2
+    face = outlines["skin"]
+    band = middle + (face - middle) * (_BAND_WIDE, _BAND_TALL)
+    lips = outlines["lips"]
+    canvas = np.zeros((size, size), np.uint8)
+    _fill(canvas, np.minimum(band, (np.inf, lips[:, 1].mean())), 1)
+    for index, outline in ((2, face), (3, outlines["right brow"]), (4, outlines["left brow"])):
+        _fill(canvas, outline, index)
+    _fill(canvas, outlines["right eye"], 5)
+    _fill(canvas, outlines["left eye"], 6)
+    _fill(canvas, outlines["nose"], 7)
+    # The outline of the lips starts at the middle above and passes the corners of the mouth at 5 and 15.
+    lower = lips[5:16]
+    inner = outlines["mouth"]
+    _fill(canvas, lips, 8)
+    _fill(canvas, np.concatenate([lower, (inner[5:16])[::-1]]), 10)
+    _fill(canvas, inner, 9)
+    return canvas
+
+
+def _fill(canvas: npt.NDArray[np.uint8], outline: Points, value: int) -> None:
+    """Fill an outline (K, 2) in [0, 1] without soft edges: a class is there or not."""
+    size = canvas.shape[0]
+    fixed = np.rint((np.clip(outline, -2, 3) * size - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
+    cv2.fillPoly(canvas, [fixed], (value,), shift=_FRACTION_BITS)

@@ -14,7 +14,10 @@ from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.occlusion_detector import OcclusionDetector
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
+from concealer.networks.region_predictor import RegionPredictor
+from concealer.networks.sgin import SginGenerator, SginInpainter
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from concealer.networks.video_prior import VideoPrior
 from engines.tensors import NEXT, STATE, TensorSpec
@@ -85,6 +88,8 @@ def define(network: nn.Module) -> Definition:
         return Definition(module, (damaged, mask, *states, *structure), (*made, *_states(NEXT, hidden)))
     if isinstance(network, VideoPrior):
         return _video(network)
+    if isinstance(network, SginInpainter | SginGenerator | RegionPredictor | OcclusionDetector):
+        return _semantic(network)
     if isinstance(network, NoisePrior):
         inputs = _pictures(network.resolution, network.structure_channels)
         return Definition(network, inputs, (TensorSpec("z", (network.z_size,)),))
@@ -110,6 +115,19 @@ def define(network: nn.Module) -> Definition:
     raise ValueError(f"{type(network).__name__} is not a network that can be exported")
 
 
+def _semantic(network: SginInpainter | SginGenerator | RegionPredictor | OcclusionDetector) -> Definition:
+    """SGIN's networks; the label map is one binary channel a region."""
+    side = network.resolution
+    if isinstance(network, OcclusionDetector):
+        return Definition(network, (TensorSpec("image", (3, side, side)),), (TensorSpec("occlusion", (1, side, side)),))
+    if isinstance(network, RegionPredictor):
+        return Definition(network, _pictures(side, 0), (TensorSpec("region_logits", (network.classes, side, side)),))
+    if isinstance(network, SginGenerator):
+        inputs = (*_pictures(side, 0), TensorSpec("regions", (network.classes, side, side)))
+        return Definition(network, inputs, _image(side))
+    return Definition(network, _pictures(side, 0), _image(side))
+
+
 def _video(network: VideoPrior) -> Definition:
     tile = network.tile
     states = [(f"{{}}{name}", (network.hidden, *tile)) for name in ("hidden", "cell")]
@@ -133,6 +151,8 @@ def task_of(definition: Definition) -> str:
     if definition.outputs[0].name == "correction":
         return "choose"
     if not {"damaged", "mask"} <= inputs:
+        return "other"
+    if "regions" in inputs:
         return "other"
     made = definition.outputs[0].name
     return {"image": "inpaint", "landmarks": "landmarks"}.get(made, "other")

@@ -11,16 +11,26 @@ from pathlib import Path
 from safetensors import safe_open
 
 from train.data.shards import licences
-from train.evaluation.catalogue import DETAILED, LANDMARK_WEIGHTS, SYSTEMS, Listed, slug
+from train.data.split import OWN_ARCHIVES, is_own
+from train.evaluation.catalogue import DETAILED, FINDERS, LANDMARK_WEIGHTS, SYSTEMS, Listed, slug
 from train.sizes import SIZES
 
-_SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner")
+_SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner", "regions")
 """Begin the recipes that draw on clips; the prior with structure does through the landmarks it is given."""
+
+
+_SEMANTIC = {"maps": ("regions",), "occlusion": ("occlusion",), "blind": ("sgin", "occlusion")}
+"""What SGIN's measurements say something of, by key."""
+_TOLD = {
+    "maps": "overlap of the regions with those of the clean picture's landmarks",
+    "occlusion": "found blindly",
+    "blind": "detector, map predictor and generator in a row, PSNR in what was hidden, dB",
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m train.card", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("key", choices=[*SYSTEMS, *LANDMARK_WEIGHTS])
+    parser.add_argument("key", choices=[*SYSTEMS, *FINDERS, *LANDMARK_WEIGHTS])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--shards", type=Path, default=Path("shards"))
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -36,7 +46,7 @@ def main() -> int:
 
 def card(key: str, size: int, shards: Path, runs: Path, results: Path) -> str:
     """Markdown: what it is, data and licences, training, measures, limits. Raises ValueError or OSError."""
-    listed = SYSTEMS.get(key) or Listed(f"landmark {key}", (LANDMARK_WEIGHTS.get(key, ""),))
+    listed = SYSTEMS.get(key) or FINDERS.get(key) or Listed(f"landmark {key}", (LANDMARK_WEIGHTS.get(key, ""),))
     lines = [f"# {listed.title}, {size} px faces", ""]
     lines += ["## Data and attribution", "", *_data(shards, size, listed.weights), ""]
     lines += ["## Training", ""]
@@ -63,11 +73,15 @@ def _data(shards: Path, size: int, parts: tuple[str, ...]) -> list[str]:
     """What the networks saw; clips count only where they were trained on, or on what such a network found."""
     clips = any(part.startswith(_SAW_CLIPS) for part in parts)
     sets = ("stills-train", "clips-train") if clips else ("stills-train",)
+    own, others = (parts == FINDERS[key].weights for key in ("regions", "occlusion"))
     counts: Counter[str] = Counter()
     for name in sets:
-        counts.update(licences(shards, name, size))
-    rows = [f"- {licence}: {count} pictures" for licence, count in counts.most_common()]
-    return [f"Trained on {' and '.join(f'`{name}`' for name in sets)}:", "", *rows]
+        apart = name == "stills-train" and (own or others)
+        counts.update(licences(shards, name, size, (lambda still: is_own(still) == own) if apart else lambda _: True))
+    rows = [f"- {licence}: {count} pictures" for licence, count in counts.most_common() if count]
+    archives = " and ".join(OWN_ARCHIVES)
+    split = f", of the stills those of {archives}" if own else f", but for {archives}" if others else ""
+    return [f"Trained on {' and '.join(f'`{name}`' for name in sets)}{split}:", "", *rows]
 
 
 def _measures(key: str, folder: Path) -> list[str]:
@@ -81,6 +95,15 @@ def _measures(key: str, folder: Path) -> list[str]:
             if isinstance(value, dict)
         ]
         return [f"{about['stills']} evaluation faces, half of the picture missing:", "", *rows]
+    for name in ("maps", "occlusion", "blind"):
+        path = folder / f"semantics-{name}.json"
+        if path.exists() and key in _SEMANTIC[name]:
+            cell = json.loads(path.read_text(encoding="utf-8"))
+            rows += [
+                f"- {_TOLD[name]}, {trouble}: " + ", ".join(f"{what} {value}" for what, value in values.items())
+                for trouble, values in cell.items()
+                if isinstance(values, dict)
+            ]
     for mask in DETAILED:
         for maps in ("none", "damaged"):
             path = folder / f"{slug(f'stills-{key}-{maps}-{mask}')}.json"

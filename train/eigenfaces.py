@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from concealer.networks.eigenface_fill import SIDE, EigenfaceFill
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.style_gan import StyleBlock, StyleGenerator
 from train.data.batches import Faces
@@ -32,10 +33,7 @@ def start_from_eigenfaces(generator: StyleGenerator, encoder: NoisePrior | None,
 
     Components in excess of what the pictures span stay at zero.
     """
-    side = generator.coarse_side
-    chosen = torch.arange(len(faces)) if len(faces) <= _MOST else torch.arange(_MOST) * len(faces) // _MOST
-    shrunk = torch.cat([_shrink(faces.take(part).images, side) for part in chosen.split(256)])
-    shrunk = torch.cat([shrunk, shrunk.flip(-1)])
+    shrunk = _shrunk_faces(faces, generator.coarse_side)
     pixels = torch.atanh(shrunk.clamp(-_SATURATED, _SATURATED)).flatten(1)
     mean = pixels.mean(0)
     count = min(generator.z_size, len(pixels) - 1)
@@ -62,6 +60,25 @@ def start_from_eigenfaces(generator: StyleGenerator, encoder: NoisePrior | None,
     encoder.direct.bias[:count] = (codes.mean(0) - centre @ weights).to(encoder.direct.bias)
     encoder.last.weight.mul_(_FAINT)
     encoder.last.bias.zero_()
+
+
+@torch.no_grad()
+def fill_from_faces(fill: EigenfaceFill, faces: Faces) -> None:
+    """Set mean and principal components. Components in excess of what the pictures span stay at zero."""
+    pixels = _shrunk_faces(faces, SIDE).flatten(1)
+    mean = pixels.mean(0)
+    count = min(fill.basis.shape[1], len(pixels) - 1)
+    torch.manual_seed(0)  # the decomposition is randomised
+    _, values, vectors = torch.svd_lowrank(pixels - mean, q=min(count + 16, *pixels.shape), niter=2)
+    fill.mean.copy_(mean)
+    fill.basis.zero_()[:, :count] = vectors[:, :count] * (values[:count] / math.sqrt(len(pixels)))
+
+
+def _shrunk_faces(faces: Faces, side: int) -> Tensor:
+    """Pictures of (3, side, side), as they are and mirrored."""
+    chosen = torch.arange(len(faces)) if len(faces) <= _MOST else torch.arange(_MOST) * len(faces) // _MOST
+    shrunk = torch.cat([_shrink(faces.take(part).images, side) for part in chosen.split(256)])
+    return torch.cat([shrunk, shrunk.flip(-1)])
 
 
 def _shrink(images: Tensor, side: int) -> Tensor:

@@ -27,6 +27,11 @@ def psnr(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
 
 def ssim_map(found: Tensor, true: Tensor) -> Tensor:
     """SSIM of Wang et al. 2004 around every pixel, (N, 3, S, S): Gaussian window of 11, sigma 1.5."""
+    return _ssim_parts(found, true)[0]
+
+
+def _ssim_parts(found: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM around every pixel, and its part for contrast and structure alone."""
     side = 11
     found, true = found.double(), true.double()  # variances are small differences of squares
     line = torch.exp(-0.5 * ((torch.arange(side, device=found.device).double() - side // 2) / 1.5) ** 2)
@@ -42,7 +47,8 @@ def ssim_map(found: Tensor, true: Tensor) -> Tensor:
     both = blur(a * b) - mean_a * mean_b
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
     mean_part = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return (mean_part * (2 * both + c2) / (var_a + var_b + c2)).float()
+    structure = (2 * both + c2) / (var_a + var_b + c2)
+    return (mean_part * structure).float(), structure.float()
 
 
 def ssim(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -51,6 +57,42 @@ def ssim(found: Tensor, true: Tensor, masks: Tensor | None = None) -> Tensor:
     if masks is None:
         return each.mean((1, 2, 3))
     return (each * masks).sum((1, 2, 3)) / masks.sum((1, 2, 3)).clamp(min=1)
+
+
+def multi_scale_ssim(found: Tensor, true: Tensor) -> Tensor:
+    """MS-SSIM of Wang et al. 2003 of each picture, (N,), over as many of the five scales as the window of 11 fits.
+
+    The weights of those are scaled to a sum of 1, so that figures compare only at one resolution. Below the last scale
+    contrast and structure count, without the mean.
+    """
+    weights = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333]
+    scales = min(len(weights), max(1, (found.shape[-1] // 11).bit_length()))
+    share = torch.tensor(weights[:scales]) / sum(weights[:scales])
+    each = torch.ones(len(found), device=found.device)
+    a, b = found + 1, true + 1
+    for scale in range(scales):
+        whole, structure = _ssim_parts(a, b)
+        part = whole if scale == scales - 1 else structure
+        each = each * part.mean((1, 2, 3)).clamp(min=0) ** share[scale]
+        a, b = functional.avg_pool2d(a, 2), functional.avg_pool2d(b, 2)
+    return each
+
+
+def rmse(found: Tensor, true: Tensor) -> Tensor:
+    """Root of the mean squared error of each picture, (N,), in 8-bit steps."""
+    return (found - true).square().mean((1, 2, 3)).sqrt() * 127.5
+
+
+def perceptual_distance(found: list[Tensor], true: list[Tensor]) -> Tensor:
+    """Of each picture, (N,), from feature maps (N, C, h, w): as LPIPS (Zhang et al. 2018) without its learnt weights.
+
+    Feature vectors are brought to unit length; their squared differences are averaged over places and summed over maps.
+    """
+    apart = [
+        (functional.normalize(a, dim=1) - functional.normalize(b, dim=1)).square().sum(1).mean((1, 2))
+        for a, b in zip(found, true, strict=True)
+    ]
+    return torch.stack(apart).sum(0)
 
 
 def consistency(repaired: Tensor) -> float:

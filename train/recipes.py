@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from concealer.face_map import CHANNELS
+from train.boosted.plan import LAMBDA, START_STEPS, STEPS, Boosted, Embedding
 from train.context import Context
 from train.data.labels import CLASSES
 from train.plans import Detector, ImagePrior, Labels, PaperGan, Plan, Refiner, SequencePrior, Start, StyleGan
 from train.run import Trainer
+from train.sgin.plan import Occlusion, Regions, Sgin
 from train.sizes import SIZES
 from train.video.plan import VideoChoice
 
@@ -110,6 +112,42 @@ def _labels(size: int) -> list[Recipe]:
     ]
 
 
+SGIN_STEPS = 800
+"""The same for the whole SGIN and its ablations."""
+
+
+def _sgin(size: int) -> list[Recipe]:
+    """The three networks of SGIN, then the generator with a part left out."""
+    left_out = (
+        Sgin(size, "sgin-no-feedback", feedback=False),
+        Sgin(size, "sgin-no-attention", attention=False),
+        Sgin(size, "sgin-no-distillation", distil=False),
+    )
+    return [
+        Recipe(f"occlusion-{size}", 4000, Occlusion(size), _grown("what hides a face, found blindly", size)),
+        Recipe(f"regions-{size}", 4000, Regions(size), _grown("label map of a damaged face", size)),
+        Recipe(f"sgin-{size}", SGIN_STEPS, Sgin(size), _grown("semantics-guided inpainting", size)),
+        *(Recipe(f"{plan.name}-{size}", SGIN_STEPS, plan, "the same, as the ablation has it") for plan in left_out),
+    ]
+
+
+def _boosted(size: int) -> list[Recipe]:
+    """The embedding networks, the common start, then the whole system and those that are told less."""
+    variants = (
+        (Boosted(size), "boosted GAN: generator told attributes and regions, three discriminators"),
+        (Boosted(size, "boosted-attributes", LAMBDA, 0), "the same without regions"),
+        (Boosted(size, "boosted-segmentation", 0, LAMBDA), "the same without attributes"),
+        (Boosted(size, "boosted-plain", 0, 0), "the same generator without either"),
+    )
+    start = Boosted(size, "boosted-start", reconstruct=True)
+    return [
+        Recipe(f"attributes-{size}", 800, Embedding(size, "attributes"), "W_a: attributes of a damaged face"),
+        Recipe(f"segmentation-{size}", 1200, Embedding(size, "segmentation"), "W_s: regions of a damaged face"),
+        Recipe(f"boosted-start-{size}", START_STEPS, start, "common start of the boosted GANs: reconstruction alone"),
+        *(Recipe(f"{plan.name}-{size}", STEPS, plan, _grown(about, size)) for plan, about in variants),
+    ]
+
+
 VIDEO_STEPS = 4000
 
 
@@ -130,7 +168,7 @@ def _video() -> list[Recipe]:
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipes in [
-        *(make(size) for size in SIZES for make in (_gans, _landmarks, _priors, _grouped, _labels)),
+        *(make(size) for size in SIZES for make in (_gans, _landmarks, _priors, _grouped, _labels, _sgin, _boosted)),
         _video(),
     ]
     for recipe in recipes

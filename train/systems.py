@@ -8,10 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from concealer.networks.attribute_embedding import AttributeEmbedding
+from concealer.networks.boosted_generator import BoostedGenerator
 from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.region_predictor import RegionPredictor
+from concealer.networks.segmentation_embedding import SegmentationEmbedding
+from concealer.networks.sgin import SginGenerator
 from train.calls import generate
 from train.iterative import STEPS, Objective, search
 
@@ -82,6 +87,37 @@ class Grouped(System):
         structure = maps if self.structured else None
         z, hidden, cell = self.prior.step(damaged, masks, structure, hidden, cell)
         return self.generator(z, structure), hidden, cell
+
+
+@dataclass
+class BoostedGan(System):
+    """The boosted GAN, told what its embedding networks see; variants are told less."""
+
+    attributes: AttributeEmbedding
+    segmentation: SegmentationEmbedding
+    generator: BoostedGenerator
+    told_attributes: bool = True
+    told_regions: bool = True
+
+    @torch.no_grad()
+    def generate(self, damaged: Tensor, masks: Tensor, maps: Tensor) -> Tensor:
+        attributes = self.attributes.embed(damaged, masks) if self.told_attributes else None
+        regions = self.segmentation.embed(damaged, masks) if self.told_regions else None
+        made: Tensor = self.generator(damaged, masks, attributes, regions)
+        return made
+
+
+@dataclass
+class SemanticsGuided(System):
+    """SGIN, with the label maps it predicts itself."""
+
+    regions: RegionPredictor
+    generator: SginGenerator
+
+    @torch.no_grad()
+    def generate(self, damaged: Tensor, masks: Tensor, maps: Tensor) -> Tensor:
+        made: Tensor = self.generator(damaged, masks, self.regions.regions(damaged, masks))
+        return made
 
 
 @dataclass

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from train.boosted_table import boosted
 from train.evaluation.catalogue import (
+    BOOSTED,
     COMPARED,
     CONSISTENCY_MASKS,
     DETAILED,
@@ -20,6 +22,7 @@ from train.evaluation.catalogue import (
     SYSTEMS,
     slug,
 )
+from train.semantics_table import SEMANTIC_SHEETS, semantics
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The latent-search systems, measured
@@ -80,18 +83,31 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
         "",
     ]
     lines += [_training(about), _stills(cells), _paired(cells), _one_measure(cells), _consistency(cells), _video(cells)]
-    lines += [_intervals(cells), _ranking(cells), _speed(cells), _landmarks(cells)]
+    lines += [_intervals(cells), _ranking(cells), _speed(cells), _landmarks(cells), boosted(cells), semantics(cells)]
     keys = list(about.get("training", {}))
     searching = [key for key in keys if key.startswith(SEARCHING)]
     one_pass = [key for key in keys if key not in searching]
     for name, shown in (*((name, one_pass) for name in SHEETS), ("search", searching)):
         sheet = results / str(size) / f"{name}.png"
         if sheet.exists():
-            place = sheet.relative_to(docs.parent) if sheet.is_relative_to(docs.parent) else sheet
             title = "central holes, systems that search" if name == "search" else f"{name} holes"
             rows = "original, damaged, " + ", ".join(SYSTEMS[key].title for key in shown)
-            lines += [f"![{title} at {size} px](../{place.as_posix()})", "", f"*{title}; rows: {rows}*", ""]
+            lines += _picture(sheet, docs, f"{title} at {size} px", f"{title}; rows: {rows}")
+    sheet = results / str(size) / "boosted.png"
+    if sheet.exists():
+        told = ", ".join(f"told {listed.title}" for listed in BOOSTED.values())
+        rows = f"original, damaged, first guess, {told}"
+        lines += _picture(sheet, docs, f"boosted GAN at {size} px", f"Boosted GAN; rows: {rows}")
+    for name, rows in SEMANTIC_SHEETS.items():
+        sheet = results / str(size) / f"{name}.png"
+        if sheet.exists():
+            lines += _picture(sheet, docs, f"SGIN, {name}, at {size} px", f"SGIN; rows: {rows}")
     return "\n".join(lines)
+
+
+def _picture(sheet: Path, docs: Path, title: str, below: str) -> list[str]:
+    place = sheet.relative_to(docs.parent) if sheet.is_relative_to(docs.parent) else sheet
+    return [f"![{title}](../{place.as_posix()})", "", f"*{below}*", ""]
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from concealer.networks.sgi_block import SgiBlock
+from concealer.networks.sgin import SginGenerator
 from concealer.networks.style_gan import DownBlock, StyleBlock, StyleDiscriminator, StyleGenerator
 
 AVERAGE = 0.995
@@ -44,10 +47,11 @@ def grow(network: nn.Module, source: nn.Module) -> None:
     A style generator begins as the source's picture enlarged, its discriminator as the source's verdict on the
     picture averaged; networks that read the picture through `NoisePrior` are alike at all resolutions.
     """
-    if isinstance(network, StyleGenerator) and isinstance(source, StyleGenerator):
+    alike = type(network) is type(source)
+    if alike and isinstance(network, StyleGenerator | SginGenerator):
         take_over(network, source)
-        for block in list(network.blocks)[len(source.blocks) :]:
-            assert isinstance(block, StyleBlock)
+        for block in list(network.blocks)[len(cast(StyleGenerator, source).blocks) :]:
+            assert isinstance(block, StyleBlock | SgiBlock)
             block.rgb.weight.zero_()
             if block.rgb.bias is not None:
                 block.rgb.bias.zero_()

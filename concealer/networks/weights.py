@@ -12,19 +12,29 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from concealer.networks.attribute_discriminator import AttributeDiscriminator
+from concealer.networks.attribute_embedding import AttributeEmbedding
+from concealer.networks.boosted_generator import BoostedGenerator
 from concealer.networks.dcgan import DcganDiscriminator, DcganGenerator
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.landmark_detector import LandmarkDetector
 from concealer.networks.landmark_refiner import LandmarkRefiner
 from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.occlusion_detector import OcclusionDetector
+from concealer.networks.region_predictor import RegionPredictor
+from concealer.networks.segmentation_embedding import SegmentationEmbedding
 from concealer.networks.semantic_gan import SemanticGenerator
+from concealer.networks.sgin import SginGenerator
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from concealer.networks.video_prior import VideoPrior
 
 NETWORKS: dict[str, type[nn.Module]] = {
     cls.__name__: cls
     for cls in (
+        AttributeDiscriminator,
+        AttributeEmbedding,
+        BoostedGenerator,
         DcganDiscriminator,
         DcganGenerator,
         GroupedPrior,
@@ -32,7 +42,11 @@ NETWORKS: dict[str, type[nn.Module]] = {
         LandmarkDetector,
         LandmarkRefiner,
         NoisePrior,
+        OcclusionDetector,
+        RegionPredictor,
+        SegmentationEmbedding,
         SemanticGenerator,
+        SginGenerator,
         StyleDiscriminator,
         StyleGenerator,
         VideoPrior,

@@ -10,6 +10,8 @@ from torch import nn
 
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
+from concealer.networks.region_predictor import RegionPredictor
+from concealer.networks.sgin import SginInpainter
 from concealer.networks.weights import load_weights
 from engines.errors import ModelError
 
@@ -23,12 +25,15 @@ def load(name: str, weights: Mapping[str, Path]) -> nn.Module:
 
 
 def assemble(parts: dict[str, nn.Module]) -> nn.Module:
-    """One network of its parts: "network" alone, or "prior" and "generator". Raises ValueError."""
+    """One network of its parts: "network" alone, or "prior" and "generator", where SGIN's map predictor stands for a
+    prior. Raises ValueError."""
     if set(parts) == {"network"}:
         return parts["network"].eval()
     if set(parts) == {"prior", "generator"}:
         prior: Any = parts["prior"]
         generator: Any = parts["generator"]
+        if isinstance(prior, RegionPredictor):
+            return SginInpainter(prior, generator).eval()
         whole = SequenceInpainter if isinstance(prior, GroupedPrior) else OnePassInpainter
         return whole(prior, generator).eval()
     raise ValueError(f"a network is one part, or prior and generator; got {', '.join(sorted(parts)) or 'none'}")

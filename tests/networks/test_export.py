@@ -39,7 +39,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "LandmarkDetector": {"resolution": 16, "capacity": 128},
     "LandmarkRefiner": {"hidden": 32},
     "NoisePrior": {"resolution": 16, "capacity": 128},
+    "OcclusionDetector": {"resolution": 32, "capacity": 128},
+    "RegionPredictor": {"resolution": 16, "capacity": 128},
     "SemanticGenerator": {"resolution": 16, "width": 4},
+    "SginGenerator": {"resolution": 32, "size": 8, "capacity": 128},
     "StyleDiscriminator": {"resolution": 16, "capacity": 128},
     "StyleGenerator": {"resolution": 16, "capacity": 128, "classes": 3, "structure_channels": 3},
     "VideoPrior": {"width": 6, "hidden": 5, "tile": (8, 12)},
@@ -204,6 +207,13 @@ def test_an_inpainter_is_made_of_its_parts(recurrent: bool) -> None:
     assert isinstance(assemble(parts), SequenceInpainter if recurrent else OnePassInpainter)
     with pytest.raises(ValueError, match="got prior"):
         assemble({"prior": parts["prior"]})
+
+
+def test_sgin_is_exported_with_its_map_predictor(tmp_path: Path) -> None:
+    parts = {"prior": small("RegionPredictor", resolution=32), "generator": small("SginGenerator")}
+    whole = assemble(parts)
+    assert task_of(define(whole)) == "inpaint" and task_of(define(parts["generator"])) == "other"
+    assert export(whole, tmp_path / "a.onnx").difference <= LIMITS["fp32"]
 
 
 def test_parts_that_do_not_fit_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

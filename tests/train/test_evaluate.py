@@ -17,7 +17,7 @@ from train.context import Context
 from train.data.codec_masks import CODEC_MASKS, save_holes
 from train.data.shards import write_shards
 from train.data.synthetic import synthetic_faces
-from train.evaluation.catalogue import GROUPS, SHEETS, SYSTEMS, slug
+from train.evaluation.catalogue import GROUPS, SEMANTIC_MASKS, SEMANTICS, SHEETS, SYSTEMS, slug
 from train.evaluation.groups import measure
 from train.evaluation.intervals import interval
 from train.evaluation.workbench import EvaluationSettings, Workbench
@@ -117,6 +117,28 @@ def test_cards_tell_data_training_and_measures(measured: Path) -> None:
     assert "clips-train" not in text  # which M_z is not trained on
     assert "CC BY: 4 pictures" in card("z+l", 64, *folders)
     assert "mean error" in card("refiner", 64, *folders)
+    assert "CC BY: 2 pictures" in card("regions", 64, *folders), (
+        "the clips alone: the still is of no archive of its own"
+    )
+    occlusion = card("occlusion", 64, *folders)
+    assert "but for faces_pixabay" in occlusion and "found blindly, hand: IoU" in occlusion
+    assert "detector, map predictor and generator in a row" in card("sgin", 64, *folders)
+
+
+def test_sgin_is_measured_as_its_paper_does(measured: Path, tmp_path: Path) -> None:
+    folder = measured / "results" / "64"
+    for key in SEMANTICS:
+        for mask in SEMANTIC_MASKS:
+            cell = json.loads((folder / f"{slug(f'semantics-{key}-{mask}')}.json").read_text())
+            assert cell["hole PSNR"] > cell["PSNR"] > 3 and cell["RMSE"] > cell["hole RMSE"] > 0
+            assert {"SSIM", "MS-SSIM", "perceptual", "Frechet"} <= set(cell)
+    occlusion = json.loads((folder / "semantics-occlusion.json").read_text())
+    assert set(occlusion) >= {"object", "hand", "damage", "whole"} and occlusion["whole"]["IoU"] == 0
+    maps = json.loads((folder / "semantics-maps.json").read_text())
+    assert 0 <= maps["half"]["map predictor"] <= 1
+    text = write_papers(measured / "results", tmp_path).read_text().split("### SGIN")[1]
+    assert "23.73" in text and "paper: without attention" in text and "| centre 70 % |" in text
+    assert "semantics.png" in text and (folder / "occlusion.png").stat().st_size > 1000
 
 
 def test_cells_are_kept_until_weights_change(measured: Path) -> None:

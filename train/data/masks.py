@@ -25,13 +25,13 @@ def central(size: int, rng: np.random.Generator) -> Mask:
 
 def random_block(size: int, rng: np.random.Generator) -> Mask:
     """A block of half the side anywhere (Lahiri et al. 2020, section 6.3: 32x32 of 64x64)."""
-    return _block(size, rng, size // 2, size // 2)
+    return block(size, rng, size // 2, size // 2)
 
 
 def random_rectangle(size: int, rng: np.random.Generator) -> Mask:
     """A rectangle with sides of 0.35 to 0.5 of the picture's (Lahiri et al. 2020, section 6.4)."""
     height, width = rng.integers(round(0.35 * size), round(0.5 * size) + 1, 2)
-    return _block(size, rng, int(height), int(width))
+    return block(size, rng, int(height), int(width))
 
 
 def random_central(size: int, rng: np.random.Generator) -> Mask:
@@ -82,12 +82,20 @@ def random_pixels(size: int, rng: np.random.Generator) -> Mask:
 
 def ratio_10(size: int, rng: np.random.Generator) -> Mask:
     """A square over 10 % of the picture (Lahiri et al. 2020, table 1)."""
-    return _block(size, rng, *(2 * [round(size * 0.1**0.5)]))
+    return block(size, rng, *(2 * [round(size * 0.1**0.5)]))
 
 
 def ratio_40(size: int, rng: np.random.Generator) -> Mask:
     """A square over 40 % of the picture (Lahiri et al. 2020, table 1)."""
-    return _block(size, rng, *(2 * [round(size * 0.4**0.5)]))
+    return block(size, rng, *(2 * [round(size * 0.4**0.5)]))
+
+
+def block(size: int, rng: np.random.Generator, height: int, width: int) -> Mask:
+    """A rectangle of this size anywhere."""
+    top, start = int(rng.integers(size - height + 1)), int(rng.integers(size - width + 1))
+    mask = np.zeros((size, size), bool)
+    mask[top : top + height, start : start + width] = True
+    return mask
 
 
 MASKS: dict[str, Maker] = {
@@ -105,13 +113,6 @@ MASKS: dict[str, Maker] = {
     "40 %": ratio_40,
 }
 """By the names the tables use."""
-
-
-def _block(size: int, rng: np.random.Generator, height: int, width: int) -> Mask:
-    top, start = int(rng.integers(size - height + 1)), int(rng.integers(size - width + 1))
-    mask = np.zeros((size, size), bool)
-    mask[top : top + height, start : start + width] = True
-    return mask
 
 
 def _strokes(size: int, rng: np.random.Generator, count: int, share: float) -> Mask:

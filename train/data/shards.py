@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,8 +125,8 @@ def read_shards(folder: Path, name: str, size: int) -> FaceSet:
     )
 
 
-def licences(folder: Path, name: str, size: int) -> Counter[str]:
-    """Pictures by licence of a packed set. Raises ValueError if it is not there."""
+def licences(folder: Path, name: str, size: int, wanted: Callable[[str], bool] = lambda name: True) -> Counter[str]:
+    """Pictures by licence of a packed set, of sources with wanted names. Raises ValueError if it is not there."""
     paths = sorted(folder.glob(f"{name}-{size}-[0-9][0-9][0-9].safetensors"))
     if not paths:
         raise ValueError(f"no shards {name}-{size}-*.safetensors in {folder}")
@@ -134,7 +134,8 @@ def licences(folder: Path, name: str, size: int) -> Counter[str]:
     for path in paths:
         with safe_open(path, framework="numpy") as file:
             starts = file.get_tensor("starts")
-            names = json.loads((file.metadata() or {})["licences"])
-        for licence, pictures in zip(names, (starts[1:] - starts[:-1]).tolist(), strict=True):
-            counts[licence] += pictures
+            metadata = file.metadata() or {}
+        rows = (json.loads(metadata["names"]), json.loads(metadata["licences"]), (starts[1:] - starts[:-1]).tolist())
+        for source, licence, pictures in zip(*rows, strict=True):
+            counts[licence] += pictures * wanted(source)
     return counts

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GROUPS = ("landmarks", "sheets", "stills", "video", "speed", "consistency", "ranking", "intervals")
+GROUPS = (
+    "landmarks",
+    "sheets",
+    "stills",
+    "video",
+    "speed",
+    "consistency",
+    "ranking",
+    "intervals",
+    "semantics",
+    "boosted",
+)
 """Of measurements, each in `train.evaluation.groups`."""
 STILL_MASKS = (
     "central",
@@ -44,10 +55,37 @@ SYSTEMS: dict[str, Listed] = {
     "z, class": Listed(
         "M_z, predicted class", ("prior-labels-{}/prior", "style-labels-{}/generator", "labels-{}/predictor")
     ),
+    "boosted": Listed(
+        "boosted GAN", ("attributes-{}/attributes", "segmentation-{}/segmentation", "boosted-{}/generator")
+    ),
+    "sgin": Listed("SGIN", ("regions-{}/regions", "sgin-{}/generator")),
     "iterative, dcgan": Listed("iterative inference, DCGAN", ("dcgan-{}/generator", "dcgan-{}/judge")),
     "sg-gan, conv-deconv": Listed("SG-GAN, its own generator", ("sg-gan-{}/generator", "sg-gan-{}/judge")),
 }
 """By key."""
+_TOLD = SYSTEMS["boosted"].weights[:2]
+BOOSTED: dict[str, Listed] = {
+    "boosted": Listed("attributes and regions", SYSTEMS["boosted"].weights),
+    "boosted-attributes": Listed("attributes alone", (*_TOLD, "boosted-attributes-{}/generator")),
+    "boosted-segmentation": Listed("regions alone", (*_TOLD, "boosted-segmentation-{}/generator")),
+    "boosted-plain": Listed("neither", (*_TOLD, "boosted-plain-{}/generator")),
+}
+"""The variants of the boosted GAN, likewise, by what the generator is told."""
+BOOSTED_MASKS = ("central", "rectangle")
+SEMANTICS: dict[str, Listed] = {
+    "no feedback": Listed("without feedback", ("regions-{}/regions", "sgin-no-feedback-{}/generator")),
+    "no attention": Listed("without attention", ("regions-{}/regions", "sgin-no-attention-{}/generator")),
+    "no distillation": Listed("without self-distillation", ("regions-{}/regions", "sgin-no-distillation-{}/generator")),
+    "full": Listed("full", SYSTEMS["sgin"].weights),
+    "true semantics": Listed("full, true semantics", SYSTEMS["sgin"].weights),
+}
+"""The columns of SGIN's ablation, likewise; the last is the same network, given the map of the clean picture."""
+FINDERS: dict[str, Listed] = {
+    "occlusion": Listed("SGIN's occlusion detector", ("occlusion-{}/detector",)),
+    "regions": Listed("SGIN's map predictor", ("regions-{}/regions",)),
+}
+"""What SGIN finds masks and maps with, likewise."""
+SEMANTIC_MASKS = ("object", "hand", "half", "centre 70 %")
 LANDMARK_WEIGHTS: dict[str, str] = {"detector": "detector-{}/detector", "refiner": "refiner-{}/refiner"}
 """Of what finds landmarks, likewise."""
 ONE_PASS = {"iterative": "z", "sg-gan": "z+s"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from train.evaluation.boosted import measure_boosted
 from train.evaluation.intervals import measure_intervals
 from train.evaluation.landmarks import measure_landmarks
+from train.evaluation.semantics import measure_semantics
 from train.evaluation.sheets import write_sheets
 from train.evaluation.speed import measure_speed
 from train.evaluation.stills import measure_consistency, measure_ranking, measure_stills
@@ -21,6 +23,8 @@ _MEASURES: dict[str, Callable[[Workbench, bool], None]] = {
     "consistency": measure_consistency,
     "ranking": measure_ranking,
     "intervals": measure_intervals,
+    "semantics": measure_semantics,
+    "boosted": measure_boosted,
 }
 
 

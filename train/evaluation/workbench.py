@@ -17,16 +17,18 @@ from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.noise_prior import NoisePrior
+from concealer.networks.region_predictor import RegionPredictor
+from concealer.networks.sgin import SginGenerator
 from train.data.batches import Batch, Faces
 from train.data.codec_masks import CODEC_MASKS, codec_mask, load_holes
 from train.data.masks import MASKS, Maker
 from train.data.shards import read_shards
-from train.evaluation.catalogue import LANDMARK_WEIGHTS, SEARCHING, STILL_MASKS, SYSTEMS
+from train.evaluation.catalogue import BOOSTED, FINDERS, LANDMARK_WEIGHTS, SEARCHING, SEMANTICS, STILL_MASKS, SYSTEMS
 from train.evaluation.cells import Cells
 from train.inception import InceptionFeatures
 from train.iterative import SG_GAN, STEPS, YEH
 from train.structure import Structure, load, load_structure
-from train.systems import Grouped, Iterative, OnePass, System
+from train.systems import BoostedGan, Grouped, Iterative, OnePass, SemanticsGuided, System
 
 CLIP_PICTURES = 48
 """Pictures of every clip."""
@@ -82,9 +84,18 @@ class Workbench:
         }
         self.cells.write("about", about)
 
+    def networks(self, key: str) -> list[Any]:
+        """The networks of a system, a column of SGIN's ablation or a finder; none if weights are missing."""
+        paths = self._weights(key)
+        return [load(path, self.settings.device) for path in paths] if all(path.exists() for path in paths) else []
+
     def system(self, key: str) -> System:
         """A system with its weights."""
         networks = [load(path, self.settings.device) for path in self._weights(key)]
+        if key == "boosted":
+            return BoostedGan(*cast(Any, networks))
+        if key == "sgin":
+            return SemanticsGuided(cast(RegionPredictor, networks[0]), cast(SginGenerator, networks[1]))
         if key.startswith(SEARCHING):
             objective = YEH if key.startswith("iterative") else SG_GAN
             return Iterative(cast(Generator, networks[0]), networks[1], objective, self.settings.search_steps)
@@ -92,6 +103,13 @@ class Workbench:
             return Grouped(cast(GroupedPrior, networks[0]), cast(Generator, networks[1]))
         labels = cast(LabelPredictor, networks[2]) if len(networks) > 2 else None
         return OnePass(cast(NoisePrior, networks[0]), cast(Generator, networks[1]), labels)
+
+    def variant(self, key: str) -> BoostedGan | None:
+        """The boosted GAN, whole or told less; None if weights are missing."""
+        networks = self.networks(key)
+        plain, alone = key == "boosted-plain", key.removeprefix("boosted-")
+        told = (not plain and alone != "segmentation", not plain and alone != "attributes")
+        return BoostedGan(*networks, *told) if networks else None
 
     def systems(self, searches: bool) -> list[tuple[str, System]]:
         """Systems that have weights and search, or do not."""
@@ -131,7 +149,8 @@ class Workbench:
         return [self.settings.runs / f"{name.format(self.settings.size)}.safetensors" for name in names]
 
     def _weights(self, key: str) -> list[Path]:
-        return self._files(SYSTEMS[key].weights) if key in SYSTEMS else []
+        listed = SYSTEMS.get(key) or BOOSTED.get(key) or SEMANTICS.get(key) or FINDERS.get(key)
+        return [] if listed is None else self._files(listed.weights)
 
     def _training(self, key: str) -> list[str]:
         """Recipe and steps of every network of a system, from the weights' own notes."""
