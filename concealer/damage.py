@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -30,42 +29,65 @@ _BROKEN = int(Damage.BROKEN)
 """Asked for of every picture, where a member of an enumeration takes longer than the rest."""
 
 
-@dataclass
 class DamageMap:
-    """Damage of one picture on a grid of `BLOCK` x `BLOCK` luma samples."""
+    """Damage of one picture on a grid of `BLOCK` x `BLOCK` luma samples. Of an undamaged one the grid is not even made
+    before somebody asks for it."""
 
-    width: int
-    """Coded luma width in samples (before cropping)."""
-    height: int
-    """Coded luma height in samples (before cropping)."""
-    state: npt.NDArray[np.uint8] = field(default=None)  # type: ignore[arg-type]
-    """(rows, cols) values of `Damage`; rows = ceil(height / 16), cols = ceil(width / 16)."""
-    confidence: float = 1.0
-    """0..1: 1.0 where the extent is known exactly (sentinel, slice layout), less where it is guessed."""
-    belief: npt.NDArray[np.float32] | None = None
-    """(rows, cols), 0..1: how sure it is that a block of the hole is wrong; None: sure everywhere. What a block of
-    doubtful damage holds may be right, and is part of its repair by that much."""
-    held_error: npt.NDArray[np.float32] | None = None
-    """(rows, cols): mean squared error (8-bit scale) expected of what a block of the hole holds, infinite where nothing
-    is known of it; None: nowhere. What errs less than repair is part of it by as much."""
-    places: npt.NDArray[np.intp] | None = None
-    """(rows, cols): place in coding order of the macroblock or CTB that holds a block; None: not needed."""
-    fields: tuple[DamageMap, DamageMap] | None = None
-    """The maps of the top and of the bottom field, of a frame coded in two fields: `state` is the worse of both, and a
-    row is a hole where it is one in its own field. None: the blocks are those of the frame."""
-    causes: tuple[str, ...] = ()
-    """Short reasons in the order found, e.g. "slice lost", "picture lost", "bytes lost", "decode error"."""
+    __slots__ = (
+        "_state", "belief", "causes", "confidence", "fields", "height", "held_error", "places", "width",
+    )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        if self.width <= 0 or self.height <= 0:
-            raise ValueError(f"picture size must be positive, got {self.width}x{self.height}")
-        shape = (-(-self.height // BLOCK), -(-self.width // BLOCK))
-        if self.state is None:
-            self.state = np.zeros(shape, np.uint8)
-        elif self.state.shape != shape or self.state.dtype != np.uint8:
-            raise ValueError(f"state must be uint8 {shape}, got {self.state.dtype} {self.state.shape}")
-        if not 0.0 <= self.confidence <= 1.0:
-            raise ValueError(f"confidence must be within 0..1, got {self.confidence}")
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        state: npt.NDArray[np.uint8] | None = None,
+        confidence: float = 1.0,
+        causes: tuple[str, ...] = (),
+    ) -> None:
+        if width <= 0 or height <= 0:
+            raise ValueError(f"picture size must be positive, got {width}x{height}")
+        self.width = width
+        """Coded luma width in samples (before cropping)."""
+        self.height = height
+        """Coded luma height in samples (before cropping)."""
+        if state is not None and (state.shape != self.shape or state.dtype != np.uint8):
+            raise ValueError(f"state must be uint8 {self.shape}, got {state.dtype} {state.shape}")
+        if not 0.0 <= confidence <= 1.0:
+            raise ValueError(f"confidence must be within 0..1, got {confidence}")
+        self._state = state
+        self.confidence = confidence
+        """0..1: 1.0 where the extent is known exactly (sentinel, slice layout), less where it is guessed."""
+        self.belief: npt.NDArray[np.float32] | None = None
+        """(rows, cols), 0..1: how sure it is that a block of the hole is wrong; None: sure everywhere. What a block of
+        doubtful damage holds may be right, and is part of its repair by that much."""
+        self.held_error: npt.NDArray[np.float32] | None = None
+        """(rows, cols): mean squared error (8-bit scale) expected of what a block of the hole holds, infinite where
+        nothing is known of it; None: nowhere. What errs less than repair is part of it by as much."""
+        self.places: npt.NDArray[np.intp] | None = None
+        """(rows, cols): place in coding order of the macroblock or CTB that holds a block; None: not needed."""
+        self.fields: tuple[DamageMap, DamageMap] | None = None
+        """The maps of the top and of the bottom field, of a frame coded in two fields: `state` is the worse of both,
+        and a row is a hole where it is one in its own field. None: the blocks are those of the frame."""
+        self.causes = causes
+        """Short reasons in the order found, e.g. "slice lost", "picture lost", "bytes lost", "decode error"."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols) of the grid."""
+        return -(-self.height // BLOCK), -(-self.width // BLOCK)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of the picture."""
+        return -(-self.height // BLOCK) * -(-self.width // BLOCK)
+
+    @property
+    def state(self) -> npt.NDArray[np.uint8]:
+        """(rows, cols) values of `Damage`; rows = ceil(height / 16), cols = ceil(width / 16). To be written to."""
+        if self._state is None:
+            self._state = np.zeros(self.shape, np.uint8)
+        return self._state
 
     @classmethod
     def of_fields(cls, top: DamageMap, bottom: DamageMap) -> DamageMap:
@@ -125,7 +147,12 @@ class DamageMap:
 
     @property
     def any_hole(self) -> bool:
-        return bool(self.state.max() >= _BROKEN)
+        return self._state is not None and bool(self._state.max() >= _BROKEN)
+
+    @property
+    def any_damage(self) -> bool:
+        """Whether any block is not intact."""
+        return self._state is not None and bool(self._state.any())
 
     def count(self, damage: Damage) -> int:
         """Number of blocks in exactly this state."""

@@ -138,6 +138,11 @@ class Growing:
         self._begun = False
         self._rooted = 0
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing lacks any more, so far as is known."""
+        return self._begun and self._growth is None
+
     def mark(self, record: Record, damage: DamageMap, au: AccessUnit | None, step: Step, main: Buffer) -> None:
         """Of a picture that lacks references, mark what hangs on them as lost, as long as some of it is real."""
         lacks = self.roots.lacks(record.order)

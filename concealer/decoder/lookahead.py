@@ -53,6 +53,11 @@ class LookAhead:
         return self._waiting.popleft() if len(self._waiting) > self._depth else None
 
     @property
+    def idle(self) -> bool:
+        """No scout runs."""
+        return self._scout is None
+
+    @property
     def waiting(self) -> Sequence[AccessUnit]:
         """The access units that wait, the next one first."""
         return self._waiting

@@ -40,6 +40,12 @@ class Roots:
         if self._order is None and (au.is_irap or au.kind == "I" or self._recovery.is_complete(au)):
             self._order = au.order
 
+    def passes(self, au: AccessUnit) -> bool:
+        """Whether `au`, the next access unit, lacks nothing and changes nothing here: it need not arrive then."""
+        if self._order is None or au.is_irap or au.is_rasl:
+            return False
+        return self._restarted or au.order >= self._order
+
     @property
     def found(self) -> bool:
         """The first picture that lacks nothing was there."""

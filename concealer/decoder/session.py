@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 
 import av
 
@@ -15,7 +13,7 @@ from concealer.bitstream import AccessUnit, Codec, MissingPicture, NalUnit, Stre
 from concealer.damage import Damage, DamageMap
 from concealer.decoder.extent import estimate_broken
 from concealer.decoder.fields import field_orders, is_interlaced
-from concealer.decoder.finding import is_one_slice, mark_known, same_starts
+from concealer.decoder.finding import is_one_slice, known_damage
 from concealer.decoder.growing import Growing
 from concealer.decoder.history import History, Painted, Step
 from concealer.decoder.hook import Buffer
@@ -27,17 +25,20 @@ from concealer.decoder.opening import open_core
 from concealer.decoder.outputs import DecodedPicture, OutputQueue, Record
 from concealer.decoder.painting import Painter, known_motion
 from concealer.decoder.placing import Placer
-from concealer.decoder.prepare import prepare
+from concealer.decoder.predicting import Predicting
+from concealer.decoder.prepare import Prepared, prepare
 from concealer.decoder.promising import Promises
+from concealer.decoder.recent import Recent
 from concealer.decoder.roots import NO_REFERENCES
-from concealer.decoder.rules import FieldFn, rules_of
-from concealer.decoder.scout import MOST_AHEAD, REFERENCES
+from concealer.decoder.rules import rules_of
+from concealer.decoder.scout import MOST_AHEAD
 from concealer.decoder.settled import ObserveFn, Settled
 from concealer.decoder.shadow import Shadows
 from concealer.decoder.showing import Showing
 from concealer.decoder.turn import Held, Turn, all_lost
+from concealer.decoder.whole import LastBlocks, arrived_whole, is_whole
 from concealer.decoder.work import Unfinished, Work
-from concealer.outcome import Measure, Motion, Repair, Vectors
+from concealer.outcome import Measure, Motion, Repair
 from concealer.picture import Picture
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class ConcealingDecoder:
         self._rules = rules_of(codec, threads)
         self._core = open_core(codec, threads, hook)
         self._store = self._core.motion_store if stand_ins else None
-        self._stand_ins, self._motion = stand_ins, motion
+        self._stand_ins = stand_ins
         self._painter = Painter(self._rules, repair, measure)
         ahead = lookahead if self._core.hooked and repair is not None else 0
         self._lookahead = LookAhead(codec, self._rules, ahead, Painter(self._rules, scout_repair, measure))
@@ -118,7 +119,9 @@ class ConcealingDecoder:
         self._turns = InterlacedTurns(self._core, self._painter, self._shadows, self._history)
         self._promises = Promises(self._rules)
         self._showing = Showing(self._rules, self._painter, self._promises, self._core.hooked)
-        self._recent: deque[Held] = deque(maxlen=REFERENCES)
+        self._recent = Recent()
+        self._predicting = Predicting(motion, self._rules, self._painter, self._store, self._recent)
+        self._last_blocks = LastBlocks()
         self._previous: AccessUnit | None = None
         self._hollow: list[Record] = []
         self._unfinished: Unfinished | None = None
@@ -207,7 +210,9 @@ class ConcealingDecoder:
             return out
         if au.interlaced != "progressive" and self.hooked:
             return out + self._interlaced(au)
-        prepared = prepare(au, self._rules, self._predicted(au), self._stand_ins)
+        if self._at_rest and arrived_whole(au):
+            return out + self._whole(au)
+        prepared = prepare(au, self._rules, self._predicting.field(au), self._stand_ins)
         if not prepared.slices:
             record = self._record(self._placer.order_of(au), au.pts, au.duration, au.kind, au)
             record.place_guessed = True
@@ -228,6 +233,36 @@ class ConcealingDecoder:
         self._previous = au
         return out + self._put_out(decoded.frames)
 
+    @property
+    def _at_rest(self) -> bool:
+        """No other decoder runs beside the main one, and no picture lacks its references."""
+        return self.hooked and self._shadows.idle and self._lookahead.idle and self._growing.at_rest
+
+    def _whole(self, au: AccessUnit) -> list[DecodedPicture]:
+        """Decode an access unit that arrived whole, which nothing that came before has to do with."""
+        self._hollow.clear()
+        record = self._record(au.order, au.pts, au.duration, au.kind, au)
+        nals = [*self._headers, *au.nals] if self._headers else au.nals
+        payload = join_annexb(nals)
+        self._headers = []
+        step = Step(payload, not is_one_slice(au))
+        decoded = self._core.decode(payload, record.index, step.concealed, ends=self._last_blocks.of(au))
+        buffer = decoded.buffer
+        if buffer is None or not is_whole(decoded, au) or not self._growing.roots.passes(au):
+            self._settle(Work(record, au, au, step, decoded, Prepared(au.nals, slices=len(au.slices))))
+        else:
+            self._outputs.expect(record)
+            record.damage, record.in_loop = DamageMap(buffer.width, buffer.height), True
+            self._history.add(step)
+            self._recent.add(Held.later(buffer, record.order, record.pts, record.kind, self._scene))
+        self._tell(record, buffer, au=au)
+        self._previous = au
+        pictures = self._put_out(decoded.frames)
+        for picture in pictures:
+            self._recent.shown(picture.order)
+        self._recent.thin_out()
+        return pictures
+
     def _interlaced(self, au: AccessUnit) -> list[DecodedPicture]:
         """Decode one access unit that is no progressive frame."""
         record = self._record(au.order, au.pts, au.duration, au.kind, au)
@@ -246,7 +281,7 @@ class ConcealingDecoder:
                 record.leading = self._growing.roots.found
                 record.damage.mark(record.damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
             self._outputs.expect(record)
-            self._recent.append(Held(whole.picture, whole.buffer))
+            self._recent.add(Held(whole.picture, whole.buffer))
         self._tell(record, whole.buffer, au=au)
         self._previous = au
         return self._put_out(whole.frames)
@@ -261,7 +296,8 @@ class ConcealingDecoder:
             record = self._record(missing.order, self._placer.time_of(missing), None, "P")
             record.synthesised = record.place_guessed = True
             record.hidden = not missing.shown
-        latest = self._recent[-1].buffer if self._recent else None
+        last = self._recent.last
+        latest = None if last is None else last.buffer
         stand_in = decode_stand_in(self._core, self._previous, missing, latest, record.index)
         if stand_in is None:
             record.damage = all_lost(*self._last_size())
@@ -284,7 +320,7 @@ class ConcealingDecoder:
             self._outputs.absent(record)
             return
         self._outputs.expect(record)
-        damage = record.damage = self._known_damage(work)
+        damage = record.damage = known_damage(work, self._growing.roots, self._rules, self._previous, self._last_size())
         if buffer is None:
             if au is not None:
                 estimate_broken(damage, au)
@@ -297,35 +333,14 @@ class ConcealingDecoder:
         self._growing.mark(record, damage, au, work.step, buffer)
         self._shadows.find_broken(damage, au, buffer, work.step, work.other, self._history)
         if au is not None and not (damage.any_hole and damage.hole.all()):
-            earlier = [one.picture for one in self._recent]
-            self._suspicion.mark(damage, au, work.decoded, picture, earlier)
+            self._suspicion.mark(damage, au, work.decoded, picture, self._recent.pictures)
         turn = Turn(work.key, self._previous, Held(picture, buffer), damage, tuple(self._recent), work.decoded.errors)
         if damage.any_hole:
             self._repair(work, turn)
         self._unfinished = Unfinished(work, turn)
         if self._track_taint or self._observe:  # what it finds is told with the picture
             self._finish()
-        self._recent.append(turn.held)
-
-    def _known_damage(self, work: Work) -> DamageMap:
-        """The map of what parser and decoder tell of a picture."""
-        au, buffer = work.received, work.decoded.buffer
-        if buffer is not None:
-            height, width = buffer.planes[0].shape
-        else:
-            width, height = (au.width, au.height) if au is not None and au.width else self._last_size()
-        damage = DamageMap(width, height)
-        if au is not None:
-            self._growing.roots.arrives(au)
-        if self._growing.roots.lacks(work.record.order):
-            work.record.leading = self._growing.roots.found
-            damage.mark(damage.state >= 0, Damage.TAINTED, NO_REFERENCES)
-        if au is None or work.prepared is None:
-            damage.mark(damage.state >= 0, Damage.LOST, "picture lost")
-        else:
-            alike = same_starts(au, self._previous)
-            mark_known(damage, au, work.prepared, work.decoded, self._rules, self._previous, alike)
-        return damage
+        self._recent.add(turn.held)
 
     def _repair(self, work: Work, turn: Turn) -> None:
         sides = {reference.order > turn.picture.order for reference in turn.reference_pictures}
@@ -341,7 +356,7 @@ class ConcealingDecoder:
             return
         (work, turn), self._unfinished = (self._unfinished.work, self._unfinished.turn), None
         au = work.received
-        vectors = self._painter.teach(self._store, turn, measured=au is None or self._measures(au))
+        vectors = self._painter.teach(self._store, turn, measured=au is None or self._predicting.measures(au))
         work.record.motion = known_motion(vectors, turn)
         self._lookahead.settled(work.key, work.au, turn.buffer, vectors, self._history)
         painted = Painted.of(turn.buffer.planes, turn.damage, vectors) if turn.hole is not None else None
@@ -350,21 +365,6 @@ class ConcealingDecoder:
         other = step if work.other is None else replace(step, payload=work.other)
         self._shadows.follow(turn.damage, turn.buffer, other, self._history)
         self._history.add(step)
-
-    def _measures(self, au: AccessUnit) -> bool:
-        """Whether the motion of the lost blocks of `au` is measured once they are repaired, instead of predicted."""
-        if not self._painter.measures or self._store is None:
-            return False
-        return self._motion is None or not au.is_reference or self._rules.follows_its_reference(au)
-
-    def _predicted(self, au: AccessUnit) -> FieldFn | None:
-        """The motion that stand-in slices of `au` are written with; None: they repeat their reference."""
-        if self._motion is None or self._measures(au):
-            return None
-        return partial(self._predict, self._motion, au.order)
-
-    def _predict(self, motion: Motion, order: int, toward: int, top: int, bottom: int) -> Vectors | None:
-        return motion(order, toward, [one.picture for one in self._recent], top, bottom)
 
     def _tell(
         self,
@@ -391,8 +391,8 @@ class ConcealingDecoder:
 
     def _last_size(self) -> tuple[int, int]:
         """(width, height) of the latest picture, 16x16 if there was none yet."""
-        if self._recent:
-            return self._recent[-1].picture.width, self._recent[-1].picture.height
+        if self._recent.last is not None:
+            return self._recent.last.buffer.width, self._recent.last.buffer.height
         if self._previous is not None and self._previous.width:
             return self._previous.width, self._previous.height
         return 16, 16

@@ -74,6 +74,11 @@ class Shadows:
         self._taint: Shadow | None = None
         self._junk: Shadow | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Neither runs."""
+        return self._taint is None and self._junk is None
+
     def find_broken(
         self,
         damage: DamageMap,

@@ -14,12 +14,32 @@ Key = AccessUnit | MissingPicture
 """What a picture is known by: its access unit, or what is known of a picture that never arrived."""
 
 
-@dataclass(frozen=True)
 class Held:
     """A decoded picture and our share of the decoder's buffer that it lies in."""
 
-    picture: Picture
-    buffer: Buffer
+    __slots__ = ("_picture", "_told", "buffer", "order")
+
+    def __init__(self, picture: Picture, buffer: Buffer) -> None:
+        self._picture: Picture | None = picture
+        self._told: tuple[int | None, str, int] | None = None
+        self.buffer = buffer
+        self.order = picture.order
+        """Place in output order."""
+
+    @classmethod
+    def later(cls, buffer: Buffer, order: int, pts: int | None, kind: str, scene: int) -> Held:
+        """Of a progressive picture that is whole, whose views are made once they are asked for: of most nobody does.
+        The rest as in `Picture`."""
+        held = cls.__new__(cls)
+        held.buffer, held.order, held._picture, held._told = buffer, order, None, (pts, kind, scene)
+        return held
+
+    @property
+    def picture(self) -> Picture:
+        if self._picture is None:
+            assert self._told is not None
+            self._picture = Picture(self.buffer.planes, self.buffer.layout.bit_depth, self.order, *self._told)
+        return self._picture
 
 
 @dataclass(frozen=True)

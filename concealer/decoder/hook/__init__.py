@@ -2,7 +2,7 @@
 
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.codec_hook import VectorReader
-from concealer.decoder.hook.coding import FRAME, Coding
+from concealer.decoder.hook.coding import FRAME, Coding, Ends
 from concealer.decoder.hook.context import padded_packet
 from concealer.decoder.hook.core import BareCore, Decoded, DecoderCore, PlainCore
 from concealer.decoder.hook.errors import Errors
@@ -20,6 +20,7 @@ __all__ = [
     "Coding",
     "Decoded",
     "DecoderCore",
+    "Ends",
     "Errors",
     "Field",
     "HookUnavailableError",

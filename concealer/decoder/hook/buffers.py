@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import av
 import av.codec.context
 import numpy as np
+import numpy.typing as npt
 
-from concealer.decoder.hook.libav import GET_BUFFER2, AVFrameHead, HookUnavailableError, libav
+from concealer.decoder.hook.libav import GET_BUFFER2, HookUnavailableError, libav
 from concealer.picture import Plane
 
 log = logging.getLogger(__name__)
@@ -44,26 +48,139 @@ LAYOUTS = _layouts()
 """Pixel formats of libav's software H.264 and HEVC decoders, by libav name. Little-endian machines only."""
 
 
-@dataclass
-class Buffer:
-    """One picture buffer. It stays the decoder's; `release()` gives up our share of it."""
+_HEAD = struct.Struct("8Q8iQ4i")
+"""First members of AVFrame (libavutil/frame.h), unchanged since FFmpeg 2: data, linesize, extended_data, width, height,
+nb_samples, format."""
+_HeadBytes = ctypes.c_char * _HEAD.size
 
-    planes: tuple[Plane, ...]
-    """Writable views (rows, cols) of coded size."""
+
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """One plane of all buffers of one size and format."""
+
+    rows: int
+    cols: int
+    stride: int
+    """Bytes from one row to the next."""
+    memory: type[ctypes.Array[ctypes.c_uint8]]
+    """All bytes of the plane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What all buffers of one size and format have in common."""
+
     layout: PixelLayout
-    address: int
-    """Address of the first luma byte."""
-    end: int
-    """Address behind the last luma byte."""
-    _frame: int | None = field(repr=False)
-    patterns: tuple[tuple[int, int], ...] = ((0, 0),)
-    """Where in its noise the sentinel's pattern for this picture begins, or those for its two fields."""
+    dtype: np.dtype[Any]
+    areas: tuple[_Area, ...]
+
+
+@lru_cache(maxsize=64)
+def _geometry(width: int, height: int, pixel_format: int, linesizes: tuple[int, ...]) -> Geometry | None:
+    """None for what is no picture of planes that we know."""
+    layout = LAYOUTS.get(libav().pixel_format(pixel_format))
+    if layout is None or width <= 0 or height <= 0:
+        return None
+    dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else np.uint16)
+    areas = []
+    for index in range(layout.planes):
+        shift_x, shift_y = (layout.shift_x, layout.shift_y) if index else (0, 0)
+        cols, rows, stride = -(-width >> shift_x), -(-height >> shift_y), linesizes[index]
+        if stride < cols * dtype.itemsize or stride % dtype.itemsize:
+            return None
+        areas.append(_Area(rows, cols, stride, ctypes.c_uint8 * (stride * rows)))
+    return Geometry(layout, dtype, tuple(areas))
+
+
+class Buffer:
+    """One picture buffer. It stays the decoder's; `release()` gives up our share of it.
+
+    Its views are made when they are asked for: of most pictures nobody does.
+    """
+
+    __slots__ = ("_data", "_frame", "_geometry", "_lines", "_planes", "patterns")
+
+    def __init__(self, frame: int, data: tuple[int, ...], geometry: Geometry) -> None:
+        """frame: address of our AVFrame, a reference to the decoder's buffers. data: of the first byte of each plane.
+
+        Raises `HookUnavailableError` if the luma plane is not within the memory that the frame refers to.
+        """
+        self._frame: int | None = frame
+        self._data, self._geometry = data, geometry
+        self._planes: tuple[Plane, ...] | None = None
+        self._lines: Plane | None = None
+        self.patterns: tuple[tuple[int, int], ...] = ((0, 0),)
+        """Where in its noise the sentinel's pattern for this picture begins, or those for its two fields."""
+        self._check(0)
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Writable views (rows, cols) of coded size; none once it is released.
+
+        Raises `HookUnavailableError` if one is not within the memory that the frame refers to.
+        """
+        if self._planes is None:
+            if self._frame is None:
+                return ()
+            for index in range(1, len(self._geometry.areas)):
+                self._check(index)
+            self._planes = tuple(self._view(index, 0, 1) for index in range(len(self._geometry.areas)))
+        return self._planes
+
+    @property
+    def layout(self) -> PixelLayout:
+        return self._geometry.layout
+
+    @property
+    def width(self) -> int:
+        """Coded luma width, in samples."""
+        return self._geometry.areas[0].cols
+
+    @property
+    def height(self) -> int:
+        """Coded luma height, in samples."""
+        return self._geometry.areas[0].rows
+
+    @property
+    def address(self) -> int:
+        """Address of the first luma byte."""
+        return self._data[0]
+
+    @property
+    def end(self) -> int:
+        """Address behind the last luma byte."""
+        area = self._geometry.areas[0]
+        return self._data[0] + area.stride * area.rows
+
+    def lines(self, first: int, step: int) -> Plane:
+        """Writable view of every `step`-th luma row from `first` on; kept for the next call, which wants the same."""
+        if self._lines is None:
+            self._lines = self._view(0, first, step)
+        return self._lines
+
+    def _view(self, index: int, first: int, step: int) -> Plane:
+        area, dtype = self._geometry.areas[index], self._geometry.dtype
+        memory = area.memory.from_address(self._data[index])
+        shape = max(0, -(-(area.rows - first) // step)), area.cols
+        if not shape[0]:
+            return np.zeros(shape, dtype)
+        strides = (step * area.stride, dtype.itemsize)
+        view: npt.NDArray[Any] = np.ndarray(shape, dtype, memory, first * area.stride, strides)
+        return view
+
+    def _check(self, index: int) -> None:
+        """Hold a plane against the memory that it lies in: whatever is written is written between its bounds."""
+        assert self._frame is not None
+        area, start = self._geometry.areas[index], self._data[index]
+        first, size = libav().plane_memory(self._frame, index)
+        if not first <= start <= start + area.stride * area.rows <= first + size:
+            raise HookUnavailableError(f"plane {index} of a picture is not within its buffer")
 
     def release(self) -> None:
         """Give the memory back to libav. The views must not be used afterwards, so they are dropped here."""
         if self._frame is not None:
             frame, self._frame = self._frame, None
-            self.planes = ()
+            self._planes, self._lines = (), None
             libav().free_frame(frame)
 
     def __del__(self) -> None:
@@ -117,23 +234,11 @@ class BufferHook:
         return result
 
     def _wrap(self, frame: int) -> Buffer | None:
-        head = AVFrameHead.from_address(frame)
-        layout = LAYOUTS.get(self._libav.pixel_format(head.format))
-        if layout is None or head.width <= 0 or head.height <= 0:
+        values = _HEAD.unpack_from(_HeadBytes.from_address(frame))
+        geometry = _geometry(values[17], values[18], values[20], values[8:11])
+        if geometry is None or not all(values[: len(geometry.areas)]):
             return None
-        itemsize = 1 if layout.bit_depth == 8 else 2
-        planes: list[Plane] = []
-        for index in range(layout.planes):
-            shift_x, shift_y = (layout.shift_x, layout.shift_y) if index else (0, 0)
-            cols, rows = -(-head.width >> shift_x), -(-head.height >> shift_y)
-            stride, start = head.linesize[index], head.data[index]
-            if not start or stride < cols * itemsize:
-                return None
-            raw = (ctypes.c_uint8 * (stride * rows)).from_address(start)
-            whole = np.frombuffer(raw, np.uint8 if itemsize == 1 else np.uint16).reshape(rows, stride // itemsize)
-            planes.append(whole[:, :cols])
         clone = self._libav.util.av_frame_clone(frame)
         if not clone:
             raise HookUnavailableError("av_frame_clone failed")
-        address = int(head.data[0])
-        return Buffer(tuple(planes), layout, address, address + head.linesize[0] * head.height, clone)
+        return Buffer(clone, values[:3], geometry)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.decoder.hook.buffers import Buffer
-from concealer.decoder.hook.coding import Coding
+from concealer.decoder.hook.coding import Coding, Ends
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.motion_store import MotionStore
 from concealer.outlook import ReceivedMotion
@@ -59,8 +59,11 @@ class CodecHook(Protocol):
     def own(self, buffers: list[Buffer]) -> Buffer:
         """The access unit's own picture among the buffers that it made the decoder ask for; at least one."""
 
-    def errors(self, buffers: list[Buffer]) -> Errors | None:
-        """What the decoder failed in; `buffers` as in `own`. None if nothing, or if it can't be told."""
+    def errors(self, buffers: list[Buffer], ends: Ends | None = None) -> Errors | None:
+        """What the decoder failed in; `buffers` as in `own`. None if nothing, or if it can't be told.
+
+        ends: as in `DecoderCore.decode`.
+        """
 
     def open_motion_store(self) -> MotionStore | None:
         """Motion fields that later pictures inherit from, where the codec has such and they can be reached."""

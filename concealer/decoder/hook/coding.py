@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from concealer.bitstream import Interlaced
@@ -22,5 +23,9 @@ class Coding:
         """One field, not a frame."""
         return self.interlaced == "field"
 
+
+Ends = Sequence[tuple[int, int]]
+"""(row, column), on the grid of 16x16 luma samples, of the last block of each slice: a decoder that fails in a slice
+goes on with the next one, so that what it did not decode always ends there."""
 
 FRAME = Coding()

@@ -11,7 +11,7 @@ import av
 from concealer.bitstream import Codec
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.codec_hook import CodecHook, VectorReader
-from concealer.decoder.hook.coding import FRAME, Coding
+from concealer.decoder.hook.coding import FRAME, Coding, Ends
 from concealer.decoder.hook.context import HookedContext, PlainContext, open_context
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.h264 import H264Hook
@@ -74,12 +74,15 @@ class DecoderCore:
         """A reader of the vectors that pictures were decoded with; None where they cannot be reached."""
         return self._codec_hook.open_reader(self.motion_store)
 
-    def decode(self, payload: bytes, tag: int, conceal: bool = True, coding: Coding = FRAME) -> Decoded:
+    def decode(
+        self, payload: bytes, tag: int, conceal: bool = True, coding: Coding = FRAME, ends: Ends | None = None
+    ) -> Decoded:
         """Decode one access unit, or one field of two, in Annex B form. Never raises on bad data.
 
         conceal: what the decoder fails in is to hold its own concealment, where it has one; False leaves noise there,
             and what was received before it as it is, for pictures of one slice. coding: what `payload` is; what a field
-            brings is told on the grid of the field.
+            brings is told on the grid of the field. ends: the last blocks of all slices of a frame that arrived whole,
+            where they are known: if all of them were decoded, nothing failed, and no other block is looked at.
         """
         self._codec_hook.conceals = conceal and self._codec_hook.fills_holes
         self._codec_hook.coding = coding
@@ -90,11 +93,11 @@ class DecoderCore:
         self._first_field = self._codec_hook.own(buffers) if buffers and coding.is_field and not coding.second else None
         if not buffers:
             return Decoded(step.frames, None)
-        errors = self._codec_hook.errors(buffers)
+        errors = self._codec_hook.errors(buffers, ends)
         filled = errors is not None and self._codec_hook.conceals
         left_over = self._codec_hook.left_over()
         own = self._codec_hook.own(buffers)
-        made_up = tuple(one for one in buffers if one is not own)
+        made_up = () if len(buffers) == 1 else tuple(one for one in buffers if one is not own)
         return Decoded(step.frames, own, errors, filled, left_over, made_up)
 
     def flush(self) -> list[av.VideoFrame]:
@@ -147,7 +150,9 @@ class PlainCore:
         """Pictures a second, as the active parameter set says; None if it does not."""
         return self._context.frame_rate
 
-    def decode(self, payload: bytes, tag: int, conceal: bool = True, coding: Coding = FRAME) -> Decoded:
+    def decode(
+        self, payload: bytes, tag: int, conceal: bool = True, coding: Coding = FRAME, ends: Ends | None = None
+    ) -> Decoded:
         """Decode one access unit in Annex B form. Never raises on bad data. The decoder always conceals."""
         return Decoded(self._context.decode(payload, tag).frames, None)
 

@@ -15,6 +15,8 @@ import numpy as np
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.libav import HookUnavailableError, read_memory, read_private_data
 
+_HEAD = struct.Struct("<iii20xi4xQ")
+"""mb_num, mb_width, mb_height, error_count, error_status_table."""
 _SLICE_START = 0x01
 _ANY_ERROR = 0x0E
 """ER_AC_ERROR | ER_DC_ERROR | ER_MV_ERROR."""
@@ -36,11 +38,11 @@ class ErrorStatus:
         if self._size != (mb_cols, mb_rows):
             self._place = self._find(mb_cols, mb_rows)
             self._size = (mb_cols, mb_rows)
-        head = read_memory(self._place, 48)
-        if len(head) < 48 or head[:12] != struct.pack("<iii", mb_cols * mb_rows, mb_cols, mb_rows):
+        head = read_memory(self._place, _HEAD.size)
+        if len(head) < _HEAD.size or _HEAD.unpack(head)[:3] != (mb_cols * mb_rows, mb_cols, mb_rows):
             self._size = (0, 0)
             raise HookUnavailableError("the decoder's error context moved")
-        error_count, _occurred, table = struct.unpack_from("<iiQ", head, 32)
+        error_count, table = _HEAD.unpack(head)[3:]
         if error_count == 0:
             return None
         stride = mb_cols + 1

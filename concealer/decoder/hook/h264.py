@@ -10,7 +10,7 @@ import numpy as np
 
 from concealer.bitstream import AccessUnit, MissingPicture
 from concealer.decoder.hook.buffers import Buffer
-from concealer.decoder.hook.coding import FRAME
+from concealer.decoder.hook.coding import FRAME, Ends
 from concealer.decoder.hook.error_status import ErrorStatus
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.h264_vectors import H264Vectors
@@ -72,12 +72,14 @@ class H264Hook:
         """Pictures that the decoder makes up for a gap in frame_num come before it."""
         return buffers[-1]
 
-    def errors(self, buffers: list[Buffer]) -> Errors | None:
+    def errors(self, buffers: list[Buffer], ends: Ends | None = None) -> Errors | None:
+        own = self.own(buffers)
         if not self._conceals:
-            return self._undecoded(self.own(buffers))
-        rows, cols = self.own(buffers).planes[0].shape
+            if ends is not None and self._sentinel.all_decoded(own, ends):
+                return None
+            return self._undecoded(own)
         try:
-            return self._status.read(-(-cols // 16), -(-rows // 16))
+            return self._status.read(-(-own.width // 16), -(-own.height // 16))
         except HookUnavailableError as error:
             log.debug("error status: %s", error)
             return None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from concealer.bitstream import START_CODE_PREFIX, AccessUnit, MissingPicture, hevc
 from concealer.decoder.hook.buffers import Buffer
-from concealer.decoder.hook.coding import FRAME
+from concealer.decoder.hook.coding import FRAME, Ends
 from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.libav import HookUnavailableError
 from concealer.decoder.hook.motion_store import MotionStore, open_store
@@ -41,7 +41,7 @@ class HevcHook:
         self._sentinel = Sentinel(seed)
 
     def attach(self, pointer: int, threads: int) -> None:
-        self._pointer = pointer
+        self._pointer, self._threads = pointer, threads
         self._head: ReadingHead | None = None
         self._tailed = False
         if threads == 1:  # each thread has a position of its own
@@ -65,8 +65,12 @@ class HevcHook:
         """References that the decoder makes up come after the picture that lacks them."""
         return buffers[0]
 
-    def errors(self, buffers: list[Buffer]) -> Errors | None:
-        undecoded = self._sentinel.undecoded(self.own(buffers))
+    def errors(self, buffers: list[Buffer], ends: Ends | None = None) -> Errors | None:
+        own = self.own(buffers)
+        # Several threads may fail in one row and go on in the next.
+        if ends is not None and self._threads == 1 and self._sentinel.all_decoded(own, ends):
+            return None
+        undecoded = self._sentinel.undecoded(own)
         return None if undecoded is None else Errors(undecoded, np.zeros_like(undecoded))
 
     def open_motion_store(self) -> MotionStore | None:

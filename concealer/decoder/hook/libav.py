@@ -21,6 +21,9 @@ GET_BUFFER2 = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, c
 _CONTEXT_SCAN_BYTES = 1200
 """AVCodecContext is about 900 bytes in libavcodec 62; the get_buffer2 slot lies inside."""
 _PRIVATE_SCAN_BYTES = 1 << 18
+_REFERENCE = struct.Struct("3Q")
+"""AVBufferRef (libavutil/buffer.h): buffer, data, size."""
+_ReferenceBytes = ctypes.c_char * _REFERENCE.size
 
 
 class HookUnavailableError(RuntimeError):
@@ -53,6 +56,8 @@ class Libav:
             self.util.av_frame_clone.argtypes = [ctypes.c_void_p]
             self.util.av_frame_free.restype = None
             self.util.av_frame_free.argtypes = [ctypes.POINTER(ctypes.c_void_p)]
+            self.util.av_frame_get_plane_buffer.restype = ctypes.c_void_p
+            self.util.av_frame_get_plane_buffer.argtypes = [ctypes.c_void_p, ctypes.c_int]
             self.util.av_opt_set_int.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int]
             self.util.av_get_pix_fmt_name.restype = ctypes.c_char_p
             self.util.av_get_pix_fmt_name.argtypes = [ctypes.c_int]
@@ -91,6 +96,14 @@ class Libav:
     def free_frame(self, frame: int) -> None:
         pointer = ctypes.c_void_p(frame)
         self.util.av_frame_free(ctypes.byref(pointer))
+
+    def plane_memory(self, frame: int, plane: int) -> tuple[int, int]:
+        """(address, bytes) of the memory that holds a plane of the AVFrame at `frame`; (0, 0) if there is none."""
+        reference = self.util.av_frame_get_plane_buffer(frame, plane)
+        if not reference:
+            return 0, 0
+        _, address, size = _REFERENCE.unpack_from(_ReferenceBytes.from_address(reference))
+        return address, size
 
     def set_option(self, context_pointer: int, name: str, value: int) -> None:
         """Set an option of an open context. Raises `HookUnavailableError` where it has none of that name."""

@@ -25,6 +25,7 @@ _AHEAD = 3
 """Bytes that the arithmetic decoder may have fetched ahead at the end of an intact slice."""
 _CONTEXT_WORDS = 16
 _LOCAL_BYTES = 2048
+_POINTERS = struct.Struct("<3Q")
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,16 @@ class ReadingHead:
         """pointer: address of the decoder's AVCodecContext."""
         self._layout = _layout()
         self._context = pointer
+        self._private = 0
+        """Address of the private data, which stay where they are as long as the context lives."""
 
     def left_over(self) -> int | None:
         """Bytes that the slice decoded last left unused, less than 0 if it used bytes behind its end.
 
         Call it right after the access unit was decoded with `TAIL` behind it; exact to `_AHEAD` bytes, 0 for an intact
-        slice. None if nothing was decoded yet. 0.01 ms.
+        slice. None if nothing was decoded yet. 0.003 ms.
         """
-        pointers = _pointers(self._context, self._layout)
+        pointers = self._pointers()
         if pointers is None:
             return None
         _, at, end = pointers
@@ -58,18 +61,18 @@ class ReadingHead:
 
     def begun(self) -> int | None:
         """Bytes from where the arithmetic decoder was started last to the end of what it was given."""
-        pointers = _pointers(self._context, self._layout)
+        pointers = self._pointers()
         return None if pointers is None else pointers[2] - pointers[0]
 
-
-def _pointers(context: int, place: _Layout) -> tuple[int, int, int] | None:
-    """Start, position and end of what the arithmetic decoder reads."""
-    local = int.from_bytes(read_memory(private_data_pointer(context) + place.local, 8), "little")
-    raw = read_memory(local + place.stream, 24)
-    if len(raw) < 24:
-        return None
-    start, at, end = struct.unpack("<3Q", raw)
-    return (start, at, end) if start and start <= end else None
+    def _pointers(self) -> tuple[int, int, int] | None:
+        """Start, position and end of what the arithmetic decoder reads."""
+        self._private = self._private or private_data_pointer(self._context)
+        local = int.from_bytes(read_memory(self._private + self._layout.local, 8), "little")
+        raw = read_memory(local + self._layout.stream, 24)
+        if len(raw) < 24:
+            return None
+        start, at, end = _POINTERS.unpack(raw)
+        return (start, at, end) if start and start <= end else None
 
 
 @functools.cache

@@ -56,9 +56,9 @@ class Promises:
         au = key if isinstance(key, AccessUnit) else None
         if au is not None:
             self._aftermath.arrives(au)
-        if buffer is not None:
-            self._glimpse.take(buffer.planes[0], buffer.layout.bit_depth)
         damaged = record.damage.any_hole
+        if buffer is not None:
+            self._glimpse.take(buffer, buffer.layout.bit_depth)
         if not damaged and not self._aftermath.touches(record.order):
             self._age = self._damages = 0
             self._glimpse.forget()

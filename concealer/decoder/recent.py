@@ -1,0 +1,70 @@
+"""The latest pictures, which repair looks at."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from concealer.decoder.scout import REFERENCES
+from concealer.decoder.turn import Held
+from concealer.picture import Picture
+
+_LOOKED_BACK = 3
+"""Pictures shown before a damaged one that repair looks at, at most."""
+
+
+class Recent:
+    """Those decoded last, in decode order.
+
+    Of pictures that are whole only those are kept that a later one's repair may look at: whatever is held in vain is
+    memory that the decoder would have used again while it was still in the cache (0.03 ms for each at 720p).
+    """
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[int, Held]] = deque()
+        """Each with its number in decode order."""
+        self._count = 0
+        self._shown = -1
+        """Place in output order up to which all pictures were put out."""
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Held]:
+        return iter([held for _, held in self._held])
+
+    @property
+    def last(self) -> Held | None:
+        """The picture decoded last."""
+        return self._held[-1][1] if self._held else None
+
+    @property
+    def pictures(self) -> list[Picture]:
+        return [held.picture for _, held in self._held]
+
+    def shown(self, order: int) -> None:
+        """A picture was put out: later ones have greater places."""
+        self._shown = max(self._shown, order)
+
+    def add(self, held: Held) -> None:
+        """The next picture in decode order."""
+        self._count += 1
+        self._held.append((self._count, held))
+        while self._held[0][0] <= self._count - REFERENCES:
+            self._held.popleft()
+
+    def thin_out(self) -> None:
+        """Let go of pictures that the repair of a progressive one would not look at."""
+        if len(self._held) <= _LOOKED_BACK:
+            return
+        shown = self._shown
+        past = [held.order for _, held in self._held if held.order <= shown]
+        if len(past) <= _LOOKED_BACK:
+            return
+        least = sorted(past)[-_LOOKED_BACK]
+        latest = self._count - 2  # the two decoded last are looked at wherever they are shown
+        self._held = deque(one for one in self._held if one[1].order >= least or one[0] > latest)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        self._held.clear()
