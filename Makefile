@@ -8,7 +8,7 @@ TRAIN_TESTS := $(wildcard tests/train/test_*.py tests/train/*/test_*.py \
                           tests/networks/test_*.py tests/networks/*/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train lint format bench docs clean
+.PHONY: help demo test test-train lint format bench docs lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,9 @@ bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 docs: $(VENV)/.dev ## The pages as a site in build/site; completions and manual page anew
 	$(BIN)/python -m pipelines.generated
 	$(BIN)/python -m mkdocs build --quiet
+
+lock: ## Pin anew what CI installs, and list the licences
+	.ci/lock
 
 clean: ## Remove the environment, the caches and what the demo wrote
 	rm -rf $(VENV) build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

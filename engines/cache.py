@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ class BlobCache:
     """Compiled networks, each under the hash of everything it was made from and for.
 
     Beside every blob lies a JSON file with that key and the blob's size and SHA-256; a blob that does not match is
-    deleted and made again. A cache that cannot be written costs time, never an error.
+    deleted and made again. A cache that cannot be written costs time, never an error. What lies there becomes part of
+    this process, so a folder that others may write to, or that is theirs, is not used.
     """
 
     def __init__(self, kind: str, suffix: str, folder: Path | None = None) -> None:
@@ -70,6 +72,8 @@ class BlobCache:
     def load(self, key: Mapping[str, Any]) -> bytes | None:
         """The blob, if it is there and exactly what was stored."""
         path = self.path(key)
+        if not self._is_ours():
+            return None
         try:
             note = json.loads(self._note(path).read_text())
             data = path.read_bytes()
@@ -86,12 +90,27 @@ class BlobCache:
     def store(self, key: Mapping[str, Any], data: bytes) -> None:
         """Keep a blob; the note that makes it valid is written last."""
         path = self.path(key)
+        if not self._is_ours():
+            return
         try:
             self._note(path).unlink(missing_ok=True)
             write_atomic(path, data)
             write_atomic(self._note(path), json.dumps(self._describe(key, data), indent=1).encode())
         except OSError as error:
             log.warning("cannot keep a compiled network in %s: %s", path.parent, error.strerror or error)
+
+    def _is_ours(self) -> bool:
+        """Nobody but this user and root writes to the folder, as far as it is there already."""
+        for folder in (self._folder, self._folder.parent):
+            try:
+                status = folder.stat()
+            except OSError:
+                continue  # it will be made, or nothing is read from it
+            open_to_all = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+            if open_to_all or status.st_uid not in (os.geteuid(), 0):
+                log.warning("others may write to %s: compiled networks are not kept there", folder)
+                return False
+        return True
 
     def drop(self, key: Mapping[str, Any]) -> None:
         """Delete the blob of this key, e.g. because it could not be loaded."""

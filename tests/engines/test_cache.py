@@ -57,6 +57,37 @@ def test_what_is_damaged_is_not_trusted(tmp_path: Path, damage: str, caplog: pyt
     assert cache.load(KEY) == b"compiled again"
 
 
+@pytest.mark.parametrize("fault", ["open to all", "another's", "its parent open to all"])
+def test_a_folder_that_others_may_write_to_is_not_used(
+    tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = BlobCache("plans", ".plan", tmp_path / "cache")
+    cache.store(KEY, b"compiled")
+    folder = cache.path(KEY).parent
+    match fault:
+        case "open to all":
+            folder.chmod(0o777)
+        case "its parent open to all":
+            folder.parent.chmod(0o777)
+        case _ if os.geteuid() == 0:
+            os.chown(folder, 65534, -1)
+        case _:
+            monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    with caplog.at_level(logging.WARNING):
+        assert cache.load(KEY) is None
+        cache.store(KEY | {"onnx": "other"}, b"compiled")
+    assert len(caplog.records) == 2 and all("others may write" in record.getMessage() for record in caplog.records)
+    assert not cache.path(KEY | {"onnx": "other"}).exists()
+
+
+def test_a_sticky_folder_of_all_may_hold_it(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    cache = BlobCache("plans", ".plan", tmp_path / "shared")
+    cache.store(KEY, b"compiled")
+    assert cache.load(KEY) == b"compiled"
+
+
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     with caplog.at_level(logging.WARNING):
