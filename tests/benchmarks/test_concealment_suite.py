@@ -19,7 +19,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One stream."""
     folder = tmp_path_factory.mktemp("suite")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(concealment_suite, "WAYS", (Way("rtp", 0.05),))
+        patch.setattr(concealment_suite, "WAYS", (Way("rtp", 0.03),))
         patch.setattr(concealment_suite, "COMBINATIONS", (("h264", "P"),))
         assert not main(["make", str(folder), "--seeds", "1", "--cache", str(folder / "cache")])
     return folder
@@ -41,7 +41,7 @@ def test_conceal_keeps_its_promises(suite: Path, capsys: pytest.CaptureFixture[s
 
 def test_promises_can_be_broken(suite: Path) -> None:
     (vector,) = load(suite)
-    assert 5 < len(vector["whole"]) < vector["pictures_clean"]
+    assert 1 < len(vector["whole"]) < vector["pictures_clean"]
     clean = shlex.quote(str(suite / vector["clean"]))
     assert run(suite, "--decoder", f"sh -c 'cp {clean} \"$1\"' sh {{out}} {{in}}")[0] == 0
     code, row = run(suite, "--decoder", "cp {in} {out}")  # what FFmpeg makes of the damage: no better, no worse
