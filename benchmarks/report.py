@@ -18,6 +18,7 @@ from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
 from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
 from benchmarks.formats_tables import FORMATS_HEAD, formats_table
+from benchmarks.fuzz_tables import FUZZ_HEAD, fuzz_table
 from benchmarks.interlaced_tables import (
     INTERLACED_HEAD,
     INTERLACED_SPLICE_HEAD,
@@ -100,6 +101,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("real_blocks", "### On the real profile", (BLOCKS_HEAD,), _one(blocks_table)),
     ("intact", "### False alarms", (INTACT_HEAD,), _one(intact_table)),
     ("conformance", "### Conformance", (CONFORMANCE_HEAD,), _one(conformance_table)),
+    ("fuzz", "### Fuzz", (FUZZ_HEAD,), _one(fuzz_table)),
     ("untouched", "## Untouched samples", (), _one(untouched_table)),
     ("after_gap", "## Behind a gap", (AFTER_GAP_HEAD,), _one(after_gap_table)),
     ("latency", "## Cost", (), latency_tables),

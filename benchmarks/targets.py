@@ -10,6 +10,7 @@ from benchmarks.check_tables import check_verdicts
 from benchmarks.conformance_tables import conformance_verdicts
 from benchmarks.container_tables import container_verdicts
 from benchmarks.engine_tables import faces_cells
+from benchmarks.fuzz_tables import fuzz_verdicts
 from benchmarks.interlaced_tables import interlaced_splice_verdicts, interlaced_verdicts
 from benchmarks.long_tables import long_verdicts
 from benchmarks.real_targets import real_verdicts
@@ -69,6 +70,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "check": _check,
         "archive": _archive,
         "conformance": _conformance,
+        "fuzz": _fuzz,
     }
     return [verdict for name, check in checks.items() for verdict in check(results.get(name, ()))]
 
@@ -276,6 +278,11 @@ def _long_file(rows: Sequence[Row]) -> Iterator[Verdict]:
 
 def _conformance(rows: Sequence[Row]) -> Iterator[Verdict]:
     for target, measured, met in conformance_verdicts(rows):
+        yield Verdict(target, measured, met)
+
+
+def _fuzz(rows: Sequence[Row]) -> Iterator[Verdict]:
+    for target, measured, met in fuzz_verdicts(rows):
         yield Verdict(target, measured, met)
 
 
