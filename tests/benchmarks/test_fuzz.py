@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import fuzz, fuzz_worker
+from benchmarks import fuzz, fuzz_parsers, fuzz_worker
 from benchmarks.fuzz_damage import bases, damaged
+from benchmarks.fuzz_parsers import TARGETS, seeds
 from benchmarks.fuzz_tables import fuzz_table, fuzz_verdicts
 from benchmarks.store import read
 
@@ -48,6 +49,17 @@ def test_crashes_and_hangs_are_told(files: list[Path], monkeypatch: pytest.Monke
     monkeypatch.setattr(fuzz, "WORKER", ("-c", code))
     monkeypatch.setattr(fuzz, "PATIENCE", 2.0)
     assert fuzz.Child().do(files[0], 1)["end"] == end
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_parsers_take_what_fuzzing_begins_with(target: str, tmp_path: Path) -> None:
+    (tmp_path / "seeds").mkdir()
+    seeds(target, tmp_path / "seeds")
+    begun = sorted((tmp_path / "seeds").iterdir())
+    assert len(begun) > 2
+    for path in begun[:3]:
+        TARGETS[target](path.read_bytes())
+        assert not fuzz_parsers.main([target, "--replay", str(path)])
 
 
 def test_each_zero_can_be_missed() -> None:
