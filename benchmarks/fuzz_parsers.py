@@ -44,7 +44,7 @@ def _transport(data: bytes) -> None:
     checker.push(data)
     checker.flush()
     for codec in ("h264", "hevc"):
-        depacketiser = RtpDepacketiser(codec)  # type: ignore[arg-type]
+        depacketiser = RtpDepacketiser(codec)
         for start in range(0, len(data), _PIECE):
             depacketiser.push(b"\x80" + data[start : start + _PIECE])
         depacketiser.flush()

@@ -56,7 +56,7 @@ def test_parsers_take_what_fuzzing_begins_with(target: str, tmp_path: Path) -> N
     (tmp_path / "seeds").mkdir()
     seeds(target, tmp_path / "seeds")
     begun = sorted((tmp_path / "seeds").iterdir())
-    assert len(begun) > 2
+    assert len(begun) > 1
     for path in begun[:3]:
         TARGETS[target](path.read_bytes())
         assert not fuzz_parsers.main([target, "--replay", str(path)])
