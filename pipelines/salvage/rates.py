@@ -11,18 +11,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.salvage.found_sound import FoundSound
 from pipelines.salvage.fragments import Anchors
 from pipelines.salvage.pictures import Picture
-from pipelines.salvage.sound import FoundSound
+from pipelines.salvage.usual import PICTURES
 
-_USUAL = tuple(
-    Fraction(n, d)
-    for n, d in (
-        (30000, 1001), (25, 1), (30, 1), (24000, 1001), (24, 1), (60000, 1001), (60, 1), (50, 1), (15, 1), (12, 1),
-        (10, 1), (20, 1), (48, 1), (120, 1), (120000, 1001), (240, 1), (100, 1), (200, 1), (5, 1), (8, 1),
-    )
-)  # fmt: skip
-"""Pictures a second, the most frequent first."""
 _ASSUMED = Fraction(30)
 _SAME = 0.03
 """Share by which a rate that the bitstream tells may differ from what the sound says and be right."""
@@ -110,7 +103,7 @@ def sound_rate_of(sound: FoundSound, pace: Pace | None, told: Fraction | None) -
     """The rate, of those the sound may have, with which the pictures come at the rate that is told, or a usual one."""
     if pace is None or len(sound.rates) == 1:
         return sound.rates[0]
-    usual = _USUAL if told is None else (told, told / 2)
+    usual = PICTURES if told is None else (told, told / 2)
 
     def distance(rate: int) -> float:
         return min(abs(pace.rate(rate) / float(one) - 1) for one in usual)
@@ -129,7 +122,7 @@ def measured_rate(pace: Pace | None, sound_rate: int, told: Fraction | None, tol
         return told, told_by
     # Two fields a picture, or a rate that nobody kept: the sound knows better.
     slack = max(_SNAP, pace.slack)
-    near = [one for one in _USUAL if abs(implied / float(one) - 1) <= slack]
+    near = [one for one in PICTURES if abs(implied / float(one) - 1) <= slack]
     close = [one for one in near if abs(implied / float(one) - 1) <= slack / 2]
     if near:
         return (close or near)[0] if len(near) > 1 and pace.slack > _SNAP else _nearest(near, implied), "the sound"

@@ -10,11 +10,11 @@ from fractions import Fraction
 from itertools import accumulate
 from statistics import median
 
+from pipelines.salvage.found_sound import FoundSound
 from pipelines.salvage.fragments import Anchors
 from pipelines.salvage.media import Span
 from pipelines.salvage.pictures import Picture
 from pipelines.salvage.rates import measured_rate, pace_of, sound_rate_of
-from pipelines.salvage.sound import FoundSound
 
 _HOLE, _OTHER = 8, 2048
 """Bytes that belong to nothing from which on pictures or sound may be missing; and where there are many such places,
