@@ -23,6 +23,8 @@ _SNAP = 0.012
 """Share by which a measured rate is taken for a usual one."""
 _LONG_RUN = 4
 """Pictures between stretches of sound from which on what lies between the first and the last is not all."""
+_MOST_TAKEN = 0.05
+"""Share by which holes may be thought to have changed how sound and pictures go together."""
 _LEAST_RUNS = 8
 """Stretches of sound between pictures from which on they tell the rate."""
 
@@ -34,6 +36,8 @@ class Between(Protocol):
     def pictures(self) -> range: ...
     @property
     def blocks(self) -> range: ...
+    @property
+    def hole(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,11 @@ def pace_of(pictures: Sequence[Picture], sound: FoundSound, parts: Sequence[Betw
             return Pace(slope, max(3 * error / slope, 1e-4))
     if not sound.length:
         return None
-    # Of a few long stretches one more or less of either kind counts, and so do holes.
-    return Pace(sound.length / len(pictures), max(0.5 / max(runs, 4), 2 / len(pictures)))
+    # Of a few long stretches one more or less of either kind counts, and a hole may have taken more of one than of the
+    # other: half of its bytes, as a rule, are not the half that is expected.
+    size = sum(p.end - p.start for p in pictures) + sum(end - start for start, end in sound.blocks)
+    taken = sum(part.hole for part in parts) / 2 / size
+    return Pace(sound.length / len(pictures), max(0.5 / max(runs, 4), 2 / len(pictures)) + min(taken, _MOST_TAKEN))
 
 
 def _by_anchors(anchors: Anchors) -> Pace | None:
@@ -123,7 +130,8 @@ def measured_rate(pace: Pace | None, sound_rate: int, told: Fraction | None, tol
     # Two fields a picture, or a rate that nobody kept: the sound knows better.
     slack = max(_SNAP, pace.slack)
     near = [one for one in PICTURES if abs(implied / float(one) - 1) <= slack]
-    close = [one for one in near if abs(implied / float(one) - 1) <= slack / 2]
+    # Where holes leave much open the most frequent rate counts, not the nearest.
+    close = [one for one in near if slack <= _MOST_TAKEN and abs(implied / float(one) - 1) <= slack / 2]
     if near:
         return (close or near)[0] if len(near) > 1 and pace.slack > _SNAP else _nearest(near, implied), "the sound"
     return Fraction(implied).limit_denominator(1001), "the sound"

@@ -31,6 +31,8 @@ _ZEROS, _PCM_ZEROS = 64, 512
 _MOST_ROWS = 64
 _LONE_RUN = 3
 """Blocks in a row that count where they do not fill a gap."""
+_CONSTANT = 0.95
+"""Share of packets of one size from which on it is the encoder's rule, and no cut is in doubt."""
 _LEAST_FRAMES = 10
 _RESYNC = 1 << 16
 """Bytes in which blocks are looked for behind a hole."""
@@ -199,9 +201,10 @@ def _opus(
     if blocks is None or _covered(blocks, gaps) < _COVERED:
         return None
     origin = "its statistics" if entry is None else "the index"
-    return FoundSound(
-        "Opus", framer.channels, (RATE,), framer.samples, blocks, origin=origin, trimmed=PRE_SKIP, likely=True
-    )
+    usual = Counter(end - start for start, end in blocks).most_common(1)[0][1]
+    found = FoundSound("Opus", framer.channels, (RATE,), framer.samples, blocks, origin=origin, trimmed=PRE_SKIP)
+    found.likely = usual < _CONSTANT * len(blocks)
+    return found
 
 
 def _pcm(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
