@@ -16,6 +16,7 @@ from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Closable, Connection, Wanted
 from pipelines.reading.dumps import Converted, converted, is_dump
+from pipelines.reading.lost_headers import lost_header
 from pipelines.reading.parameter_sets import PrefixedFile
 from pipelines.reading.salvaging import Index, find_media, index_of, is_better, is_mp4
 from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
@@ -26,6 +27,8 @@ ELEMENTARY = {
     ".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".hvc": "hevc",
 }  # fmt: skip
 """Suffixes of byte streams without a container, and their FFmpeg format name."""
+_HEADED = (".mkv", ".webm", ".mk3d", ".flv", ".avi")
+"""Suffixes of containers whose first bytes can be made anew."""
 _SNIFFED = 256 << 10
 """Bytes of a transport stream within which its streams are looked at."""
 _HEAD, _PART = 16, 1 << 20
@@ -148,8 +151,15 @@ def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
         return _open_view(wanted, PrefixedFile(wanted.name, wanted.parameter_sets), input_format)
     boxed = is_boxed(head)
     if not is_mp4(wanted, boxed) or input_format in ELEMENTARY.values():
+        made = lost_header(head) if input_format is None and _has_suffix(wanted.name, _HEADED) else None
+        if made is not None:
+            return _open_view(wanted, PrefixedFile(wanted.name, made.data), made.format, made.passed_over)
         return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
     return _open_mp4(wanted, input_format, _boxes(wanted))
+
+
+def _has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
+    return os.path.splitext(name)[1].lower() in suffixes
 
 
 def _open_mp4(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connection:
