@@ -32,9 +32,9 @@ def _stream(codec: Codec, data: bytes, framed: bool = False) -> None:
     before = None
     for unit in units:
         first_slice_standin(unit)
-        for missing in unit.missing_before if before is not None else ():
-            assert before is not None
-            lost_picture_standin(before, missing)
+        if before is not None:
+            for missing in unit.missing_before:
+                lost_picture_standin(before, missing)
         before = unit
 
 

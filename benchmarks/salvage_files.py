@@ -38,6 +38,9 @@ class Recording:
     sound: str = "aac"
     sound_rate: int = 48000
     layout: str = "stereo"
+    sound_options: Mapping[str, str] = field(default_factory=dict)
+    sound_bits: int = 0
+    """A second; 0: as the encoder likes."""
     pixel_format: str = "yuv420p"
     options: Mapping[str, str] = field(default_factory=dict)
     """Of the muxer."""
@@ -89,14 +92,17 @@ def _video_packets(recording: Recording, video: VideoStream, seconds: float) -> 
 
 
 def _sound_packets(recording: Recording, out: av.container.OutputContainer, seconds: float) -> list[av.Packet]:
-    stream = cast(AudioStream, out.add_stream(recording.sound, rate=recording.sound_rate, layout=recording.layout))
-    if recording.sound == "libopencore_amrnb":
-        stream.bit_rate = 12200
+    options = dict(recording.sound_options)
+    added = out.add_stream(recording.sound, rate=recording.sound_rate, layout=recording.layout, options=options)
+    stream = cast(AudioStream, added)
+    if recording.sound_bits:
+        stream.bit_rate = recording.sound_bits
     context = stream.codec_context
+    context.open()
     channels = 1 if recording.layout == "mono" else 2
     samples = tone(seconds, recording.sound_rate, channels)
     form = context.format.name if context.format is not None else "fltp"
-    size = 160 if recording.sound == "libopencore_amrnb" else 1024
+    size = context.frame_size or 1024
     resampler = av.AudioResampler(form, recording.layout, recording.sound_rate, frame_size=size)
     packets: list[av.Packet] = []
     for start in range(0, samples.shape[1], size):
@@ -267,7 +273,7 @@ RECORDINGS: tuple[Recording, ...] = (
     x264("slow, B-pyramid, MOV with PCM", preset="slow", params=_B, suffix=".mov", sound="pcm_s16le"),
     x264("four slices, 44.1 kHz mono", params=_P | {"slices": 4}, sound_rate=44100, layout="mono"),
     x264("baseline 3GP with AMR", params=_P | {"cabac": 0, "8x8dct": 0, "weightp": 0}, suffix=".3gp", size=(176, 144),
-         rate=Fraction(15), sound="libopencore_amrnb", sound_rate=8000, layout="mono"),
+         rate=Fraction(15), sound="libopencore_amrnb", sound_bits=12200, sound_rate=8000, layout="mono"),
     x264("29.97, 360p", params=_B, rate=_NTSC, size=(640, 360)),
     x264("60, no sound", params=_B, rate=Fraction(60), sound=""),
     x264("parameter sets in band", params=_B | {"repeat-headers": 1}),
@@ -276,6 +282,10 @@ RECORDINGS: tuple[Recording, ...] = (
     x264("open GOP, intra refresh", params=_P | {"intra-refresh": 1}, sound_rate=44100),
     x264("interlaced", params=_B | {"tff": 1}, size=(320, 256)),
     x264("moov in front, 4:2:2", params=_P, pixel_format="yuv422p", options={"movflags": "faststart"}),
+    x264("Opus, 29.97", params=_B, rate=_NTSC, sound="libopus"),
+    x264("Opus of 60 ms, mono", params=_P, sound="libopus", layout="mono", sound_options={"frame_duration": "60"}),
+    x264("MP3, MOV", params=_P, suffix=".mov", sound="libmp3lame", sound_rate=44100),
+    Recording("AC-3", "x265", "FFmpeg", "hevc", params=_B, sound="ac3"),
     Recording("hev1, in band", "x265", "FFmpeg", "hevc", params=_B | {"repeat-headers": 1}),
     Recording("hvc1", "x265", "FFmpeg", "hevc", params=_B),
     Recording("medium, fragmented", "x265", "FFmpeg", "hevc", preset="medium", params=_B, options=_FRAGMENTS),

@@ -87,6 +87,8 @@ def test_the_wheel_is_small_and_holds_what_run_time_needs(wheel: Path) -> None:
     shared = {name.partition(".data/data/share/")[2] for name in names if ".data/" in name}
     assert shared == {
         "man/man1/conceal.1",
+        "man/man1/conceal-archive.1",
+        "man/man1/conceal-check.1",
         "bash-completion/completions/conceal",
         "zsh/site-functions/_conceal",
         "fish/vendor_completions.d/conceal.fish",

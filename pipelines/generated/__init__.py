@@ -1,4 +1,4 @@
-"""Completions and the manual page, made from the command's own options by `python -m pipelines.generated`."""
+"""Completions and the manual pages, made from the command's own options by `python -m pipelines.generated`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 COMPLETIONS = {"bash": "conceal", "zsh": "_conceal", "fish": "conceal.fish"}
 """File by shell, named as the shell looks for it."""
-MANUAL = "conceal.1"
+MANUALS = {"conceal": "conceal.1", "conceal check": "conceal-check.1", "conceal archive": "conceal-archive.1"}
+"""Page by command."""
 
 
 class ShowFile(argparse.Action):

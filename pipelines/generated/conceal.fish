@@ -61,7 +61,7 @@ complete -c conceal -n _shtab_conceal_using -s y -l overwrite -d 'replace OUT if
 complete -c conceal -n _shtab_conceal_using -s f -l format -x -d 'container of OUT, e.g. mp4, matroska, mpegts'
 complete -c conceal -n _shtab_conceal_using -l input-format -x -d 'container of IN where it cannot be told, e.g. h264'
 complete -c conceal -n _shtab_conceal_using -l sdp -xka "(__fish_complete_path (commandline -ct))" -d 'session description with the parameter sets and formats that IN lacks'
-complete -c conceal -n _shtab_conceal_using -l like -x -d 'a healthy file of the same camera, for an MP4 that lost its index'
+complete -c conceal -n _shtab_conceal_using -l like -xka "(__fish_complete_path (commandline -ct))" -d 'a healthy file of the same camera, for an MP4 that lost its index'
 complete -c conceal -n _shtab_conceal_using -l jobs -x -d 'processes that look for damage in a file and repair it (default: all cores)'
 complete -c conceal -n _shtab_conceal_using -l preset-file -xka "(__fish_complete_path (commandline -ct))" -d 'options from a TOML file, by their long names: crf = 18, dry-run = true'
 complete -c conceal -n _shtab_conceal_using -l reconnect -d 'open a live IN again when it ends or falls silent'

@@ -17,7 +17,9 @@ _LEFT_OUT = {"encoder", "report", "compare", "overwrite"}
 def subject_of(run: Run, indices: Sequence[int], repairs: bool) -> Subject:
     """indices: of the video streams that are told of. repairs: what is damaged is repaired."""
     source = run.source
-    tags = dict(source.container.metadata)
+    salvaged = "" if source.salvaged is None else source.salvaged.text()
+    # Those of an index made anew are nobody's.
+    tags = {} if salvaged else dict(source.container.metadata)
     videos = []
     for index in indices:
         stream = source.video[index]
@@ -26,7 +28,7 @@ def subject_of(run: Run, indices: Sequence[int], repairs: bool) -> Subject:
         rate, aspect = source.rate(index), _aspect(run, index)
         videos.append(VideoFacts(index, source.codec(index), context.width, context.height, rate, aspect, start))
     container = source.container.format.long_name or source.format_name
-    return Subject(source.label, run.target, container, tuple(videos), tags, _told(run.settings), repairs)
+    return Subject(source.label, run.target, container, tuple(videos), tags, _told(run.settings), repairs, salvaged)
 
 
 def span_album(run: Run, index: int) -> Album | None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from av.container import InputContainer
 
 from concealer.bitstream.transport import PesPacket
+from pipelines.reading.dumps import Converted
 from pipelines.salvage import Salvaged
 
 STDIN = "-"
@@ -39,6 +40,8 @@ class Wanted:
     """Of a file of MP4 without index: a healthy file of the same camera."""
     salvaged: Salvaged | None = None
     """What was found in it when it was opened before."""
+    converted: Converted | None = None
+    """What a recording of RTP became when it was opened before."""
 
     @property
     def label(self) -> str:
@@ -122,8 +125,8 @@ class Connection:
     beforehand."""
     losses: int = 0
     """Packets of the transport that are missing, as far as is known beforehand."""
-    keep: object = None
-    """What must last as long as the connection."""
+    converted: Converted | None = None
+    """What a recording of RTP became: read instead of it, here and in other processes."""
 
     def close(self) -> None:
         """To be called once or more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
@@ -14,7 +15,8 @@ from av.container import InputContainer
 from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading.boxes import BoxMap, PatchedFile, is_boxed
 from pipelines.reading.connection import Closable, Connection, Wanted
-from pipelines.reading.dumps import converted, is_dump
+from pipelines.reading.dumps import Converted, converted, is_dump
+from pipelines.reading.lost_headers import lost_header
 from pipelines.reading.parameter_sets import PrefixedFile
 from pipelines.reading.salvaging import Index, find_media, index_of, is_better, is_mp4
 from pipelines.reading.transport import PlainPackets, TransportTap, looks_like_ts, packet_stride, stream_kinds
@@ -25,8 +27,14 @@ ELEMENTARY = {
     ".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".hvc": "hevc",
 }  # fmt: skip
 """Suffixes of byte streams without a container, and their FFmpeg format name."""
+_HEADED = (".mkv", ".webm", ".mk3d", ".flv", ".avi")
+"""Suffixes of containers whose first bytes can be made anew."""
 _SNIFFED = 256 << 10
 """Bytes of a transport stream within which its streams are looked at."""
+_HEAD, _PART = 16, 1 << 20
+"""Bytes of a pipe that say whether a recorder of RTP wrote it, and that are taken from it at a time."""
+_LONG_HEAD = 65536
+"""Bytes of a file that say what it is."""
 _FOR_EVER = 10**12
 """Microseconds."""
 _MP4_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"free", b"mdat", b"wide", b"skip")
@@ -38,8 +46,17 @@ class _PipeReader:
     def __init__(self, file: BinaryIO, stopped: Callable[[], bool]) -> None:
         self._descriptor = file.fileno()
         self._stopped = stopped
+        self._ahead = b""
+        while len(self._ahead) < _HEAD and (more := self._next(_HEAD)):
+            self._ahead += more
+        self.head = self._ahead
+        """Its first bytes, fewer if it ended."""
 
     def read(self, size: int) -> bytes:
+        ahead, self._ahead = self._ahead[:size], self._ahead[size:]
+        return ahead or self._next(size)
+
+    def _next(self, size: int) -> bytes:
         while not self._stopped():
             if select.select([self._descriptor], [], [], 0.2)[0]:
                 return os.read(self._descriptor, size)
@@ -48,7 +65,10 @@ class _PipeReader:
 
 def open_pipe(wanted: Wanted) -> Connection:
     """Standard input. Raises InputError, Interrupted."""
-    tap = TransportTap(_PipeReader(cast(BinaryIO, sys.stdin.buffer), wanted.stopped).read)
+    pipe = _PipeReader(cast(BinaryIO, sys.stdin.buffer), wanted.stopped)
+    if wanted.input_format is None and is_dump(pipe.head):
+        return _open_piped_dump(wanted, pipe)
+    tap = TransportTap(pipe.read)
     return Connection(_open_as(wanted, tap, wanted.input_format), tap)
 
 
@@ -84,10 +104,30 @@ def open_again(wanted: Wanted) -> Connection:
 
 
 def _open_dump(wanted: Wanted, head: bytes) -> Connection:
-    """What a recorder of RTP wrote."""
-    made = converted(wanted.name, head, wanted.description)
+    """What a recorder of RTP wrote, made a container once for all processes that read it."""
+    made = wanted.converted or converted(wanted.name, head, wanted.description)
+    return _open_converted(wanted, made)
+
+
+def _open_converted(wanted: Wanted, made: Converted) -> Connection:
     container = _open_as(wanted, "file:" + made.path, "nut")
-    return Connection(container, gaps=made.gaps, losses=made.losses, keep=made)
+    return Connection(container, gaps=made.gaps, losses=made.losses, converted=made)
+
+
+def _open_piped_dump(wanted: Wanted, pipe: _PipeReader) -> Connection:
+    """The same from a pipe: kept in a file until it ended, as it is read twice."""
+    with tempfile.NamedTemporaryFile(prefix="conceal-") as file:
+        while part := pipe.read(_PART):
+            file.write(part)
+        if wanted.stopped():
+            raise Interrupted("interrupted")
+        file.flush()
+        file.seek(0)
+        try:
+            made = converted(file.name, file.read(_LONG_HEAD), wanted.description)
+        except InputError as error:
+            raise InputError(str(error).replace(file.name, wanted.label)) from error
+    return _open_converted(wanted, made)
 
 
 def _read_head(wanted: Wanted) -> bytes:
@@ -95,7 +135,7 @@ def _read_head(wanted: Wanted) -> bytes:
         if os.path.isdir(wanted.name):
             raise InputError(f"{wanted.label}: is a directory")
         with open(wanted.name, "rb") as file:
-            head = file.read(65536)
+            head = file.read(_LONG_HEAD)
     except OSError as error:
         raise InputError(f"{wanted.label}: {one_line(error)}") from error
     if not head:
@@ -111,8 +151,15 @@ def _open_past_tap(wanted: Wanted, head: bytes) -> Connection:
         return _open_view(wanted, PrefixedFile(wanted.name, wanted.parameter_sets), input_format)
     boxed = is_boxed(head)
     if not is_mp4(wanted, boxed) or input_format in ELEMENTARY.values():
+        made = lost_header(head) if input_format is None and _has_suffix(wanted.name, _HEADED) else None
+        if made is not None:
+            return _open_view(wanted, PrefixedFile(wanted.name, made.data), made.format, made.passed_over)
         return Connection(_open_as(wanted, "file:" + wanted.name, input_format))
     return _open_mp4(wanted, input_format, _boxes(wanted))
+
+
+def _has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
+    return os.path.splitext(name)[1].lower() in suffixes
 
 
 def _open_mp4(wanted: Wanted, input_format: str | None, boxes: BoxMap) -> Connection:

@@ -105,6 +105,8 @@ class Source:
         self._connection, self.video = connection, video
         if connection.salvaged is not None and self._wanted.salvaged is None:
             self._wanted = replace(self._wanted, salvaged=connection.salvaged)
+        if connection.converted is not None and self.seekable:
+            self._wanted = replace(self._wanted, converted=connection.converted)
         for stream in video.values():
             if self._wanted.parameter_sets and not stream.codec_context.extradata:
                 stream.codec_context.extradata = self._wanted.parameter_sets

@@ -116,3 +116,5 @@ class Subject:
     """Those that differ from the default, by their name on the command line."""
     repairs: bool
     """False: it is only analysed."""
+    salvaged: str = ""
+    """Of a file without index: in words what was found, and by what."""

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from pipelines.salvage.found_sound import FoundSound
 from pipelines.salvage.media import Media, Span
 from pipelines.salvage.pictures import Picture
-from pipelines.salvage.sound import FoundSound
 
 _LONGEST = 1 << 24
 _BASE, _DESCRIPTION, _DURATION, _SIZE = 0x1, 0x2, 0x8, 0x10

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from concealer.bitstream import Codec, NalUnit, h264, hevc, nal_type, unescape
+from pipelines.salvage.opus import PRE_SKIP
 
 _MOVIE_TICKS = 90000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -203,11 +204,17 @@ def hvcc(sets: Sequence[NalUnit]) -> bytes:
 
 
 def sound_entry(kind: str, channels: int, bits: int, rate: int, config: bytes) -> bytes:
-    """Sample entry of sound (ISO/IEC 14496-12 12.2.3). config: AudioSpecificConfig of AAC."""
+    """Sample entry of sound (ISO/IEC 14496-12 12.2.3). config: AudioSpecificConfig of AAC, dac3 of AC-3."""
     # 24 bits do not fit the field of version 0; QuickTime reads them by the four letters.
     head = bytes(6) + struct.pack(">H8xHHHHI", 1, channels, min(bits, 16), 0, 0, rate << 16)
-    own = {"mp4a": _esds(config), "samr": _box(b"damr", b"    \x00\x81\xff\x00\x01")}.get(kind, b"")
-    return _box(kind.encode("latin-1"), head + own)
+    own = {
+        "mp4a": _esds(config),
+        "samr": _box(b"damr", b"    \x00\x81\xff\x00\x01"),
+        "ac-3": _box(b"dac3", config),
+        "ec-3": _box(b"dec3", config),
+        "Opus": _box(b"dOps", struct.pack(">BBHIHB", 0, channels, PRE_SKIP, rate, 0, 0)),
+    }
+    return _box(kind.encode("latin-1"), head + own.get(kind, b""))
 
 
 def _esds(config: bytes) -> bytes:

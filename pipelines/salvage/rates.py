@@ -11,18 +11,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.salvage.found_sound import FoundSound
 from pipelines.salvage.fragments import Anchors
 from pipelines.salvage.pictures import Picture
-from pipelines.salvage.sound import FoundSound
+from pipelines.salvage.usual import PICTURES
 
-_USUAL = tuple(
-    Fraction(n, d)
-    for n, d in (
-        (30000, 1001), (25, 1), (30, 1), (24000, 1001), (24, 1), (60000, 1001), (60, 1), (50, 1), (15, 1), (12, 1),
-        (10, 1), (20, 1), (48, 1), (120, 1), (120000, 1001), (240, 1), (100, 1), (200, 1), (5, 1), (8, 1),
-    )
-)  # fmt: skip
-"""Pictures a second, the most frequent first."""
 _ASSUMED = Fraction(30)
 _SAME = 0.03
 """Share by which a rate that the bitstream tells may differ from what the sound says and be right."""
@@ -30,6 +23,8 @@ _SNAP = 0.012
 """Share by which a measured rate is taken for a usual one."""
 _LONG_RUN = 4
 """Pictures between stretches of sound from which on what lies between the first and the last is not all."""
+_MOST_TAKEN = 0.05
+"""Share by which holes may be thought to have changed how sound and pictures go together."""
 _LEAST_RUNS = 8
 """Stretches of sound between pictures from which on they tell the rate."""
 
@@ -41,6 +36,8 @@ class Between(Protocol):
     def pictures(self) -> range: ...
     @property
     def blocks(self) -> range: ...
+    @property
+    def hole(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,11 @@ def pace_of(pictures: Sequence[Picture], sound: FoundSound, parts: Sequence[Betw
             return Pace(slope, max(3 * error / slope, 1e-4))
     if not sound.length:
         return None
-    # Of a few long stretches one more or less of either kind counts, and so do holes.
-    return Pace(sound.length / len(pictures), max(0.5 / max(runs, 4), 2 / len(pictures)))
+    # Of a few long stretches one more or less of either kind counts, and a hole may have taken more of one than of the
+    # other: half of its bytes, as a rule, are not the half that is expected.
+    size = sum(p.end - p.start for p in pictures) + sum(end - start for start, end in sound.blocks)
+    taken = sum(part.hole for part in parts) / 2 / size
+    return Pace(sound.length / len(pictures), max(0.5 / max(runs, 4), 2 / len(pictures)) + min(taken, _MOST_TAKEN))
 
 
 def _by_anchors(anchors: Anchors) -> Pace | None:
@@ -110,7 +110,7 @@ def sound_rate_of(sound: FoundSound, pace: Pace | None, told: Fraction | None) -
     """The rate, of those the sound may have, with which the pictures come at the rate that is told, or a usual one."""
     if pace is None or len(sound.rates) == 1:
         return sound.rates[0]
-    usual = _USUAL if told is None else (told, told / 2)
+    usual = PICTURES if told is None else (told, told / 2)
 
     def distance(rate: int) -> float:
         return min(abs(pace.rate(rate) / float(one) - 1) for one in usual)
@@ -129,8 +129,9 @@ def measured_rate(pace: Pace | None, sound_rate: int, told: Fraction | None, tol
         return told, told_by
     # Two fields a picture, or a rate that nobody kept: the sound knows better.
     slack = max(_SNAP, pace.slack)
-    near = [one for one in _USUAL if abs(implied / float(one) - 1) <= slack]
-    close = [one for one in near if abs(implied / float(one) - 1) <= slack / 2]
+    near = [one for one in PICTURES if abs(implied / float(one) - 1) <= slack]
+    # Where holes leave much open the most frequent rate counts, not the nearest.
+    close = [one for one in near if slack <= _MOST_TAKEN and abs(implied / float(one) - 1) <= slack / 2]
     if near:
         return (close or near)[0] if len(near) > 1 and pace.slack > _SNAP else _nearest(near, implied), "the sound"
     return Fraction(implied).limit_denominator(1001), "the sound"

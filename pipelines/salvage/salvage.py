@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from pipelines.errors import one_line
+from pipelines.salvage.found_sound import FoundSound
 from pipelines.salvage.fragments import anchors_of
 from pipelines.salvage.index import Sample, Track, index_of, sound_entry, video_entry
 from pipelines.salvage.media import Media, Span
 from pipelines.salvage.parameter_sets import timed
 from pipelines.salvage.remains import Remains, remains_of, sibling
-from pipelines.salvage.sound import FoundSound, find_sound, with_rate
+from pipelines.salvage.sound import find_sound, with_rate
 from pipelines.salvage.timeline import Timeline, timeline_of
 from pipelines.salvage.video import FoundVideo, NothingFoundError, find_video
 
@@ -78,10 +79,10 @@ def _salvaged(media: Media, like: Remains | None) -> Salvaged:
     remains = remains_of(media)
     video = find_video(media, remains, like)
     entries = remains.sound + (like.sound if like is not None else [])
-    sound = find_sound(media, _gaps(media, video), entries)
     told, told_by = remains.rate or video.rate, "the index" if remains.rate else "the bitstream"
     if told is None and like is not None:
         told, told_by = like.rate, "the sibling"
+    sound = find_sound(media, _gaps(media, video), entries, [one.start for one in video.pictures], told)
     anchors = anchors_of(media, video.pictures, sound)
     line = timeline_of(video.pictures, sound, media.spans, anchors, told, told_by)
     if sound is not None:
@@ -139,12 +140,14 @@ def _sound_track(sound: FoundSound, line: Timeline) -> Track:
 def _told(media: Media, video: FoundVideo, sound: FoundSound | None, line: Timeline, index: bytes) -> Salvaged:
     used = sum(p.end - p.start for p in video.pictures)
     used += 0 if sound is None else sum(end - start for start, end in sound.blocks)
-    names = {"mp4a": "AAC", "samr": "AMR", "sowt": "PCM", "twos": "PCM", "in24": "PCM"}
+    names = {"mp4a": "AAC", "samr": "AMR", "sowt": "PCM", "twos": "PCM", "in24": "PCM", "Opus": "Opus"}
+    names |= {".mp3": "MP3", "ac-3": "AC-3", "ec-3": "E-AC-3"}
     described = ""
     if sound is not None:
         channels = {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")
         described = f"{names[sound.kind]}, {line.sound_rate} Hz, {channels}"
     assumed = video.sets.assumed + (("rate",) if line.rate_from == "an assumption" else ())
+    assumed += ("where some packets of Opus end",) if sound is not None and sound.likely else ()
     return Salvaged(
         index,
         video.codec,

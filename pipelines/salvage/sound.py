@@ -7,10 +7,14 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from fractions import Fraction
 
 from pipelines.salvage.aac import FAMILIES, SAMPLES, AacFramer, config_of, guesses, rate_of
+from pipelines.salvage.found_sound import FoundSound
+from pipelines.salvage.framed import FRAMED, frame_at, framed_blocks, framed_run
 from pipelines.salvage.media import Media, Span
+from pipelines.salvage.opus import PRE_SKIP, RATE, opus_framer
+from pipelines.salvage.opus_decoding import opus_blocks
 from pipelines.salvage.pcm import PcmForm, pcm_form
 from pipelines.salvage.remains import SoundEntry
 
@@ -27,48 +31,33 @@ _ZEROS, _PCM_ZEROS = 64, 512
 _MOST_ROWS = 64
 _LONE_RUN = 3
 """Blocks in a row that count where they do not fill a gap."""
-_AMR_SIZES = {0: 13, 1: 14, 2: 16, 3: 18, 4: 20, 5: 21, 6: 27, 7: 32, 8: 6, 15: 1}
-"""Bytes of a frame of AMR-NB by its type (RFC 4867 5.3)."""
+_CONSTANT = 0.95
+"""Share of packets of one size from which on it is the encoder's rule, and no cut is in doubt."""
 _LEAST_FRAMES = 10
 _RESYNC = 1 << 16
 """Bytes in which blocks are looked for behind a hole."""
 
 
-@dataclass
-class FoundSound:
-    """A stream of sound."""
+def find_sound(
+    media: Media,
+    gaps: Sequence[Span],
+    known: Sequence[SoundEntry],
+    starts: Sequence[int] = (),
+    told: Fraction | None = None,
+) -> FoundSound | None:
+    """The sound in the gaps that pictures leave; None if there is none that is known here.
 
-    kind: str
-    """Its four letters in a sample entry."""
-    channels: int
-    rates: tuple[int, ...]
-    """Those it may have, the likeliest first."""
-    samples_each: int
-    """Of a block; 1 for PCM, whose blocks are one value of each channel."""
-    blocks: list[Span] = field(default_factory=list)
-    """One each, in order; of PCM stretches of many."""
-    config: bytes = b""
-    block_size: int = 0
-    """Bytes of a PCM block."""
-    bits: int = 16
-    origin: str = "decoding"
-    trimmed: int = 0
-    """Samples at its start that the encoder put before the sound."""
-
-    @property
-    def length(self) -> int:
-        """In samples."""
-        if self.block_size:
-            return sum(end - start for start, end in self.blocks) // self.block_size
-        return self.samples_each * len(self.blocks)
-
-
-def find_sound(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:
-    """The sound in the gaps that pictures leave; None if there is none that is known here."""
+    starts: of the pictures. told: how many a second there are, where an index or the bitstream says so.
+    """
     pieces = [piece for gap in gaps for piece in _without_zeros(media, gap) if piece[1] - piece[0] >= _LEAST_PIECE]
     if sum(end - start for start, end in pieces) < _LEAST_BYTES:
         return None
-    return _aac(media, pieces, known) or _amr(media, pieces) or _pcm(media, gaps, known)
+    return (
+        _aac(media, pieces, known)
+        or _framed(media, pieces)
+        or _pcm(media, gaps, known)
+        or _opus(media, pieces, known, starts, told)
+    )
 
 
 def _without_zeros(media: Media, gap: Span, zeros: int = _ZEROS) -> Iterator[Span]:
@@ -179,36 +168,43 @@ def _behind(media: Media, start: int, end: int, framer: AacFramer) -> Iterator[S
             return
 
 
-def _amr(media: Media, gaps: Sequence[Span]) -> FoundSound | None:
+def _framed(media: Media, gaps: Sequence[Span]) -> FoundSound | None:
+    """Sound whose frames say how long they are."""
     tried = _some(gaps)
-    if _covered(_amr_blocks(media, tried, False), tried) < _COVERED:
+    for kind in FRAMED:
+        if _covered((block for gap in tried for block in framed_run(media.data, *gap, kind)[0]), tried) < _COVERED:
+            continue
+        blocks = list(framed_blocks(media, gaps, kind))
+        if len(blocks) >= _LEAST_FRAMES:
+            found = frame_at(media.data, *blocks[0], kind)
+            assert found is not None
+            return FoundSound(
+                found.kind, found.channels, (found.rate,), found.samples, blocks, found.config, origin="its frames"
+            )
+    return None
+
+
+def _opus(
+    media: Media,
+    gaps: Sequence[Span],
+    known: Sequence[SoundEntry],
+    starts: Sequence[int],
+    told: Fraction | None,
+) -> FoundSound | None:
+    """starts: of the pictures."""
+    framer = opus_framer([bytes(media.data[start:end]) for start, end in _some(gaps)])
+    if framer is None:
         return None
-    blocks = list(_amr_blocks(media, gaps))
-    return FoundSound("samr", 1, (8000,), 160, blocks) if len(blocks) >= _LEAST_FRAMES else None
-
-
-def _amr_blocks(media: Media, gaps: Sequence[Span], behind: bool = True) -> Iterator[Span]:
-    for start, end in gaps:
-        run, stop = _amr_run(media, start, end)
-        yield from run
-        # Behind a hole a row is right that ends where pictures begin.
-        for place in range(max(stop + 1, end - _RESYNC), end) if behind and stop < end else ():
-            later, last = _amr_run(media, place, end)
-            if last == end:
-                yield from later
-                break
-
-
-def _amr_run(media: Media, start: int, end: int) -> tuple[list[Span], int]:
-    blocks, place = [], start
-    while place < end:
-        head = media.data[place]
-        size = _AMR_SIZES.get(head >> 3 & 15) if head & 0x87 == 4 else None
-        if size is None or place + size > end:
-            break
-        blocks.append((place, place + size))
-        place += size
-    return blocks, place
+    entry = next((one for one in known if one.kind == "Opus"), None)
+    framer.channels = framer.channels if entry is None else min(entry.channels, 2)
+    blocks = opus_blocks(media, gaps, framer, starts, told)
+    if blocks is None or _covered(blocks, gaps) < _COVERED:
+        return None
+    origin = "its statistics" if entry is None else "the index"
+    usual = Counter(end - start for start, end in blocks).most_common(1)[0][1]
+    found = FoundSound("Opus", framer.channels, (RATE,), framer.samples, blocks, origin=origin, trimmed=PRE_SKIP)
+    found.likely = usual < _CONSTANT * len(blocks)
+    return found
 
 
 def _pcm(media: Media, gaps: Sequence[Span], known: Sequence[SoundEntry]) -> FoundSound | None:

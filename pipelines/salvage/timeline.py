@@ -10,11 +10,11 @@ from fractions import Fraction
 from itertools import accumulate
 from statistics import median
 
+from pipelines.salvage.found_sound import FoundSound
 from pipelines.salvage.fragments import Anchors
 from pipelines.salvage.media import Span
 from pipelines.salvage.pictures import Picture
 from pipelines.salvage.rates import measured_rate, pace_of, sound_rate_of
-from pipelines.salvage.sound import FoundSound
 
 _HOLE, _OTHER = 8, 2048
 """Bytes that belong to nothing from which on pictures or sound may be missing; and where there are many such places,
@@ -166,7 +166,8 @@ class _Placing:
                 least = min(own[:_FIRST])
                 last = max(p.place for p in self._pictures[max(0, group.start - _REORDERED) : group.start])
                 lost = self._lost(least - last - 1, part, before)
-                self._lost_pictures += max(0, lost)
+                told = self._anchors.pictures_lost(part.pictures)
+                self._lost_pictures = self._lost_pictures + max(0, lost) if told is None else told
                 top += lost
             places += [place + top + 1 - least for place in own]
         return places
@@ -196,6 +197,12 @@ class _Placing:
         expected = part.hole / self._bytes_each if exact is None else exact
         first = self._pictures[part.pictures[0]]
         if first.begins:
+            if told is not None and self._anchors.pictures:
+                # What is decoded before it is shown before it: all that is missing of that has its place by now.
+                origin = self._anchors.pictures[0][0]
+                if origin < len(self._line.places):
+                    place = self._line.places[origin] + part.pictures.start - origin + told
+                    return max(0, place - max(self._line.places[-_REORDERED:]) - 1)
             if not self._group or exact is not None:
                 return max(0, round(expected))
             rest = self._group - (before.place - before.group + 1)

@@ -14,7 +14,7 @@ from pipelines import check_cli
 from pipelines.arguments import named_after, pairs, parse
 from pipelines.cli import build_parser, main
 from pipelines.errors import UsageError
-from pipelines.generated import COMPLETIONS, FOLDER, MANUAL
+from pipelines.generated import COMPLETIONS, FOLDER, MANUALS
 from pipelines.progress import Bar, Progress
 
 
@@ -125,7 +125,8 @@ def test_completions_and_manual_are_those_of_the_options() -> None:
     generated = pytest.importorskip("pipelines.generated.__main__", reason="needs shtab and argparse-manpage")
     for shell, name in COMPLETIONS.items():
         assert (FOLDER / name).read_text() == generated.completion(shell)
-    assert (FOLDER / MANUAL).read_text() == generated.manual()
+    for command, page in MANUALS.items():
+        assert (FOLDER / page).read_text() == generated.manual(command)
 
 
 def test_completions_are_printed_and_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -173,7 +173,11 @@ class Converted:
     gaps: Gaps
     losses: int
     """Packets that are missing."""
-    _folder: tempfile.TemporaryDirectory[str]
+    _folder: tempfile.TemporaryDirectory[str] | None
+
+    def __getstate__(self) -> dict[str, object]:
+        """For another process, which reads the file and leaves it to this one to delete it."""
+        return self.__dict__ | {"_folder": None}
 
 
 def convert(path: str, capture: Capture, session: Session) -> Converted:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import pickle
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -131,6 +134,31 @@ def test_capture_and_recording_become_the_same_film(tmp_path: Path) -> None:
         films.append(frames)
     for (time, one), (other_time, other) in zip(*films, strict=True):
         assert time == other_time and np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["pcapng", "mjr"])
+def test_a_recording_from_a_pipe(tmp_path: Path, kind: str) -> None:
+    path, out = WRITERS[kind](tmp_path / "session", lossy("h264")), tmp_path / "out.mkv"
+    command = [sys.executable, "-c", "import sys; from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"]
+    with path.open("rb") as file:
+        done = subprocess.run([*command, "-", str(out)], stdin=file, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(out)) as opened:
+        assert sum(1 for _ in opened.decode(video=0)) == PICTURES
+    noise = subprocess.run([*command, "-", str(tmp_path / "no.mkv")], input=path.read_bytes()[:70], capture_output=True)
+    assert noise.returncode == 3 and noise.stderr.startswith(b"conceal: standard input: no ")
+
+
+def test_a_recording_is_converted_once_for_all_processes(tmp_path: Path) -> None:
+    """Another process is told what it became: what happens to the recording since is not seen."""
+    path = files.pcap(tmp_path / "session", lossy("h264"))
+    first = Source(str(path))
+    path.write_bytes(path.read_bytes()[:1000])
+    second = Source("", again=pickle.loads(pickle.dumps(first.wanted)))
+    for source in (second, first):
+        payloads = [event for event in source.events(source.video) if isinstance(event, VideoPayload)]
+        assert seen(payloads) == received("h264", lossy("h264"))
+        source.close()
 
 
 def test_packets_out_of_order_and_twice(tmp_path: Path) -> None:

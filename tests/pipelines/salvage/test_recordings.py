@@ -109,6 +109,9 @@ def test_the_command_says_what_it_did(
     assert salvaged["rate_from"] == "the sound" and salvaged["assumed"] == ["colours"]
     assert json.loads(report.read_text())["salvaged"] == salvaged
     assert len(packets(out)["video"]) >= salvaged["pictures"]
+    page = tmp_path / "report.html"
+    assert main([str(copy.path), str(out), "-y", "-q", "--report", str(page), "--preset", "ultrafast"]) == 0
+    assert "parameter sets from x264&#39;s own message" in page.read_text()
 
 
 def test_an_undamaged_stream_without_index_is_copied_bit_for_bit(recorded: dict[str, Path], tmp_path: Path) -> None:
