@@ -18,8 +18,9 @@ from train.spec import FitSettings, NetworkSpec
 
 LAMBDA = 0.1
 """lambda_a and lambda_s of the whole system."""
-START_STEPS, STEPS, ALONE = 2400, 400, 150
-"""Of the common start; of every variant; of which the discriminators learn alone."""
+START_STEPS, STEPS, WARM_UP, ALONE = 1200, 500, 350, 50
+"""Of the common start; of every variant; of these, those that only reconstruct, and after them those in which the
+discriminators learn alone."""
 _LEAST_SIDE, _MOST_SIDE = 80 / 256, 160 / 256
 _CAPACITY, _MOST = 1024, 128
 """Of the embedding networks' trunks, as of `detector-N`."""
@@ -82,8 +83,9 @@ class Boosted:
             self.lambda_a,
             self.lambda_s,
             batch=context.count(16, smoke=4),
-            rate=2e-3 if self.reconstruct else 5e-4,
+            rate=2e-3 if self.reconstruct else 1e-3,
             steps=START_STEPS if self.reconstruct else STEPS,
+            warm_up=0 if context.smoke else WARM_UP,
             alone=0 if context.smoke else ALONE,
             unknown=self.reconstruct,
         )
