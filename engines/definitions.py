@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from concealer.face_map import LANDMARKS
+from concealer.networks.attribute_discriminator import AttributeDiscriminator
+from concealer.networks.attribute_embedding import AttributeEmbedding
+from concealer.networks.boosted import BoostedInpainter
+from concealer.networks.boosted_generator import BoostedGenerator
 from concealer.networks.dcgan import DcganDiscriminator
 from concealer.networks.generator import Generator
 from concealer.networks.grouped_prior import GroupedPrior
@@ -17,10 +21,13 @@ from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.occlusion_detector import OcclusionDetector
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
 from concealer.networks.region_predictor import RegionPredictor
+from concealer.networks.segmentation_embedding import SegmentationEmbedding
 from concealer.networks.sgin import SginGenerator, SginInpainter
 from concealer.networks.style_gan import StyleDiscriminator, StyleGenerator
 from concealer.networks.video_prior import VideoPrior
 from engines.tensors import NEXT, STATE, TensorSpec
+
+_BOOSTED = (AttributeDiscriminator, AttributeEmbedding, BoostedGenerator, BoostedInpainter, SegmentationEmbedding)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ def define(network: nn.Module) -> Definition:
         return _video(network)
     if isinstance(network, SginInpainter | SginGenerator | RegionPredictor | OcclusionDetector):
         return _semantic(network)
+    if isinstance(network, _BOOSTED):
+        return _boosted(network)
     if isinstance(network, NoisePrior):
         inputs = _pictures(network.resolution, network.structure_channels)
         return Definition(network, inputs, (TensorSpec("z", (network.z_size,)),))
@@ -113,6 +122,26 @@ def define(network: nn.Module) -> Definition:
         inputs = (TensorSpec("image", (3, side, side)), *_structure(side, network.structure_channels))
         return Definition(network, inputs, (TensorSpec("logit", (1,)),))
     raise ValueError(f"{type(network).__name__} is not a network that can be exported")
+
+
+def _boosted(network: nn.Module) -> Definition:
+    """The boosted GAN's networks; regions are probabilities, one channel a region."""
+    if isinstance(network, AttributeDiscriminator):
+        side = network.resolution
+        inputs = (TensorSpec("image", (3, side, side)), TensorSpec("attributes", (network.attributes,)))
+        return Definition(network, inputs, (TensorSpec("logit", (1,)),))
+    if isinstance(network, AttributeEmbedding):
+        made = TensorSpec("attribute_logits", (network.attributes,))
+        return Definition(network, _pictures(network.resolution, 0), (made,))
+    if isinstance(network, SegmentationEmbedding):
+        side = network.resolution
+        return Definition(network, _pictures(side, 0), (TensorSpec("region_logits", (network.regions, side, side)),))
+    if isinstance(network, BoostedGenerator):
+        side = network.resolution
+        told = (TensorSpec("attributes", (network.attributes,)), TensorSpec("regions", (network.regions, side, side)))
+        return Definition(network, (*_pictures(side, 0), *told), _image(side))
+    assert isinstance(network, BoostedInpainter)
+    return Definition(network, _pictures(network.resolution, 0), _image(network.resolution))
 
 
 def _semantic(network: SginInpainter | SginGenerator | RegionPredictor | OcclusionDetector) -> Definition:

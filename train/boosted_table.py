@@ -62,8 +62,8 @@ def _ablation(cells: Cells, keys: list[str], mask: str) -> str:
             ]
         )
     first = _cell(cells, "stills", keys[0], mask)["first guess"]
-    heads = _cell(cells, "heads", keys[0], mask).get("first guess")
-    rows.append(["(first guess)", *4 * [""], f"{first:.2f}", "", "", "", f"{heads:.2f}" if heads else "", ""])
+    also = _cell(cells, "heads", keys[0], mask).get("first guess")
+    rows.append(["(first guess)", *4 * [""], f"{first:.2f}", "", "", "", f"{also:.2f}" if also else "", ""])
     counts = [
         f"{cell['pictures']} {name}"
         for name, pictures in (("stills", "stills"), ("pictures of talking heads", "heads"))

@@ -15,8 +15,9 @@ from train.data.split import OWN_ARCHIVES, is_own
 from train.evaluation.catalogue import DETAILED, FINDERS, LANDMARK_WEIGHTS, SYSTEMS, Listed, slug
 from train.sizes import SIZES
 
-_SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner", "regions")
-"""Begin the recipes that draw on clips; the prior with structure does through the landmarks it is given."""
+_SAW_CLIPS = ("grouped", "prior-structure", "detector", "refiner", "regions", "attributes", "segmentation")
+"""Begin the recipes that draw on clips; the prior with structure does through the landmarks it is given, the embedding
+networks of the boosted GAN through the detector they start from."""
 
 
 _SEMANTIC = {"maps": ("regions",), "occlusion": ("occlusion",), "blind": ("sgin", "occlusion")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from concealer.face_map import CHANNELS
-from train.boosted.plan import LAMBDA, START_STEPS, STEPS, Boosted, Embedding
+from train.boosted.plan import LAMBDA, START_STEPS, Boosted, Embedding, variant_steps
 from train.context import Context
 from train.data.labels import CLASSES
 from train.plans import Detector, ImagePrior, Labels, PaperGan, Plan, Refiner, SequencePrior, Start, StyleGan
@@ -141,10 +141,10 @@ def _boosted(size: int) -> list[Recipe]:
     )
     start = Boosted(size, "boosted-start", reconstruct=True)
     return [
-        Recipe(f"attributes-{size}", 800, Embedding(size, "attributes"), "W_a: attributes of a damaged face"),
-        Recipe(f"segmentation-{size}", 1200, Embedding(size, "segmentation"), "W_s: regions of a damaged face"),
+        Recipe(f"attributes-{size}", 1000, Embedding(size, "attributes"), "W_a: attributes of a damaged face"),
+        Recipe(f"segmentation-{size}", 1000, Embedding(size, "segmentation"), "W_s: regions of a damaged face"),
         Recipe(f"boosted-start-{size}", START_STEPS, start, "common start of the boosted GANs: reconstruction alone"),
-        *(Recipe(f"{plan.name}-{size}", STEPS, plan, _grown(about, size)) for plan, about in variants),
+        *(Recipe(f"{plan.name}-{size}", variant_steps(size), plan, _grown(about, size)) for plan, about in variants),
     ]
 
 

@@ -21,7 +21,7 @@ def ranking(queries: Tensor, gallery: Tensor, own: Tensor | None = None) -> Tens
     away = torch.cdist(queries.double(), gallery.double())
     if own is not None:
         away[torch.arange(len(away)), own] = float("inf")
-    return away.argsort(1, stable=True)
+    return away.argsort(dim=1, stable=True)
 
 
 def average_precision(found: Tensor, true: Tensor) -> Tensor:

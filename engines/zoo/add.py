@@ -19,7 +19,7 @@ from engines.cache import sha256, write_atomic
 from engines.errors import EngineError, ModelError
 from engines.zoo.table import SCHEMA, SHOWN, TABLE, Entry, Zoo, ZooFile
 
-PARTS = ("network", "prior", "generator")
+PARTS = ("network", "prior", "attributes", "segmentation", "generator")
 DOMAINS = ("face", "any")
 
 

@@ -51,7 +51,8 @@ class Entry:
     domain: str
     """What its pictures must show: "face" (aligned face crops) or "any"."""
     weights: dict[str, ZooFile]
-    """Safetensors files by part: "network", or "prior" and "generator" of an inpainter."""
+    """Safetensors files by part: "network", or "prior" and "generator" of an inpainter, or "attributes",
+    "segmentation" and "generator" of a boosted one."""
     graphs: dict[str, ZooFile]
     """ONNX files by precision, "fp32" at least."""
     card: str

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from concealer.networks.boosted import BoostedInpainter
 from concealer.networks.grouped_prior import GroupedPrior
 from concealer.networks.one_pass import OnePassInpainter, SequenceInpainter
 from concealer.networks.region_predictor import RegionPredictor
@@ -25,8 +26,8 @@ def load(name: str, weights: Mapping[str, Path]) -> nn.Module:
 
 
 def assemble(parts: dict[str, nn.Module]) -> nn.Module:
-    """One network of its parts: "network" alone, or "prior" and "generator", where SGIN's map predictor stands for a
-    prior. Raises ValueError."""
+    """One network of its parts: "network" alone; "prior" and "generator", where SGIN's map predictor stands for a
+    prior; or "attributes", "segmentation" and "generator" of the boosted GAN. Raises ValueError."""
     if set(parts) == {"network"}:
         return parts["network"].eval()
     if set(parts) == {"prior", "generator"}:
@@ -36,4 +37,10 @@ def assemble(parts: dict[str, nn.Module]) -> nn.Module:
             return SginInpainter(prior, generator).eval()
         whole = SequenceInpainter if isinstance(prior, GroupedPrior) else OnePassInpainter
         return whole(prior, generator).eval()
-    raise ValueError(f"a network is one part, or prior and generator; got {', '.join(sorted(parts)) or 'none'}")
+    if set(parts) == {"attributes", "segmentation", "generator"}:
+        told: dict[str, Any] = dict(parts)
+        return BoostedInpainter(**told).eval()
+    raise ValueError(
+        "a network is one part, or prior and generator, or attributes, segmentation and generator; got "
+        f"{', '.join(sorted(parts)) or 'none'}"
+    )

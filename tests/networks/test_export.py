@@ -32,6 +32,9 @@ from engines.zoo.add import add, main  # noqa: E402
 from engines.zoo.torch_form import assemble  # noqa: E402
 
 SMALL: dict[str, dict[str, Any]] = {
+    "AttributeDiscriminator": {"resolution": 16, "capacity": 128},
+    "AttributeEmbedding": {"resolution": 16, "capacity": 128},
+    "BoostedGenerator": {"width": 4, "middle": 16, "components": 16},
     "DcganDiscriminator": {"resolution": 16, "width": 8},
     "DcganGenerator": {"resolution": 32, "width": 8, "most": 32},
     "GroupedPrior": {"resolution": 16, "capacity": 128, "hidden": 130, "structure_channels": 3},
@@ -41,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "NoisePrior": {"resolution": 16, "capacity": 128},
     "OcclusionDetector": {"resolution": 32, "capacity": 128},
     "RegionPredictor": {"resolution": 16, "capacity": 128},
+    "SegmentationEmbedding": {"resolution": 32, "capacity": 128, "width": 8},
     "SemanticGenerator": {"resolution": 16, "width": 4},
     "SginGenerator": {"resolution": 32, "size": 8, "capacity": 128},
     "StyleDiscriminator": {"resolution": 16, "capacity": 128},

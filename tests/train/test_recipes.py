@@ -57,7 +57,7 @@ def test_a_chain_of_recipes_hands_its_weights_on(tmp_path: Path) -> None:
     assert torch.equal(fresh.prior.last.weight, image.last.weight)
 
 
-@pytest.mark.parametrize("name", ["style-64", "dcgan-64", "grouped-64"])
+@pytest.mark.parametrize("name", ["style-64", "dcgan-64", "grouped-64", "boosted-64"])
 def test_stopped_and_resumed_is_the_same_run(name: str, tmp_path: Path) -> None:
     train(RECIPES[name].make(_context(tmp_path)), tmp_path / "whole", 4)
     for steps in (1, 3, 4):

@@ -130,7 +130,8 @@ def balanced_accuracy(logits: Tensor, true: Tensor) -> Tensor:
         (said == answer).logical_and(yes == answer).sum(0) / (yes == answer).sum(0).clamp(min=1)
         for answer in (True, False)
     ]
-    return cast(Tensor, (found[0] + found[1]) / 2)
+    mean: Tensor = (found[0] + found[1]) / 2
+    return mean
 
 
 def frozen_embeddings(

@@ -18,13 +18,21 @@ from train.spec import FitSettings, NetworkSpec
 
 LAMBDA = 0.1
 """lambda_a and lambda_s of the whole system."""
-START_STEPS, STEPS, ALONE = 2400, 400, 150
-"""Of the common start; of every variant; of which the discriminators learn alone."""
+START_STEPS = 1200
+"""Of the common start."""
+_WARM_UP, _ALONE, _STEPS = (350, 150), (50, 25), (500, 200)
+"""Of every variant, at the lowest resolution and grown from it: steps that only reconstruct, those after them in which
+the discriminators learn alone, and all."""
 _LEAST_SIDE, _MOST_SIDE = 80 / 256, 160 / 256
 _CAPACITY, _MOST = 1024, 128
 """Of the embedding networks' trunks, as of `detector-N`."""
 _JUDGE_CAPACITY, _JUDGE_MOST = 384, 64
 """Of the attribute and segmentation discriminators; the global one is as large as that of `style-N`."""
+
+
+def variant_steps(size: int) -> int:
+    """Of every variant."""
+    return _STEPS[size > SIZES[0]]
 
 
 def rectangle(size: int, rng: np.random.Generator) -> Mask:
@@ -82,9 +90,10 @@ class Boosted:
             self.lambda_a,
             self.lambda_s,
             batch=context.count(16, smoke=4),
-            rate=2e-3 if self.reconstruct else 5e-4,
-            steps=START_STEPS if self.reconstruct else STEPS,
-            alone=0 if context.smoke else ALONE,
+            rate=2e-3 if self.reconstruct else 1e-3,
+            steps=START_STEPS if self.reconstruct else variant_steps(self.size),
+            warm_up=context.count(_WARM_UP[self.size > SIZES[0]], smoke=0),
+            alone=context.count(_ALONE[self.size > SIZES[0]], smoke=0),
             unknown=self.reconstruct,
         )
         embeddings = frozen_embeddings(

@@ -29,7 +29,8 @@ from train.take_over import AVERAGE, follow, grow
 
 BETA = 0.01
 """Weight of the discriminators' say in eq. 6."""
-_BETAS = (0.5, 0.99)
+_BETAS = (0.9, 0.99)
+_JUDGE_RATE, _JUDGE_BETAS = 5e-4, (0.5, 0.99)
 _UNKNOWN = 0.5
 """Share of pictures whose attributes, and likewise whose map, the common start is not told."""
 
@@ -48,8 +49,10 @@ class BoostedSettings:
     rate: float
     steps: int
     """Over which the rate falls to nothing."""
+    warm_up: int = 0
+    """Steps at the start that only reconstruct."""
     alone: int = 0
-    """Steps at the start in which the discriminators learn and the generator does not heed them."""
+    """Steps after these in which the discriminators learn and the generator does not heed them."""
     unknown: bool = False
     """Attributes and maps are each left out of half of the pictures: a common start for all that are told less."""
 
@@ -87,10 +90,10 @@ class BoostedTrainer(Trainer):
             "generator" + LIVE: Part(self.generator, arguments, False),
             "generator": Part(self.kept, arguments),
         }
-        self.optimizers = {"generator": torch.optim.Adam(self.generator.parameters(), settings.rate, (0.9, 0.99))}
+        self.optimizers = {"generator": torch.optim.Adam(self.generator.parameters(), settings.rate, _BETAS)}
         for name, judge in self.judges.items():
             self.parts[name] = Part(judge, settings.judges[name].arguments)
-            self.optimizers[name] = torch.optim.Adam(judge.parameters(), settings.rate, _BETAS)
+            self.optimizers[name] = torch.optim.Adam(judge.parameters(), _JUDGE_RATE, _JUDGE_BETAS)
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
@@ -102,13 +105,12 @@ class BoostedTrainer(Trainer):
         restored = self.generator(damage(real, masks), masks, *told)
         loss = restoration_loss(restored, real, masks)
         losses = {"error": loss.item()}
-        for name in self.optimizers:
-            for group in self.optimizers[name].param_groups:
-                group["lr"] = self.rate(number) if name == "generator" else self.settings.rate
-        if self.judges:
+        for group in self.optimizers["generator"].param_groups:
+            group["lr"] = self.rate(number)
+        if self.judges and number >= self.settings.warm_up:
             said = self.told(real, masks * 0)
             losses |= self._train_judges(real, restored.detach(), said)
-            if number >= self.settings.alone:
+            if number >= self.settings.warm_up + self.settings.alone:
                 fool = self._fool(restored, said)
                 loss = loss + BETA * fool
                 losses["fool"] = fool.item()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -44,7 +45,7 @@ def measure_boosted(bench: Workbench, searches: bool) -> None:
                 count = len(batch.images)
                 bench.measure(f"boosted-{name}-{key}-{mask}", key, count, partial(_repairs, bench, system, batch, mask))
     if len(stills.images) > RETURNED + 1:
-        _measure_retrieval(bench, stills)
+        _measure_retrieval(bench, systems, stills)
     whole = systems.get("boosted")
     if isinstance(whole, BoostedGan):
         make = partial(_embeddings, bench, whole, stills)
@@ -85,7 +86,7 @@ def _repaired(bench: Workbench, system: System, batch: Batch, masks: Tensor) -> 
     return overlay(bench.run(system, damaged, masks, maps), damaged, masks).clamp(-1, 1)
 
 
-def _measure_retrieval(bench: Workbench, stills: Batch) -> None:
+def _measure_retrieval(bench: Workbench, systems: Mapping[str, System], stills: Batch) -> None:
     """Every evaluation face looks for others among them, by features of the landmark detector."""
     count = len(stills.images)
     masks = bench.masks(central, count)
@@ -93,9 +94,8 @@ def _measure_retrieval(bench: Workbench, stills: Batch) -> None:
     plain = {"masked": lambda: damaged, "navier-stokes": lambda: navier_stokes(damaged, masks)}
     for key, make in plain.items():
         bench.measure(f"retrieval-{key}", key, count, lambda make=make: _retrieval(bench, stills, make()))  # type: ignore[misc]
-    one_pass = dict(bench.systems(False))
-    variants = {key: system for key in BOOSTED if (system := bench.variant(key)) is not None}
-    for key, system in (one_pass | variants).items():
+    everything: dict[str, System] = {**dict(bench.systems(False)), **systems}
+    for key, system in everything.items():
         make = partial(_repaired, bench, system, stills, masks)
         bench.measure(f"retrieval-{key}", key, count, lambda make=make: _retrieval(bench, stills, make()))  # type: ignore[misc]
 
@@ -132,7 +132,7 @@ def _embeddings(bench: Workbench, system: BoostedGan, stills: Batch) -> dict[str
     return values
 
 
-def _write_sheet(bench: Workbench, systems: dict[str, System], stills: Batch) -> None:
+def _write_sheet(bench: Workbench, systems: Mapping[str, System], stills: Batch) -> None:
     """Original, damaged, first guess, then every variant; half of the columns under each kind of mask."""
     half = _SHOWN // 2
     batch = bench.take(_SHOWN)

@@ -108,8 +108,11 @@ class Workbench:
         """The boosted GAN, whole or told less; None if weights are missing."""
         networks = self.networks(key)
         plain, alone = key == "boosted-plain", key.removeprefix("boosted-")
-        told = (not plain and alone != "segmentation", not plain and alone != "attributes")
-        return BoostedGan(*networks, *told) if networks else None
+        if not networks:
+            return None
+        attributes, segmentation, generator = networks
+        told = not plain and alone != "segmentation", not plain and alone != "attributes"
+        return BoostedGan(attributes, segmentation, generator, told[0], told[1])
 
     def systems(self, searches: bool) -> list[tuple[str, System]]:
         """Systems that have weights and search, or do not."""
