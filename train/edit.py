@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     change.add_argument("--save-map", type=Path, help="write the map that was used, to be painted on")
     style = commands.add_parser("style", help="take the look of regions from another face")
     style.add_argument("--source", type=Path, required=True, help="picture of the other face")
-    style.add_argument("--regions", default=",".join(PARTS), help=f"of {', '.join(PARTS)} (default: all)")
+    style.add_argument("--regions", help=f"of {', '.join(PARTS)} (default: all that both faces show)")
     eyes: dict[str, Any] = {"type": float, "nargs": 4, "metavar": ("X", "Y", "X2", "Y2")}
     style.add_argument("--source-eyes", **eyes, help="centres of the other face's eyes, pixels")
     for command in (remove, change, style):
@@ -120,7 +120,10 @@ def _edited(options: argparse.Namespace, before: Labels) -> Labels:
     return after
 
 
-def _regions(text: str) -> list[str]:
+def _regions(text: str | None) -> list[str] | None:
+    """Names of regions of a list with commas, None for none given. Raises ValueError for unknown ones."""
+    if text is None:
+        return None
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in PARTS:

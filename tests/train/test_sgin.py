@@ -295,9 +295,11 @@ def test_editing_end_to_end(weights: Path, tmp_path: Path) -> None:
     assert not np.array_equal(cv2.imread(str(tmp_path / "m.png")), plain)
     assert cv2.imread(str(tmp_path / "sheet.png")).shape == (128, 512, 3)
 
-    names = [PARTS[index] for index in np.unique(labels)][:1]
-    options = ("--source", other, "--source-eyes", 88, 74, 121, 74, "--regions", ",".join(names), "--whole")
-    assert _edit(weights, "style", picture, tmp_path / "s.jpg", *eyes, *options).returncode == 0
+    options = ("--source", other, "--source-eyes", 88, 74, 121, 74)
+    assert _edit(weights, "style", picture, tmp_path / "s.png", *eyes, *options).returncode == 0
+    swapped = cv2.imread(str(tmp_path / "s.png"))
+    assert swapped.shape == plain.shape and not np.array_equal(swapped, plain)
+    assert _edit(weights, "style", picture, tmp_path / "s.jpg", *eyes, *options, "--whole").returncode == 0
     assert cv2.imread(str(tmp_path / "s.jpg")).shape == plain.shape
 
 

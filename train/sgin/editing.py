@@ -146,18 +146,22 @@ class Editor:
         return self.generator.draw(damage(image, new), new, _channels(after), styles).image, new
 
     @torch.no_grad()
-    def swap_styles(self, image: Tensor, mask: Tensor, source: Tensor, parts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """The picture with the styles of `source` in these regions, and the pixels that are new.
+    def swap_styles(
+        self, image: Tensor, mask: Tensor, source: Tensor, parts: Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The picture with the styles of `source` in these regions (None: in all that both have), and the pixels that
+        are new.
 
-        Raises ValueError if one of the pictures lacks a region.
+        Raises ValueError if one of the pictures lacks a region that is named.
         """
         nothing = source[:, :1] * 0
         mine, theirs = self.labels(image, mask), self.labels(source, nothing)
         for found, where in ((mine, "the picture"), (theirs, "the source")):
-            missing = [name for name in parts if not (found == PARTS.index(name)).any()]
+            missing = [name for name in parts or () if not (found == PARTS.index(name)).any()]
             if missing:
                 raise ValueError(f"no {missing[0]} is found in {where}")
-        chosen = [PARTS.index(name) for name in parts]
+        common = np.intersect1d(mine, theirs).tolist()
+        chosen = common if parts is None else [PARTS.index(name) for name in parts]
         styles = self.generator.styles(damage(image, mask), mask, _channels(mine))
         others = self.generator.styles(source, nothing, _channels(theirs))
         at = torch.tensor(chosen)
