@@ -82,6 +82,7 @@ bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 	$(BIN)/python -m benchmarks.long_file --quick
 	$(BIN)/python -m benchmarks.archive --quick
 	$(BIN)/python -m benchmarks.salvage --quick
+	$(BIN)/python -m benchmarks.fuzz --quick
 
 docs: $(VENV)/.dev ## The pages as a site in build/site; completions and manual page anew
 	$(BIN)/python -m pipelines.generated

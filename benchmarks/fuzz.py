@@ -115,13 +115,14 @@ def run(store: Store, wanted: Sequence[tuple[Path, int]], sources: str, processe
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="100 files; results go to the cache folder")
     parser.add_argument("--streams", type=int, default=10_000, help="files (default 10,000)")
     parser.add_argument("--seed", type=int, default=1, help="another seed gives other files (default 1)")
     parser.add_argument("--processes", type=int, default=2, help="worker processes (default 2)")
     parser.add_argument("--cache", type=Path, default=default_cache() / "fuzz", help="folder for the base files")
     parser.add_argument("--again", metavar="BASE:SEED", help="one file alone, in this process's child")
     parser.add_argument("--keep", type=Path, help="with --again: write the damaged file here")
-    parser.add_argument("--out", type=Path, default=RESULTS / "fuzz.json", help="results file")
+    parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/fuzz.json)")
     options = parser.parse_args(arguments)
     if options.again:
         name, _, seed = options.again.rpartition(":")
@@ -130,7 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             damaged(base, options.keep, int(seed))
         print(json.dumps(Child().do(base, int(seed)), indent=1))
         return 0
-    store = Store(options.out, command_line("benchmarks.fuzz"), KEY)
+    if options.quick:
+        options.streams = 100
+    out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "fuzz.json"
+    store = Store(out, command_line("benchmarks.fuzz"), KEY)
     sources = fingerprint(("concealer", "pipelines", "benchmarks/fuzz_damage.py", "benchmarks/fuzz_worker.py"))
     every = list(jobs(options.cache, options.streams, options.seed))
     wanted = [(b, s) for b, s in every if not store.has({"base": b.name, "seed": s, "sources": sources})]

@@ -32,6 +32,7 @@ from benchmarks.prior_tables import COST_HEAD, STAGES_HEAD, cost_table, stages_t
 from benchmarks.salvage_tables import SALVAGE_HEAD, salvage_tables
 from benchmarks.splice_tables import splice_tables
 from benchmarks.store import RESULTS, Row, read
+from benchmarks.summary import draw, summary
 from benchmarks.tables import (
     clips_of,
     detection_table,
@@ -120,17 +121,18 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
 """Results by name: title, words, and what makes tables of their rows, in the page's order."""
 
 
-def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
-    """The page's Markdown. `results`: contents of the results files by name."""
+def page(results: dict[str, dict[str, list[Row]]], plot: bool, drawn: Sequence[tuple[str, str]] = ()) -> str:
+    """The page's Markdown. `results`: contents of the results files by name. drawn: plots of its top, (title, file)."""
     rows = {name: content["rows"] for name, content in results.items()}
-    parts = [_HEAD]
+    first = [("Gain over FFmpeg, stream by stream", REAL_PLOT)] if "real" in results else []
+    first += [("Sequence PSNR over the rate of slice loss", PLOT)] if plot else []
+    parts = [part for part in (_HEAD, summary(rows, [*first, *drawn])) if part]
     judged = verdicts(dict(rows))
     if judged:
         lines = [verdict.line() for verdict in judged]
         parts += ["## Targets", markdown(["target", "measured", "met"], lines)]
     if "real" in results:
         parts += ["## Damage as it really comes", _made_by(results["real"]), _REAL, real_table(rows["real"])]
-        parts += [f"![Gain over FFmpeg, stream by stream]({REAL_PLOT})"]
     if "interlaced" in results:
         parts += ["### Interlaced", _made_by(results["interlaced"]), INTERLACED_HEAD]
         parts.append(interlaced_table(rows["interlaced"]))
@@ -145,8 +147,6 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool) -> str:
             _made_by(results["quality"]),
             *quality_tables(rows["quality"], RATE),
         ]
-        if plot:
-            parts += ["### Rate of slice loss", f"![Sequence PSNR over the rate of slice loss]({PLOT})"]
         parts += ["### Streams", _streams(rows["quality"])]
     for name, title, lines_before, tables in _SECTIONS:
         if name in results:
@@ -200,7 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sweep = plots.sweep_rows(results.get("quality", {}).get("rows", []))
     if sweep:
         plots.rate_plot(sweep, options.docs / PLOT)
-    (options.docs / "benchmarks.md").write_text(page(results, bool(sweep)))
+    drawn = draw({name: content["rows"] for name, content in results.items()}, options.docs)
+    (options.docs / "benchmarks.md").write_text(page(results, bool(sweep), drawn))
     print(options.docs / "benchmarks.md")
     return 0
 
