@@ -89,6 +89,10 @@ class SliceHeader:
     common_bits: str = field(default="", repr=False, compare=False)
     """The header's bits from slice_reserved_flag to before slice_qp_delta, as a rule the same in a
     whole picture."""
+    kind_bits: str = field(default="", repr=False, compare=False)
+    """Those of them before slice_pic_order_cnt_lsb; "" in an IDR picture."""
+    tail_bits: str = field(default="", repr=False, compare=False)
+    """Those behind it: as a rule the same in all pictures of one kind."""
 
     @property
     def is_idr(self) -> bool:
@@ -149,22 +153,27 @@ def first_reference(header: SliceHeader, which: int) -> int | None:
 
 
 def parse_slice_header(
-    nal: NalUnit, sps: Mapping[int, Sps], pps: Mapping[int, Pps], previous: SliceHeader | None = None
+    nal: NalUnit,
+    sps: Mapping[int, Sps],
+    pps: Mapping[int, Pps],
+    previous: SliceHeader | None = None,
+    like: SliceHeader | None = None,
 ) -> SliceHeader:
     """Slice segment header; raises BitstreamError.
 
     `previous`: header of the segment before in the same picture, which a dependent segment continues.
     Where an independent one begins with the same bits their fields are copied, which is several times
-    faster than reading them again.
+    faster than reading them again. `like`: header of another picture; with its bits, but for the order, the same is
+    done.
     """
     if len(nal.data) < 3:
         raise BitstreamError("slice segment of less than 3 bytes")
     try:
-        return _slice_header(nal.data, BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps, previous)
+        return _slice_header(nal.data, BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps, previous, like)
     except BitstreamError:
         if len(nal.data) <= _HEADER_BYTES:
             raise
-    return _slice_header(nal.data, BitReader(unescape(nal.data[:8192])), sps, pps, previous)
+    return _slice_header(nal.data, BitReader(unescape(nal.data[:8192])), sps, pps, previous, like)
 
 
 def _slice_header(
@@ -173,6 +182,7 @@ def _slice_header(
     sps_by_id: Mapping[int, Sps],
     pps_by_id: Mapping[int, Pps],
     previous: SliceHeader | None,
+    like: SliceHeader | None,
 ) -> SliceHeader:
     r.pos = 16
     nal_unit_type = data[0] >> 1 & 63
@@ -206,6 +216,17 @@ def _slice_header(
     ):
         h = _copied(previous)
         same = True
+    elif (
+        like is not None
+        and like.kind_bits
+        and like.pps is pps
+        and like.sps is sps
+        and like.nal_unit_type == nal_unit_type
+        and like.temporal_id == (data[1] & 7) - 1
+        and (other := _similar(r, like)) is not None
+    ):
+        h = other
+        same = True
     else:
         h = SliceHeader(sps, pps)
         h.nal_unit_type, h.temporal_id = nal_unit_type, (data[1] & 7) - 1
@@ -221,6 +242,19 @@ def _slice_header(
             h.common_bits = r.bits[h.body_bit : r.pos]
         _own_fields(r, h)
     _end(r, h)
+    return h
+
+
+def _similar(r: BitReader, like: SliceHeader) -> SliceHeader | None:
+    """`like` with the order of another picture, if all other bits from here on are the same; None if they are not."""
+    bits, start = r.bits, r.pos
+    order = start + len(like.kind_bits)
+    tail = order + like.sps.log2_max_poc_lsb
+    end = tail + len(like.tail_bits)
+    if end > len(bits) or not (bits.startswith(like.kind_bits, start) and bits.startswith(like.tail_bits, tail)):
+        return None
+    h = _copied(like)
+    h.poc_lsb, h.common_bits = int(bits[order:tail], 2), bits[start:end]
     return h
 
 
@@ -258,6 +292,7 @@ def _common_fields(r: BitReader, h: SliceHeader) -> None:
         h.pic_output = r.flag()
     if sps.separate_colour_plane:
         h.colour_plane = r.u(2)
+    order = r.pos
     if not h.is_idr:
         _reference_picture_set(r, h)
     if sps.sao:
@@ -266,6 +301,8 @@ def _common_fields(r: BitReader, h: SliceHeader) -> None:
             h.sao_chroma = r.flag()
     if h.slice_type != I:
         _inter_fields(r, h)
+    if not h.is_idr:
+        h.kind_bits, h.tail_bits = r.bits[h.body_bit : order], r.bits[order + sps.log2_max_poc_lsb : r.pos]
 
 
 def _own_fields(r: BitReader, h: SliceHeader) -> None:
