@@ -21,7 +21,7 @@ _BETWEEN = re.compile(rb"\x00\x00+\x01|\x00\x00[\x00-\x02]")
 _ESCAPE = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 
 
-@dataclass(slots=True, unsafe_hash=True)  # what frozen=True costs of every unit is more than the rest of its making
+@dataclass(slots=True, unsafe_hash=True)  # frozen=True costs more than all else in making one
 class NalUnit:
     """One NAL unit as it came, with its emulation prevention bytes. Not to be changed."""
 
