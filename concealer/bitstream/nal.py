@@ -16,12 +16,14 @@ START_CODE = b"\x00\x00\x00\x01"
 START_CODE_PREFIX = b"\x00\x00\x01"
 """What every start code ends with; the zero before it is needed at the beginning of an access unit only (B.1.2)."""
 _IMPOSSIBLE = re.compile(rb"\x00\x00[\x00-\x02]")
+_BETWEEN = re.compile(rb"\x00\x00+\x01|\x00\x00[\x00-\x02]")
+"""A start code with the zeros before it, or what cannot stand in a unit."""
 _ESCAPE = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # frozen=True costs more than all else in making one
 class NalUnit:
-    """One NAL unit as it came, with its emulation prevention bytes."""
+    """One NAL unit as it came, with its emulation prevention bytes. Not to be changed."""
 
     data: bytes
     """Header and payload, without start code or length prefix."""
@@ -62,6 +64,41 @@ def split_annexb(payload: bytes) -> list[NalUnit]:
         if data:
             nals.append(NalUnit(data, start))
         start = end
+    return nals
+
+
+def split_clean(payload: bytes, length_size: int) -> list[NalUnit] | None:
+    """The units of a sample in which all is as it ought to be, as `split_sample` and `mark_zeros` would give them; None
+    of any other. It is read once. length_size: 0 = start codes."""
+    nals = []
+    if not length_size:
+        if not payload.startswith((START_CODE, START_CODE_PREFIX)):
+            return None
+        start = -1
+        for found in _BETWEEN.finditer(payload):
+            code, behind = found.span()
+            if payload[behind - 1] != 1:
+                return None
+            if code > start >= 0:
+                nals.append(NalUnit(payload[start:code], start))
+            start = behind
+        last = payload[start:]
+        if not last or last.endswith(b"\x00"):
+            return None
+        nals.append(NalUnit(last, start))
+        return nals
+    if payload.startswith(START_CODE):
+        return None
+    position, size = 0, len(payload)
+    while position < size:
+        start = position + length_size
+        position = start + int.from_bytes(payload[position:start], "big")
+        if position > size or position == start:
+            return None
+        data = payload[start:position]
+        if _IMPOSSIBLE.search(data) is not None:
+            return None
+        nals.append(NalUnit(data, start))
     return nals
 
 

@@ -17,6 +17,7 @@ from concealer.bitstream.nal import (
     mark_gaps,
     mark_zeros,
     parse_extradata,
+    split_clean,
     split_sample,
 )
 
@@ -96,6 +97,10 @@ class StreamParser:
         return done + self._assembler.flush()
 
     def _push_sample(self, payload: bytes, stamp: Stamp, gaps: Sequence[int], truncated: bool) -> list[AccessUnit]:
+        if not gaps and not truncated:
+            clean = split_clean(payload, self.length_size)
+            if clean is not None:
+                return self._assembler.push_sample(clean, stamp)
         nals, bad_length = split_sample(payload, self.length_size)
         nals = [mark_zeros(self._codec, nal) for nal in nals]
         if truncated and nals and nals[-1].damaged_at is None:

@@ -19,7 +19,7 @@ from concealer.outcome import KnownVectors, Promise, RepairOutcome
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
     """One access unit (or one picture known to be missing) on its way through the decoder."""
 
@@ -70,7 +70,7 @@ class Record:
         self.bottom_first, self.pic_struct = bottom_first(au), pic_struct_of(au)
 
 
-@dataclass
+@dataclass(slots=True)
 class DecodedPicture:
     """One picture in output order. Do not write to `frame`: the decoder may still predict from it."""
 
@@ -146,15 +146,19 @@ class OutputQueue:
     def __init__(self) -> None:
         self._waiting: dict[int, Record] = {}
         self._absent: list[Record] = []
+        self._guessed = False
+        """Places of pictures were guessed."""
 
     def expect(self, record: Record) -> None:
         """The decoder has begun this record's picture."""
-        if record in self._absent:
+        if self._absent and record in self._absent:
             self._absent.remove(record)
+        self._guessed |= record.place_guessed
         self._waiting[record.index] = record
 
     def absent(self, record: Record) -> None:
         """The decoder has no picture for this record."""
+        self._guessed |= record.place_guessed
         self._waiting.pop(record.index, None)
         if record not in self._absent:
             self._absent.append(record)
@@ -179,7 +183,7 @@ class OutputQueue:
 
     def _keep_times_in_order(self, record: Record) -> None:
         """Where the place of a lost picture was guessed wrong, let it and `record` change times."""
-        if record.pts is None:
+        if record.pts is None or not self._guessed:
             return
         pending = [*self._absent, *self._waiting.values()]
         earlier = [

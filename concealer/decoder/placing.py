@@ -75,6 +75,9 @@ class Placer:
 
         waiting: the access units that follow, as far as they are here; each was placed.
         """
+        if not au.missing_before and not au.room_before:
+            self._slots.take(au.order)
+            return
         if not any(one.is_idr for one in au.missing_before):
             top = self._slots.top
             others = self._slots.fill(au, waiting, self._timeline.step, self._rules.counts_pictures)

@@ -55,15 +55,14 @@ class Recent:
 
     def thin_out(self) -> None:
         """Let go of pictures that the repair of a progressive one would not look at."""
-        if len(self._held) <= _LOOKED_BACK:
-            return
-        shown = self._shown
-        past = [held.order for _, held in self._held if held.order <= shown]
-        if len(past) <= _LOOKED_BACK:
-            return
-        least = sorted(past)[-_LOOKED_BACK]
-        latest = self._count - 2  # the two decoded last are looked at wherever they are shown
-        self._held = deque(one for one in self._held if one[1].order >= least or one[0] > latest)
+        held, shown = self._held, self._shown
+        while len(held) > _LOOKED_BACK:
+            oldest, nearer = held[0][1].order, 0
+            for _, one in held:
+                nearer += oldest < one.order <= shown
+            if nearer < _LOOKED_BACK:
+                return
+            held.popleft()
 
     def clear(self) -> None:
         """Let go of all."""

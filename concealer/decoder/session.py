@@ -245,7 +245,7 @@ class ConcealingDecoder:
         nals = [*self._headers, *au.nals] if self._headers else au.nals
         payload = join_annexb(nals)
         self._headers = []
-        step = Step(payload, not is_one_slice(au))
+        step = Step(payload, len(au.slices) > 1 or not au.coverage.reliable)
         decoded = self._core.decode(payload, record.index, step.concealed, ends=self._last_blocks.of(au))
         buffer = decoded.buffer
         if buffer is None or not is_whole(decoded, au) or not self._growing.roots.passes(au):
@@ -254,7 +254,7 @@ class ConcealingDecoder:
             self._outputs.expect(record)
             record.damage, record.in_loop = DamageMap(buffer.width, buffer.height), True
             self._history.add(step)
-            self._recent.add(Held.later(buffer, record.order, record.pts, record.kind, self._scene))
+            self._recent.add(Held(None, buffer, record.order, record.pts, record.kind, self._scene))
         self._tell(record, buffer, au=au)
         self._previous = au
         pictures = self._put_out(decoded.frames)

@@ -35,6 +35,10 @@ class Slots:
         """The last place in output order so far."""
         return max(self._taken, default=0)
 
+    def take(self, order: int) -> None:
+        """The next access unit, before which nothing is missing."""
+        self._taken.append(order)
+
     def fill(self, au: AccessUnit, waiting: Sequence[AccessUnit], step: int, counted: bool) -> list[int]:
         """Find the places of the pictures missing before `au`, whose turn it is.
 

@@ -19,25 +19,26 @@ class Held:
 
     __slots__ = ("_picture", "_told", "buffer", "order")
 
-    def __init__(self, picture: Picture, buffer: Buffer) -> None:
-        self._picture: Picture | None = picture
-        self._told: tuple[int | None, str, int] | None = None
+    def __init__(
+        self,
+        picture: Picture | None,
+        buffer: Buffer,
+        order: int = 0,
+        pts: int | None = None,
+        kind: str = "?",
+        scene: int = 0,
+    ) -> None:
+        """picture: None: a progressive one that is whole, whose views are made, with what follows as in `Picture`, once
+        they are asked for: of most nobody does."""
+        self._picture = picture
+        self._told = (pts, kind, scene)
         self.buffer = buffer
-        self.order = picture.order
+        self.order = order if picture is None else picture.order
         """Place in output order."""
-
-    @classmethod
-    def later(cls, buffer: Buffer, order: int, pts: int | None, kind: str, scene: int) -> Held:
-        """Of a progressive picture that is whole, whose views are made once they are asked for: of most nobody does.
-        The rest as in `Picture`."""
-        held = cls.__new__(cls)
-        held.buffer, held.order, held._picture, held._told = buffer, order, None, (pts, kind, scene)
-        return held
 
     @property
     def picture(self) -> Picture:
         if self._picture is None:
-            assert self._told is not None
             self._picture = Picture(self.buffer.planes, self.buffer.layout.bit_depth, self.order, *self._told)
         return self._picture
 

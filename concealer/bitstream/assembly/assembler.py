@@ -122,6 +122,15 @@ class PictureAssembler(ABC):
             return done
         return []
 
+    def push_sample(self, nals: list[NalUnit], stamp: Stamp) -> list[AccessUnit]:
+        """Take in all units of a sample of which nothing is missing."""
+        done: list[AccessUnit] = []
+        for nal in nals:
+            known = self.push(nal, False, stamp)
+            if known:
+                done += known
+        return done + self.end_of_payload(stamp, False)
+
     def end_of_payload(self, stamp: Stamp, gap_after: bool) -> list[AccessUnit]:
         """The payload ended an access unit: return it, unless it is a first field that waits for its pair."""
         self._gap |= gap_after
@@ -172,6 +181,10 @@ class PictureAssembler(ABC):
         except BitstreamError as error:
             log.debug("slice header of %d-byte unit not readable: %s", len(nal.data), error)
             header = None
+        if header is not None and draft.last is not None and not draft.closed and self._goes_on(draft.last, header):
+            draft.nals.append(nal)
+            self._add_slice(draft, nal, header)
+            return self._emit() if len(draft.nals) > self._MOST_NALS else []
         done: list[AccessUnit] = []
         if draft.slices and header is not None:
             if self._is_second_field(draft, header):
@@ -259,6 +272,10 @@ class PictureAssembler(ABC):
     @abstractmethod
     def _parse(self, nal: NalUnit, previous: SliceHeader | None) -> SliceHeader:
         """Slice header; raises BitstreamError."""
+
+    @abstractmethod
+    def _goes_on(self, last: SliceHeader, header: SliceHeader) -> bool:
+        """Whether the slice of `header` is sure to follow that of `last` in the same picture; False: look closer."""
 
     @abstractmethod
     def _is_new_picture(self, draft: Draft, header: SliceHeader) -> bool: ...

@@ -41,7 +41,7 @@ class SliceLayout:
 
     def expected(self, starts: Sequence[int]) -> tuple[int, ...] | None:
         """The learnt starts, if they are established and explain all of `starts`."""
-        if self._votes < self._needed or not set(starts) <= set(self._starts):
+        if self._votes < self._needed or (starts != self._starts and not set(starts) <= set(self._starts)):
             return None
         return self._starts
 
@@ -80,6 +80,8 @@ class CoverageTracker:
         `lanes`: per independently scanned part (field parity, colour plane) its segments in arrival
         order; `gap_after`: bytes are missing after the last; `whole_lane_lost`: a lane never arrived.
         """
+        if len(lanes) == 1 and not gap_after and not whole_lane_lost and self._is_whole(grid, lanes):
+            return Coverage.intact(grid.rows, grid.cols)
         found = _Found()
         last_lane = len(lanes) - 1
         for number, (key, segments) in enumerate(lanes.items()):
@@ -99,6 +101,25 @@ class CoverageTracker:
         if whole_lane_lost or not lanes:
             found.lost = [(0, grid.size)]
         return found.coverage(grid)
+
+    def _is_whole(self, grid: Grid, lanes: dict[Hashable, list[Segment]]) -> bool:
+        """Whether nothing speaks of damage in a picture of one lane; the layout is learnt then."""
+        ((key, segments),) = lanes.items()
+        starts, last = [], -1
+        for segment in segments:
+            index = segment.index
+            if index is None or index <= last or segment.damaged or segment.gap_before:
+                return False
+            starts.append(index)
+            last = index
+        if not starts or starts[0]:
+            return False
+        layout, all_starts = self._layout((grid, key)), tuple(starts)
+        expected = layout.expected(all_starts)
+        if expected is not None and len(expected) != len(starts):
+            return False
+        layout.learn(all_starts, grid.cols)
+        return True
 
     def _layout(self, key: Hashable) -> SliceLayout:
         layout = self._layouts.get(key)

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 _ARBITRARY_ORDER_PROFILES = (66, 88)
 """Baseline and Extended allow slices in any order (A.2.1, A.2.3)."""
 
+_KIND, _MOST_KINDS = 2, 16
+"""Bytes that tell first slices of one kind from others, and kinds that are remembered."""
 _MOST_BACK = 3
 """Access units by which one may come too late."""
 
@@ -50,6 +52,8 @@ class H264Assembler(PictureAssembler):
         self._poc = H264Poc()
         self._order = OutputOrder(step=2)
         self._gaps = FrameNumGaps()
+        self._kinds: dict[bytes, h264.SliceHeader] = {}
+        """Headers of first slices, by how they begin."""
         self._fields_come_in_pairs = False
         self._pairs_begin_with_bottom = False
 
@@ -83,8 +87,19 @@ class H264Assembler(PictureAssembler):
             self._pps[pps.id] = h264.parse_pps(pps.nal, self._sps)
 
     def _parse(self, nal: NalUnit, previous: object) -> h264.SliceHeader:
-        like = previous if isinstance(previous, h264.SliceHeader) else None
-        return h264.parse_slice_header(nal, self._sps, self._pps, like)
+        like = previous if isinstance(previous, h264.SliceHeader) else self._kinds.get(nal.data[:_KIND])
+        header = h264.parse_slice_header(nal, self._sps, self._pps, like)
+        if like is None or (previous is None and header.tail_bits != like.tail_bits):
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            self._kinds[nal.data[:_KIND]] = header
+        return header
+
+    def _goes_on(self, last: object, header: object) -> bool:
+        assert isinstance(last, h264.SliceHeader) and isinstance(header, h264.SliceHeader)
+        if header.common_bits is not last.common_bits or header.first_mb <= last.first_mb:
+            return False
+        return header.sps.profile_idc not in _ARBITRARY_ORDER_PROFILES
 
     def _is_new_picture(self, draft: Draft, header: object) -> bool:
         h, last = header, draft.last

@@ -18,6 +18,9 @@ from concealer.bitstream.nal import NalUnit
 
 log = logging.getLogger(__name__)
 
+_KIND, _MOST_KINDS = 3, 16
+"""Bytes that tell first slices of one kind from others, and kinds that are remembered."""
+
 
 class HevcAssembler(PictureAssembler):
     """Gathers HEVC access units; layers above the base layer are passed over."""
@@ -31,6 +34,8 @@ class HevcAssembler(PictureAssembler):
         self._poc = HevcPoc()
         self._order = OutputOrder(step=1)
         self._gaps = ReferenceSetGaps()
+        self._kinds: dict[bytes, hevc.SliceHeader] = {}
+        """Headers of first slices, by how they begin."""
         self._sequence_starts = True
         """The next picture is the first, or follows an end of sequence."""
         self._skip_rasl = False
@@ -72,7 +77,19 @@ class HevcAssembler(PictureAssembler):
 
     def _parse(self, nal: NalUnit, previous: object) -> hevc.SliceHeader:
         continued = previous if isinstance(previous, hevc.SliceHeader) else None
-        return hevc.parse_slice_header(nal, self._sps, self._pps, continued)
+        if continued is not None:
+            return hevc.parse_slice_header(nal, self._sps, self._pps, continued)
+        like = self._kinds.get(nal.data[:_KIND])
+        header = hevc.parse_slice_header(nal, self._sps, self._pps, None, like)
+        if like is None or header.tail_bits != like.tail_bits:
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            self._kinds[nal.data[:_KIND]] = header
+        return header
+
+    def _goes_on(self, last: object, header: object) -> bool:
+        assert isinstance(last, hevc.SliceHeader) and isinstance(header, hevc.SliceHeader)
+        return header.common_bits is last.common_bits and header.address > last.address and not header.dependent
 
     def _is_new_picture(self, draft: Draft, header: object) -> bool:
         h, last = header, draft.last

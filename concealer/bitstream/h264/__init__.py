@@ -1,7 +1,6 @@
 """H.264 parameter sets and slice headers."""
 
-from concealer.bitstream.h264.sets import Pps, Sps, parse_pps, parse_sps
-from concealer.bitstream.h264.slice_header import (
+from concealer.bitstream.h264.header import (
     NAL_AUD,
     NAL_IDR,
     NAL_PARTITION_A,
@@ -16,8 +15,9 @@ from concealer.bitstream.h264.slice_header import (
     P,
     SliceHeader,
     WeightTable,
-    parse_slice_header,
 )
+from concealer.bitstream.h264.sets import Pps, Sps, parse_pps, parse_sps
+from concealer.bitstream.h264.slice_header import parse_slice_header
 
 __all__ = [
     "B",

@@ -3,82 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from concealer.bitstream.bits import BitReader, BitstreamError, ceil_log2
+from concealer.bitstream.h264.header import NAL_IDR, SI, SP, B, I, P, SliceHeader, WeightTable, copied
 from concealer.bitstream.h264.sets import Pps, Sps
 from concealer.bitstream.nal import NalUnit, unescape
 
-NAL_SLICE, NAL_PARTITION_A, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_AUD = 1, 2, 5, 6, 7, 8, 9
-P, B, I, SP, SI = range(5)  # noqa: E741
-"""slice_type modulo 5."""
-
 _HEADER_BYTES = 96
 """Enough for nearly every slice header; longer ones are read again whole."""
-
-WeightTable = tuple[tuple[tuple[int, int] | None, ...], ...]
-"""Per reference: (weight, offset) of luma, Cb, Cr, each None where its flag is 0."""
-
-
-@dataclass
-class SliceHeader:
-    """Slice header. Defaults are the values the specification infers."""
-
-    sps: Sps = field(repr=False, compare=False)
-    pps: Pps = field(repr=False, compare=False)
-    nal_unit_type: int = NAL_SLICE
-    nal_ref_idc: int = 0
-    first_mb: int = 0
-    """first_mb_in_slice as coded; counts macroblock pairs in MBAFF frames."""
-    slice_type: int = P
-    """Modulo 5: P, B, I, SP, SI."""
-    slice_type_is_picture_wide: bool = False
-    """slice_type was coded as 5..9."""
-    pps_id: int = 0
-    colour_plane: int = 0
-    frame_num: int = 0
-    field_pic: bool = False
-    bottom_field: bool = False
-    idr_pic_id: int = 0
-    poc_lsb: int = 0
-    delta_poc_bottom: int = 0
-    delta_poc: tuple[int, int] = (0, 0)
-    redundant_pic_cnt: int = 0
-    direct_spatial_mv_pred: bool = False
-    num_ref_idx_override: bool = False
-    num_ref_idx: tuple[int, int] = (0, 0)
-    list_modification: tuple[tuple[tuple[int, int], ...] | None, ...] = (None, None)
-    """Per list the (modification_of_pic_nums_idc, value) commands without the final 3; None = flag 0."""
-    luma_log2_weight_denom: int = 0
-    chroma_log2_weight_denom: int = 0
-    weights: tuple[WeightTable, WeightTable] | None = None
-    no_output_of_prior_pics: bool = False
-    long_term_reference: bool = False
-    marking: tuple[tuple[int, ...], ...] | None = None
-    """MMCO commands (operation, operands...) without the final 0; None = sliding window."""
-    cabac_init_idc: int = 0
-    slice_qp_delta: int = 0
-    sp_for_switch: bool = False
-    slice_qs_delta: int = 0
-    disable_deblocking_filter_idc: int = 0
-    slice_alpha_c0_offset_div2: int = 0
-    slice_beta_offset_div2: int = 0
-    slice_group_change_cycle: int = 0
-    common_bits: str = field(default="", repr=False, compare=False)
-    """The header's bits from slice_type to reference marking, as a rule the same in a whole picture."""
-
-    @property
-    def is_idr(self) -> bool:
-        return self.nal_unit_type == NAL_IDR
-
-    @property
-    def mbaff(self) -> bool:
-        """MbaffFrameFlag."""
-        return self.sps.mb_adaptive_frame_field and not self.field_pic
-
-    @property
-    def has_mmco5(self) -> bool:
-        return self.marking is not None and any(command[0] == 5 for command in self.marking)
 
 
 def parse_slice_header(
@@ -86,8 +18,9 @@ def parse_slice_header(
 ) -> SliceHeader:
     """Header of a slice or slice data partition A; raises BitstreamError.
 
-    `like`: a header read before. Where this one begins with the same bits their fields are copied, which
-    is several times faster than reading reference lists and weights again.
+    `like`: a header read before. Where this one begins with the same bits, or with those of another picture's number
+    and order in between, their fields are copied, which is several times faster than reading reference lists and
+    weights again.
     """
     try:
         return _slice_header(nal.data[0], BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps, like)
@@ -114,16 +47,50 @@ def _slice_header(
         and sps_by_id.get(like.sps.id) is like.sps
         and r.bits.startswith(like.common_bits, r.pos)
     ):
-        h = SliceHeader.__new__(SliceHeader)
-        h.__dict__.update(like.__dict__)
+        h = copied(like)
         h.first_mb = first_mb
         r.pos += len(like.common_bits)
     else:
-        h = _common_fields(nal_header, first_mb, r, sps_by_id, pps_by_id)
+        kin = like if like is not None and like.kind_bits else None
+        h = (None if kin is None else _similar(nal_header, first_mb, r, sps_by_id, pps_by_id, kin)) or _common_fields(
+            nal_header, first_mb, r, sps_by_id, pps_by_id
+        )
     size_mbs = h.sps.width_mbs * h.sps.height_mbs
     if first_mb >= (size_mbs >> 1 if h.field_pic or h.sps.mb_adaptive_frame_field else size_mbs):
         raise BitstreamError(f"first_mb_in_slice {first_mb} is outside the picture")
     _own_fields(r, h)
+    return h
+
+
+def _similar(
+    nal_header: int,
+    first_mb: int,
+    r: BitReader,
+    sps_by_id: Mapping[int, Sps],
+    pps_by_id: Mapping[int, Pps],
+    like: SliceHeader,
+) -> SliceHeader | None:
+    """`like` with the number and order of another picture, if all other bits are the same; None if they are not."""
+    sps, bits, start = like.sps, r.bits, r.pos
+    if (
+        like.nal_unit_type != nal_header & 31
+        or like.nal_ref_idc != nal_header >> 5 & 3
+        or pps_by_id.get(like.pps_id) is not like.pps
+        or sps_by_id.get(sps.id) is not sps
+        or not bits.startswith(like.kind_bits, start)
+    ):
+        return None
+    number = start + len(like.kind_bits)
+    order = number + sps.log2_max_frame_num
+    tail = order + (sps.log2_max_poc_lsb if sps.poc_type == 0 else 0)
+    end = tail + len(like.tail_bits)
+    if end > len(bits) or not bits.startswith(like.tail_bits, tail):
+        return None
+    h = copied(like)
+    h.first_mb, h.frame_num = first_mb, int(bits[number:order], 2)
+    if tail > order:
+        h.poc_lsb = int(bits[order:tail], 2)
+    h.common_bits, r.pos = bits[start:end], end
     return h
 
 
@@ -151,6 +118,7 @@ def _common_fields(
         h.colour_plane = r.u(2)
         if h.colour_plane > 2:
             raise BitstreamError("colour_plane_id must be at most 2")
+    number = r.pos
     h.frame_num = r.u(sps.log2_max_frame_num)
     if not sps.frame_mbs_only:
         h.field_pic = r.flag()
@@ -168,11 +136,14 @@ def _common_fields(
         h.delta_poc = (first, r.se() if both else 0)
     if pps.redundant_pic_cnt_present:
         h.redundant_pic_cnt = r.ue_max(127, "redundant_pic_cnt")
+    tail, only = r.pos, number + sps.log2_max_frame_num + (sps.log2_max_poc_lsb if sps.poc_type == 0 else 0)
     if kind in (P, SP, B):
         _references(r, h)
     if h.nal_ref_idc:
         _reference_marking(r, h)
     h.common_bits = r.bits[start : r.pos]
+    if tail == only:
+        h.kind_bits, h.tail_bits = r.bits[start:number], r.bits[tail : r.pos]
     return h
 
 

@@ -1,8 +1,6 @@
 """HEVC parameter sets and slice segment headers."""
 
-from concealer.bitstream.hevc.reference_sets import ShortTermRps
-from concealer.bitstream.hevc.sets import Pps, Sps, parse_pps, parse_sps
-from concealer.bitstream.hevc.slice_header import (
+from concealer.bitstream.hevc.header import (
     NAL_AUD,
     NAL_BLA_N_LP,
     NAL_BLA_W_LP,
@@ -24,6 +22,10 @@ from concealer.bitstream.hevc.slice_header import (
     P,
     SliceHeader,
     WeightTable,
+)
+from concealer.bitstream.hevc.reference_sets import ShortTermRps
+from concealer.bitstream.hevc.sets import Pps, Sps, parse_pps, parse_sps
+from concealer.bitstream.hevc.slice_header import (
     first_reference,
     parse_slice_header,
     reference_deltas,

@@ -3,118 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import accumulate
 
 from concealer.bitstream.bits import BitReader, BitstreamError, ceil_log2
-from concealer.bitstream.hevc.reference_sets import ShortTermRps, parse_short_term_rps
+from concealer.bitstream.hevc.header import B, I, SliceHeader, WeightTable, copied
+from concealer.bitstream.hevc.reference_sets import parse_short_term_rps
 from concealer.bitstream.hevc.sets import Pps, Sps
 from concealer.bitstream.nal import NalUnit, unescape
-
-NAL_RADL_N, NAL_RADL_R, NAL_RASL_N, NAL_RASL_R = 6, 7, 8, 9
-NAL_BLA_W_LP, NAL_BLA_N_LP, NAL_IDR_W_RADL, NAL_IDR_N_LP, NAL_CRA = 16, 18, 19, 20, 21
-NAL_VPS, NAL_SPS, NAL_PPS, NAL_AUD, NAL_EOS, NAL_EOB, NAL_PREFIX_SEI = 32, 33, 34, 35, 36, 37, 39
-B, P, I = range(3)  # noqa: E741
-"""slice_type."""
 
 _HEADER_BYTES = 96
 """Enough for nearly every header; longer ones (many entry points) are read again whole."""
 _ESCAPED = b"\x00\x00\x03"
-
-WeightTable = tuple[tuple[tuple[int, int] | None, ...], ...]
-"""Per reference: (weight delta, offset) of luma, Cb, Cr as coded, each None where its flag is 0."""
-
-
-@dataclass
-class SliceHeader:
-    """Slice segment header; a dependent segment holds the values of its independent one (7.4.7.1)."""
-
-    sps: Sps = field(repr=False, compare=False)
-    pps: Pps = field(repr=False, compare=False)
-    nal_unit_type: int = 1
-    temporal_id: int = 0
-    first_slice_segment: bool = False
-    no_output_of_prior_pics: bool = False
-    pps_id: int = 0
-    dependent: bool = False
-    address: int = 0
-    """slice_segment_address, a raster address of a CTB."""
-    reserved_bits: int = 0
-    """Value of the num_extra_slice_header_bits."""
-    slice_type: int = I
-    pic_output: bool = True
-    colour_plane: int = 0
-    poc_lsb: int = 0
-    short_term_rps_idx: int | None = None
-    """Index into the SPS's sets, None if the set is coded in this header (or there is none)."""
-    short_term_rps: ShortTermRps = ShortTermRps()
-    long_term: tuple[tuple[int, bool, int | None], ...] = ()
-    """(POC lsb, used, DeltaPocMsbCycleLt or None if only the lsb counts) of each long-term picture."""
-    num_long_term_sps: int = 0
-    temporal_mvp: bool = False
-    sao_luma: bool = False
-    sao_chroma: bool = False
-    num_ref_idx_override: bool = False
-    num_ref_idx: tuple[int, int] = (0, 0)
-    list_modification: tuple[tuple[int, ...] | None, tuple[int, ...] | None] = (None, None)
-    """list_entry_l0 / l1; None = not modified."""
-    mvd_l1_zero: bool = False
-    cabac_init: bool = False
-    collocated_from_l0: bool = True
-    collocated_ref_idx: int = 0
-    luma_log2_weight_denom: int = 0
-    delta_chroma_log2_weight_denom: int = 0
-    weights: tuple[WeightTable, WeightTable] | None = None
-    max_num_merge_cand: int = 5
-    use_integer_mv: bool = False
-    slice_qp_delta: int = 0
-    chroma_qp_offset: tuple[int, int] = (0, 0)
-    act_qp_offset: tuple[int, int, int] = (0, 0, 0)
-    cu_chroma_qp_offset_enabled: bool = False
-    deblocking_override: bool = False
-    deblocking_disabled: bool = False
-    beta_offset_div2: int = 0
-    tc_offset_div2: int = 0
-    loop_filter_across_slices: bool = False
-    entry_points: tuple[int, ...] = ()
-    """Sizes of the substreams in bytes, emulation prevention included, without the last."""
-    address_bit: int = 0
-    """RBSP bit position after slice_pic_parameter_set_id, where dependent flag and address stand."""
-    body_bit: int = 0
-    """RBSP bit position after the address, where an independent segment's own fields begin."""
-    entry_bit: int = 0
-    """RBSP bit position of num_entry_point_offsets, or where it would stand."""
-    data_byte: int = 0
-    """RBSP position in bytes where slice_segment_data() begins."""
-    common_bits: str = field(default="", repr=False, compare=False)
-    """The header's bits from slice_reserved_flag to before slice_qp_delta, as a rule the same in a
-    whole picture."""
-
-    @property
-    def is_idr(self) -> bool:
-        return NAL_IDR_W_RADL <= self.nal_unit_type <= NAL_IDR_N_LP
-
-    @property
-    def is_irap(self) -> bool:
-        return 16 <= self.nal_unit_type <= 23
-
-    @property
-    def is_rasl(self) -> bool:
-        return NAL_RASL_N <= self.nal_unit_type <= NAL_RASL_R
-
-    @property
-    def is_leading(self) -> bool:
-        return NAL_RADL_N <= self.nal_unit_type <= NAL_RASL_R
-
-    @property
-    def is_sub_layer_reference(self) -> bool:
-        return self.nal_unit_type > 15 or self.nal_unit_type & 1 == 1
-
-    @property
-    def num_pic_total_curr(self) -> int:
-        """NumPicTotalCurr (7-55)."""
-        long_term = sum(used for _, used, _ in self.long_term)
-        return self.short_term_rps.num_used + long_term + self.pps.curr_pic_ref
 
 
 def substream_starts(nal: NalUnit, header: SliceHeader) -> tuple[int, ...]:
@@ -149,22 +48,27 @@ def first_reference(header: SliceHeader, which: int) -> int | None:
 
 
 def parse_slice_header(
-    nal: NalUnit, sps: Mapping[int, Sps], pps: Mapping[int, Pps], previous: SliceHeader | None = None
+    nal: NalUnit,
+    sps: Mapping[int, Sps],
+    pps: Mapping[int, Pps],
+    previous: SliceHeader | None = None,
+    like: SliceHeader | None = None,
 ) -> SliceHeader:
     """Slice segment header; raises BitstreamError.
 
     `previous`: header of the segment before in the same picture, which a dependent segment continues.
     Where an independent one begins with the same bits their fields are copied, which is several times
-    faster than reading them again.
+    faster than reading them again. `like`: header of another picture; with its bits, but for the order, the same is
+    done.
     """
     if len(nal.data) < 3:
         raise BitstreamError("slice segment of less than 3 bytes")
     try:
-        return _slice_header(nal.data, BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps, previous)
+        return _slice_header(nal.data, BitReader(unescape(nal.data[:_HEADER_BYTES])), sps, pps, previous, like)
     except BitstreamError:
         if len(nal.data) <= _HEADER_BYTES:
             raise
-    return _slice_header(nal.data, BitReader(unescape(nal.data[:8192])), sps, pps, previous)
+    return _slice_header(nal.data, BitReader(unescape(nal.data[:8192])), sps, pps, previous, like)
 
 
 def _slice_header(
@@ -173,6 +77,7 @@ def _slice_header(
     sps_by_id: Mapping[int, Sps],
     pps_by_id: Mapping[int, Pps],
     previous: SliceHeader | None,
+    like: SliceHeader | None,
 ) -> SliceHeader:
     r.pos = 16
     nal_unit_type = data[0] >> 1 & 63
@@ -195,7 +100,7 @@ def _slice_header(
     if dependent:
         if previous is None or previous.pps is not pps or previous.nal_unit_type != nal_unit_type:
             raise BitstreamError("dependent slice segment without the one it continues")
-        h = _copied(previous)
+        h = copied(previous)
     elif (
         previous is not None
         and previous.pps is pps
@@ -204,7 +109,18 @@ def _slice_header(
         and previous.temporal_id == (data[1] & 7) - 1
         and r.bits.startswith(previous.common_bits, r.pos)
     ):
-        h = _copied(previous)
+        h = copied(previous)
+        same = True
+    elif (
+        like is not None
+        and like.kind_bits
+        and like.pps is pps
+        and like.sps is sps
+        and like.nal_unit_type == nal_unit_type
+        and like.temporal_id == (data[1] & 7) - 1
+        and (other := _similar(r, like)) is not None
+    ):
+        h = other
         same = True
     else:
         h = SliceHeader(sps, pps)
@@ -224,6 +140,19 @@ def _slice_header(
     return h
 
 
+def _similar(r: BitReader, like: SliceHeader) -> SliceHeader | None:
+    """`like` with the order of another picture, if all other bits from here on are the same; None if they are not."""
+    bits, start = r.bits, r.pos
+    order = start + len(like.kind_bits)
+    tail = order + like.sps.log2_max_poc_lsb
+    end = tail + len(like.tail_bits)
+    if end > len(bits) or not (bits.startswith(like.kind_bits, start) and bits.startswith(like.tail_bits, tail)):
+        return None
+    h = copied(like)
+    h.poc_lsb, h.common_bits = int(bits[order:tail], 2), bits[start:end]
+    return h
+
+
 def _end(r: BitReader, h: SliceHeader) -> None:
     """Entry points, extension and alignment, which every segment has."""
     h.entry_bit = r.pos
@@ -240,13 +169,6 @@ def _end(r: BitReader, h: SliceHeader) -> None:
     h.data_byte = -(-r.pos // 8)
 
 
-def _copied(header: SliceHeader) -> SliceHeader:
-    """A shallow copy; several times faster than copy.copy."""
-    h = SliceHeader.__new__(SliceHeader)
-    h.__dict__.update(header.__dict__)
-    return h
-
-
 def _common_fields(r: BitReader, h: SliceHeader) -> None:
     """Fields of an independent segment up to slice_qp_delta."""
     sps, pps = h.sps, h.pps
@@ -258,6 +180,7 @@ def _common_fields(r: BitReader, h: SliceHeader) -> None:
         h.pic_output = r.flag()
     if sps.separate_colour_plane:
         h.colour_plane = r.u(2)
+    order = r.pos
     if not h.is_idr:
         _reference_picture_set(r, h)
     if sps.sao:
@@ -266,6 +189,8 @@ def _common_fields(r: BitReader, h: SliceHeader) -> None:
             h.sao_chroma = r.flag()
     if h.slice_type != I:
         _inter_fields(r, h)
+    if not h.is_idr:
+        h.kind_bits, h.tail_bits = r.bits[h.body_bit : order], r.bits[order + sps.log2_max_poc_lsb : r.pos]
 
 
 def _own_fields(r: BitReader, h: SliceHeader) -> None:

@@ -103,7 +103,7 @@ class Buffer:
     def __init__(self, frame: int, data: tuple[int, ...], geometry: Geometry) -> None:
         """frame: address of our AVFrame, a reference to the decoder's buffers. data: of the first byte of each plane.
 
-        Raises `HookUnavailableError` if the luma plane is not within the memory that the frame refers to.
+        Raises `HookUnavailableError` if a plane is not within the memory that the frame refers to.
         """
         self._frame: int | None = frame
         self._data, self._geometry = data, geometry
@@ -111,19 +111,17 @@ class Buffer:
         self._lines: Plane | None = None
         self.patterns: tuple[tuple[int, int], ...] = ((0, 0),)
         """Where in its noise the sentinel's pattern for this picture begins, or those for its two fields."""
-        self._check(0)
+        for index, area in enumerate(geometry.areas):
+            first, size = libav().plane_memory(frame, index)
+            if not first <= data[index] <= data[index] + area.stride * area.rows <= first + size:
+                raise HookUnavailableError(f"plane {index} of a picture is not within its buffer")
 
     @property
     def planes(self) -> tuple[Plane, ...]:
-        """Writable views (rows, cols) of coded size; none once it is released.
-
-        Raises `HookUnavailableError` if one is not within the memory that the frame refers to.
-        """
+        """Writable views (rows, cols) of coded size; none once it is released."""
         if self._planes is None:
             if self._frame is None:
                 return ()
-            for index in range(1, len(self._geometry.areas)):
-                self._check(index)
             self._planes = tuple(self._view(index, 0, 1) for index in range(len(self._geometry.areas)))
         return self._planes
 
@@ -160,21 +158,13 @@ class Buffer:
 
     def _view(self, index: int, first: int, step: int) -> Plane:
         area, dtype = self._geometry.areas[index], self._geometry.dtype
-        memory = area.memory.from_address(self._data[index])
+        memory: Any = area.memory.from_address(self._data[index])
         shape = max(0, -(-(area.rows - first) // step)), area.cols
         if not shape[0]:
             return np.zeros(shape, dtype)
         strides = (step * area.stride, dtype.itemsize)
         view: npt.NDArray[Any] = np.ndarray(shape, dtype, memory, first * area.stride, strides)
         return view
-
-    def _check(self, index: int) -> None:
-        """Hold a plane against the memory that it lies in: whatever is written is written between its bounds."""
-        assert self._frame is not None
-        area, start = self._geometry.areas[index], self._data[index]
-        first, size = libav().plane_memory(self._frame, index)
-        if not first <= start <= start + area.stride * area.rows <= first + size:
-            raise HookUnavailableError(f"plane {index} of a picture is not within its buffer")
 
     def release(self) -> None:
         """Give the memory back to libav. The views must not be used afterwards, so they are dropped here."""

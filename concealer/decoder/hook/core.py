@@ -17,6 +17,7 @@ from concealer.decoder.hook.errors import Errors
 from concealer.decoder.hook.h264 import H264Hook
 from concealer.decoder.hook.hevc import HevcHook
 from concealer.decoder.hook.motion_store import MotionStore
+from concealer.decoder.hook.proof import prove
 
 
 @dataclass
@@ -47,6 +48,7 @@ class DecoderCore:
     hooked = True
 
     def __init__(self, codec: Codec, threads: int = 1, seed: int = 0) -> None:
+        prove(codec)
         self._codec_hook = _hook_of(codec, seed)
         most = self._codec_hook.most_threads or threads
         context = open_context(codec, min(threads, most), self._codec_hook.options)

@@ -21,6 +21,7 @@ from concealer.bitstream import StreamParser, h264, join_annexb
 from concealer.decoder.hook.buffers import Buffer
 from concealer.decoder.hook.context import HookedContext, open_context
 from concealer.decoder.hook.libav import HookUnavailableError, private_data_pointer, read_memory, read_private_data
+from concealer.decoder.hook.samples import H264_IDR_64X64
 from concealer.standins.h264 import inter_standin, lost_picture_header
 
 _PICTURES = 36
@@ -32,12 +33,6 @@ _SIDE_MBS = 4
 _MOST_REFERENCES = 32
 _FRAME = 3
 """PICT_FRAME, the low bits of ref_poc."""
-_IDR_64X64 = bytes.fromhex(
-    "00000001674d400adb109a1000000300100000030320f1226e0000000168ea8065c800000001"
-    "6588843afebdd9c3d60f5ca2669730dd725bafffb04d0e40805bb77d9bfec6ced9eb1719e5b934d9e6d3789ba427884e0f72b3103c87601c"
-    "79799e78f92750e44ec1924dc89fad9b8212a66878e2a9be552e37de97aa255ab5519bf225d46deedb29f55842f3ae99"
-)
-"""One intra picture of 64x64 samples by x264."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +105,12 @@ def _layout() -> _Layout:
     context = HookedContext(open_context("h264", 1, {}))
     try:
         parser = StreamParser("h264", None, container_framed=True)
-        (au,) = parser.push(_IDR_64X64, pts=0) + parser.flush()
+        (au,) = parser.push(H264_IDR_64X64, pts=0) + parser.flush()
         like = au.slices[0].header
         assert isinstance(like, h264.SliceHeader)
         rng = np.random.default_rng(0)
         motions = [rng.integers(-40, 40, (1, _SIDE_MBS, _SIDE_MBS, 2)).astype(np.int16) for _ in range(2)]
-        payloads = [_IDR_64X64]
+        payloads = [H264_IDR_64X64]
         for number, motion in enumerate(motions, 1):
             header = lost_picture_header(like, number, 2 * number, True)
             # The second uses its second reference, so that indices can be told from other bytes.

@@ -129,6 +129,16 @@ def _own_memory() -> int:
         raise HookUnavailableError(f"own memory cannot be read safely here: {error}") from None
 
 
+def _forget_memory() -> None:
+    """In a forked child: the file still shows the memory of the parent."""
+    if _own_memory.cache_info().currsize:
+        os.close(_own_memory())
+        _own_memory.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget_memory)
+
+
 def read_memory(address: int, length: int) -> bytes:
     """Up to `length` bytes at `address` of this process; fewer, or none, where nothing is mapped. Never faults."""
     try:

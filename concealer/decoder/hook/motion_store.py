@@ -66,13 +66,20 @@ class MotionStore:
     def field(self, buffer: Buffer, sps: Sps) -> Field | None:
         """Writable view of the field of `buffer`'s picture, valid until the next access unit is decoded.
 
-        None if the decoder holds the picture no longer. About 0.03 ms.
+        None if the decoder holds the picture no longer, or it is of another size than `sps` tells: what lies behind the
+        field belongs to something else. About 0.03 ms.
         """
+        if (buffer.width, buffer.height) != (sps.width, sps.height):
+            return None
         table = self._table(buffer)
         return None if table is None else _view(table, sps)
 
     def copy(self, buffer: Buffer, vectors: Field) -> None:
         """Write another decoder's field of the same picture over that of `buffer`'s, if the decoder still holds it."""
+        rows, cols = vectors.shape
+        side = buffer.width // max(cols, 1)
+        if side & (side - 1) or (rows, cols) != (buffer.height // max(side, 1), buffer.width // max(side, 1)):
+            return  # a field of another picture size would reach beyond this one's
         table = self._table(buffer)
         if table and len(read_memory(table + vectors.nbytes - 1, 1)) == 1:
             ctypes.memmove(table, vectors.ctypes.data, vectors.nbytes)

@@ -8,3 +8,10 @@ HEVC_IDR_64X64 = bytes.fromhex(
     "b69f975346b39180"
 )
 """One intra picture of 64x64 samples by x265, CTBs of 16."""
+
+H264_IDR_64X64 = bytes.fromhex(
+    "00000001674d400adb109a1000000300100000030320f1226e0000000168ea8065c800000001"
+    "6588843afebdd9c3d60f5ca2669730dd725bafffb04d0e40805bb77d9bfec6ced9eb1719e5b934d9e6d3789ba427884e0f72b3103c87601c"
+    "79799e78f92750e44ec1924dc89fad9b8212a66878e2a9be552e37de97aa255ab5519bf225d46deedb29f55842f3ae99"
+)
+"""One intra picture of 64x64 samples by x264."""
