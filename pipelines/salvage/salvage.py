@@ -16,11 +16,14 @@ from pipelines.salvage.parameter_sets import timed
 from pipelines.salvage.remains import Remains, remains_of, sibling
 from pipelines.salvage.sound import find_sound, with_rate
 from pipelines.salvage.timeline import Timeline, timeline_of
+from pipelines.salvage.usual import PICTURES
 from pipelines.salvage.video import FoundVideo, NothingFoundError, find_video
 
 log = logging.getLogger(__name__)
 
 _VIDEO_TICKS = 90000
+_SAME = 0.01
+"""Share by which rates may differ and be the same."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,13 @@ def _sound_track(sound: FoundSound, line: Timeline) -> Track:
     return Track(False, entry, line.sound_rate, samples, skipped=sound.trimmed)
 
 
+def _is_half(rate: Fraction) -> bool:
+    """No usual rate, but half of one: there may be twice the sound."""
+    return all(abs(rate / one - 1) > _SAME for one in PICTURES) and any(
+        abs(2 * rate / one - 1) < _SAME for one in PICTURES
+    )
+
+
 def _told(media: Media, video: FoundVideo, sound: FoundSound | None, line: Timeline, index: bytes) -> Salvaged:
     used = sum(p.end - p.start for p in video.pictures)
     used += 0 if sound is None else sum(end - start for start, end in sound.blocks)
@@ -147,6 +157,7 @@ def _told(media: Media, video: FoundVideo, sound: FoundSound | None, line: Timel
         channels = {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")
         described = f"{names[sound.kind]}, {line.sound_rate} Hz, {channels}"
     assumed = video.sets.assumed + (("rate",) if line.rate_from == "an assumption" else ())
+    assumed += ("one track of sound",) if line.rate_from == "the sound" and _is_half(line.rate) else ()
     assumed += ("where some packets of Opus end",) if sound is not None and sound.likely else ()
     return Salvaged(
         index,

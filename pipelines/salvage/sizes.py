@@ -25,29 +25,31 @@ def shown_size(luma: npt.NDArray[np.generic]) -> tuple[int, int]:
     Encoders repeat the last row and column into what is not shown, which a picture's own content does not do.
     """
     height, width = luma.shape
-    for wide, high in COMMON:
-        for size in ((wide, high), (high, wide)):
-            if size == (width, height):
-                return size
+    sizes = [size for wide, high in COMMON for size in ((wide, high), (high, wide))]
+    usual = (width, height) in sizes
     values = luma.astype(np.int32)
-    for wide, high in COMMON:
-        for size in ((wide, high), (high, wide)):
-            coded = -(-size[0] // 16) * 16, -(-size[1] // 16) * 16
-            if (
-                coded == (width, height)
-                and _repeats(values[size[1] - 16 :], 16)
-                and _repeats(values.T[size[0] - 16 :], 16)
-            ):
-                return size
+    for size in sizes:
+        if size == (width, height):
+            return size
+        coded = -(-size[0] // 16) * 16, -(-size[1] // 16) * 16
+        if (
+            coded == (width, height)
+            and _repeats(values[size[1] - 16 :], 16, usual)
+            and _repeats(values.T[size[0] - 16 :], 16, usual)
+        ):
+            return size
     return width, height
 
 
-def _repeats(rows: npt.NDArray[np.int32], shown: int) -> bool:
-    """The rows behind the first `shown` are like the last of these, as those are not like each other."""
+def _repeats(rows: npt.NDArray[np.int32], shown: int, doubted: bool) -> bool:
+    """The rows behind the first `shown` are like the last of these, as those are not like each other. doubted: what is
+    even all over tells nothing.
+    """
     if len(rows) == shown:
         return True
     inside = np.abs(rows[:shown] - rows[shown - 1 : shown])[: shown - 1].mean()
-    return bool(np.abs(rows[shown:] - rows[shown - 1]).mean() < _LIKE * inside + 0.25)
+    slack = 0.0 if doubted else 0.25
+    return bool(np.abs(rows[shown:] - rows[shown - 1]).mean() < _LIKE * inside + slack)
 
 
 def common_columns() -> list[int]:

@@ -101,6 +101,14 @@ def test_what_is_shown_is_told_by_rows_that_repeat() -> None:
     assert shown_size(picture) == (1920, 1080)
 
 
+def test_a_usual_size_is_told_by_its_rows_though_the_coded_one_is_usual_too() -> None:
+    luma = np.random.default_rng(4).integers(0, 256, (368, 640)).astype(np.uint8)
+    assert shown_size(luma) == (640, 368)
+    luma[360:] = luma[359]
+    assert shown_size(luma) == (640, 360)
+    assert shown_size(np.full((368, 640), 16, np.uint8)) == (640, 368)
+
+
 def test_an_index_is_read_as_it_was_meant(tmp_path: Path) -> None:
     media = np.arange(4096, dtype="<i2").tobytes()
     track = Track(False, sound_entry("sowt", 2, 16, 48000, b""), 48000, [Sample(0, len(media), 0, 1, count=2048)])
