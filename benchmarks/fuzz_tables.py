@@ -11,15 +11,19 @@ FUZZ_HEAD = """\
 Small files (both codecs, P and B, fields, one slice and four; MP4 plain and fragmented, transport stream, Matroska, \
 byte stream), damaged by every model of `conceal-damage`, in the file, or both, each in a child process with limits of \
 memory and time. *Refused*: ended with an error in one line and left no output. *Lost*: fewer pictures than FFmpeg \
-shows of the damaged file. *Changed*: samples outside what is called damaged that repair touched."""
+shows of the damaged file, of those that were sent. *Changed*: samples outside what is called damaged that repair \
+touched."""
 _ENDS = ("repaired", "spliced", "encoded", "copied", "refused")
+
+
+SENT = 14
+"""Pictures of every base file; FFmpeg may show more of a damaged one, one of them in two halves."""
 
 
 def lost(row: Row) -> int:
     """Pictures fewer than FFmpeg shows; of a refused file all that it shows."""
-    if row["end"] == "refused":
-        return int(row["stock"])
-    return max(0, row.get("stock", 0) - row.get("pictures", 0))
+    shown = min(SENT, row.get("stock", 0))
+    return int(shown if row["end"] == "refused" else max(0, shown - row.get("pictures", 0)))
 
 
 def fuzz_table(rows: Sequence[Row]) -> str:

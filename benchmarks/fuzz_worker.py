@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 import pipelines.jobs.repairers
 from benchmarks.fuzz_damage import damaged
@@ -56,9 +57,13 @@ def shown(path: Path, options: dict[str, str]) -> int:
     try:
         with av.open(str(path)) as container:
             for stream in container.streams.video:
-                stream.codec_context.options = options
-                stream.codec_context.thread_count = 1
+                if stream.codec_context is not None:  # a codec that libav does not know
+                    stream.codec_context.options = options
+                    stream.codec_context.thread_count = 1
             for packet in container.demux(container.streams.video):
+                # A stream that begins late is among them, whatever it holds.
+                if not isinstance(packet.stream, VideoStream) or packet.stream.codec_context is None:
+                    continue
                 try:
                     count += len(packet.decode())
                 except av.FFmpegError:
@@ -71,7 +76,7 @@ def shown(path: Path, options: dict[str, str]) -> int:
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """One stream through the product."""
     base, seed = Path(job["base"]), job["seed"]
-    output = OUTPUTS[seed % len(OUTPUTS)]
+    output = job.get("output") or OUTPUTS[seed % len(OUTPUTS)]
     found: dict[str, Any] = {"base": base.name, "seed": seed, "output": output}
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / f"damaged{base.suffix}"

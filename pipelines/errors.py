@@ -39,6 +39,10 @@ class OutputError(ConcealError):
     exit_code = 4
 
 
+class NotShownError(OutputError):
+    """The output is complete, but players would not show all that was given to it."""
+
+
 class Interrupted(ConcealError):  # noqa: N818 - it is no error of anyone
     """Stopped by the user before the end."""
 

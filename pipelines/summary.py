@@ -14,7 +14,9 @@ def summary(result: ConcealResult) -> str:
         exactly = " bit-exactly" if result.exact else ", the video bit-exactly" if result.video_exact else ""
         text = f"no damage in {pictures}: copied{'' if totals.retimed else exactly}"
     elif result.action == "spliced" and result.splice is not None:
-        text = f"{totals.damaged} of {pictures} repaired in the stream: {_spliced(result.splice)}"
+        changed = result.splice.inserted or result.splice.replaced or result.splice.misplaced
+        done = "repaired in the stream" if changed else "damaged, left as they came"
+        text = f"{totals.damaged} of {pictures} {done}: {_spliced(result.splice)}"
     elif result.action == "encoded" or not totals.damaged:
         text = f"no damage in {pictures}{': encoded' if result.action != 'analysed' else ''}"
     else:

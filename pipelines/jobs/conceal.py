@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.errors import NothingOfUseError, UsageError
+from pipelines.errors import NothingOfUseError, NotShownError, UsageError
 from pipelines.jobs.analyse import analyse, find_damage
 from pipelines.jobs.copy import copy, copyable
 from pipelines.jobs.encode import encode
@@ -119,7 +119,10 @@ def _process(run: Run) -> ConcealResult:
             if not streams:
                 if settings.compare is not None:
                     log.warning("%s: not written, as there is nothing to compare", settings.compare)
-                return copy(run, analysis)
+                copied = _copied(run, analysis)
+                if copied is not None:
+                    return copied
+                streams, keeps = set(source.video), False
         if keeps:
             result = keep(run, analysis, {index: surveys[index] for index in streams})
             if result is not None:
@@ -132,6 +135,17 @@ def _process(run: Run) -> ConcealResult:
             raise
         source.rewind()
         return encode(replace(run, shows_all=True), streams)
+
+
+def _copied(run: Run, analysis: Pass) -> ConcealResult | None:
+    """A copy of the packets; None where players would not show it, as its times are wrong, and encoding is allowed."""
+    try:
+        return copy(run, analysis)
+    except NotShownError as error:
+        if run.settings.output != "auto":
+            raise
+        log.warning("%s; encoded, not copied", error)
+        return None
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ pictures that hold them are encoded anew.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import tempfile
@@ -18,7 +19,7 @@ import av
 
 from concealer.bitstream import PARAMETER_SETS, nal_type, split_sample
 from concealer.standins import UnsupportedStandInError
-from pipelines.errors import CannotKeepError, ConcealError
+from pipelines.errors import CannotKeepError, ConcealError, NotShownError
 from pipelines.jobs.coded_span import GroupCoder
 from pipelines.jobs.copy import hindrance
 from pipelines.jobs.facts import Known
@@ -55,7 +56,7 @@ def keep(run: Run, analysis: Pass, surveys: Mapping[int, Survey]) -> ConcealResu
     for route in _ROUTES[run.settings.output] if why is None else ():
         try:
             return _keep(run, analysis, surveys, route)
-        except (UnsupportedStandInError, CannotKeepError) as error:
+        except (UnsupportedStandInError, CannotKeepError, NotShownError) as error:
             log.info("%s: not by %s: %s", run.source.label, route, error)
             why = str(error)
     if run.settings.output == "gop":
@@ -99,7 +100,7 @@ def _open_results(passed: Pass, surveys: Mapping[int, Survey], route: Route) -> 
     tasks: list[tuple[float, Task]] = []
     for index, survey in surveys.items():
         spans = survey.spans(closed=route == "gop")
-        for span, following in zip(spans, [*spans[1:], None], strict=True):
+        for span, following in itertools.zip_longest(spans, spans[1:]):
             follower = None if following is None else following.lead
             place = span.lead / len(survey.sizes)
             tasks.append((place, Task(index, span, survey.header(span.lead), follower)))

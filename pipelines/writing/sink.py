@@ -15,7 +15,7 @@ import av
 from av.container import OutputContainer
 from av.stream import Discard, Stream
 
-from pipelines.errors import OutputError, one_line
+from pipelines.errors import NotShownError, OutputError, one_line
 from pipelines.reading import Source, addresses, codec_name, srt
 from pipelines.writing import output_file
 from pipelines.writing.accounting import Account, Count, Payloads, read_back
@@ -332,7 +332,7 @@ class Sink:
             failed = f"{worst.missing} of {worst.given.shown} packets of {worst.label} would not be shown"
         if failed is not None:
             reason = f" ({self._reason})" if self._reason is not None else ""
-            raise OutputError(
+            raise NotShownError(
                 f"{self.target}: {self._format} cannot hold these streams: {failed}{reason}; choose another container"
             )
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import fuzz, fuzz_parsers, fuzz_worker
 from benchmarks.fuzz_damage import bases, damaged
 from benchmarks.fuzz_parsers import TARGETS, seeds
-from benchmarks.fuzz_tables import fuzz_table, fuzz_verdicts
+from benchmarks.fuzz_tables import fuzz_table, fuzz_verdicts, lost
 from benchmarks.store import read
 
 
@@ -49,6 +49,20 @@ def test_crashes_and_hangs_are_told(files: list[Path], monkeypatch: pytest.Monke
     monkeypatch.setattr(fuzz, "WORKER", ("-c", code))
     monkeypatch.setattr(fuzz, "PATIENCE", 2.0)
     assert fuzz.Child().do(files[0], 1)["end"] == end
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "output", "end"),
+    [
+        # The first decode time a day early: in every container all that follows would be lost behind it.
+        ("h264-P-1.ts", 1000007, "auto", "repaired"),
+        ("h264-P-1.ts", 1000007, "encode", "repaired"),
+    ],
+)
+def test_what_was_found_stays_mended(files: list[Path], name: str, seed: int, output: str, end: str) -> None:
+    base = next(path for path in files if path.name == name)
+    row = fuzz_worker.work({"base": str(base), "seed": seed, "output": output})
+    assert row["end"] == end and not lost(row) and not row["changed"]
 
 
 @pytest.mark.parametrize("target", list(TARGETS))

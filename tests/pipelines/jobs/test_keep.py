@@ -10,12 +10,22 @@ import numpy as np
 import pytest
 
 from concealer.bitstream import join_length_prefixed, parse_extradata
-from pipelines import ConcealError, EncoderSettings, Settings, UsageError, conceal_file
+from pipelines import (
+    ConcealError,
+    ConcealResult,
+    EncoderSettings,
+    Settings,
+    SpliceTotals,
+    Totals,
+    UsageError,
+    conceal_file,
+)
 from pipelines.cli import main
 from pipelines.jobs import OutputMode, span_results
 from pipelines.jobs.parameter_sets import with_more_sets
 from pipelines.jobs.survey import PIECE, Span, Survey
 from pipelines.reading import VideoPayload
+from pipelines.summary import summary
 from pipelines.writing import with_data
 from tests.media import Codec, clip, decode_luma, encode_file
 from tests.pipelines.files import damage_samples, packets_of, picture_times
@@ -276,3 +286,26 @@ def test_a_recording_that_begins_in_mid_gop_is_kept_too(
     ]
     assert result.kept.bytes_kept > sum(map(len, before)) / 4  # of groups that were not touched
     assert packets_of(out, "audio") == packets_of(damaged, "audio")
+
+
+def test_damage_before_the_first_entry_alone_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recorded from mid-GOP on, a picture lost before the first that decoding can begin with: nothing to repair."""
+    fields: dict[str, str | int] = {"tff": 1, "keyint": 7, "min-keyint": 7}
+    whole = encode_file(tmp_path / "whole.mp4", clip(21, 176, 160), "h264", bframes=2, gop=7, extra=fields)
+    joined = tmp_path / "joined.mkv"
+    with av.open(str(whole)) as opened, av.open(str(joined), "w") as out:
+        stream = out.add_stream_from_template(opened.streams.video[0], opaque=True)
+        for number, packet in enumerate(packet for packet in opened.demux(video=0) if packet.size):
+            if number in (1, 2, 3, 5, 6, 7):
+                packet.stream = stream
+                out.mux(packet)
+    assert main([str(joined), str(tmp_path / "out.mkv")]) == 0
+    assert capsys.readouterr().err.count("\n") <= 2 and len(decode_luma(tmp_path / "out.mkv")) >= 1
+
+
+def test_nothing_is_called_repaired_where_nothing_changed() -> None:
+    totals = Totals(pictures=8, damaged=1, causes={"picture lost": 1})
+    left = ConcealResult("in", "out", "spliced", totals, splice=SpliceTotals(kept=21, bytes_in=10, bytes_out=10))
+    assert "1 of 8 pictures damaged, left as they came" in summary(left) and "repaired" not in summary(left)
+    left.splice = SpliceTotals(kept=20, inserted=1, bytes_in=10, bytes_out=12)
+    assert "1 of 8 pictures repaired in the stream" in summary(left)
