@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from concealer.face_map import CHANNELS
-from train.boosted.plan import LAMBDA, START_STEPS, Boosted, Embedding, variant_steps
+from train.boosted.plan import LAMBDA, START, Boosted, Embedding
 from train.context import Context
 from train.data.labels import CLASSES
 from train.plans import Detector, ImagePrior, Labels, PaperGan, Plan, Refiner, SequencePrior, Start, StyleGan
@@ -132,19 +132,19 @@ def _sgin(size: int) -> list[Recipe]:
 
 
 def _boosted(size: int) -> list[Recipe]:
-    """The embedding networks, the common start, then the whole system and those that are told less."""
-    variants = (
-        (Boosted(size), "boosted GAN: generator told attributes and regions, three discriminators"),
-        (Boosted(size, "boosted-attributes", LAMBDA, 0), "the same without regions"),
-        (Boosted(size, "boosted-segmentation", 0, LAMBDA), "the same without attributes"),
-        (Boosted(size, "boosted-plain", 0, 0), "the same generator without either"),
+    """The embedding networks, the common start, the ablation, and the whole system, which goes on from one of it."""
+    plans = (
+        (Boosted(size, START, reconstruct=True), "common start of the boosted GANs: reconstruction alone"),
+        (Boosted(size, "boosted-both", START), "boosted GAN: told attributes and regions, three discriminators"),
+        (Boosted(size, "boosted-attributes", START, LAMBDA, 0), "the same without regions"),
+        (Boosted(size, "boosted-segmentation", START, 0, LAMBDA), "the same without attributes"),
+        (Boosted(size, "boosted-plain", START, 0, 0), "the same generator without either"),
+        (Boosted(size), "boosted GAN, trained on from boosted-both"),
     )
-    start = Boosted(size, "boosted-start", reconstruct=True)
     return [
         Recipe(f"attributes-{size}", 1000, Embedding(size, "attributes"), "W_a: attributes of a damaged face"),
         Recipe(f"segmentation-{size}", 1000, Embedding(size, "segmentation"), "W_s: regions of a damaged face"),
-        Recipe(f"boosted-start-{size}", START_STEPS, start, "common start of the boosted GANs: reconstruction alone"),
-        *(Recipe(f"{plan.name}-{size}", variant_steps(size), plan, _grown(about, size)) for plan, about in variants),
+        *(Recipe(f"{plan.name}-{size}", plan.schedule.steps, plan, _grown(about, size)) for plan, about in plans),
     ]
 
 

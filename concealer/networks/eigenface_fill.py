@@ -8,8 +8,9 @@ from torch.nn import functional
 
 SIDE = 32
 """Side of the guess."""
-_ROUNDS = 14
-"""Steps of conjugate gradients; more change the guess by less than 0.1 dB."""
+_ROUNDS = 24
+"""Steps of conjugate gradients. For a missing half they come within 0.1 dB of the end, 14 within 0.6 dB; a central hole
+is done with 10."""
 _TINY = 1e-20
 
 

@@ -18,21 +18,31 @@ from train.spec import FitSettings, NetworkSpec
 
 LAMBDA = 0.1
 """lambda_a and lambda_s of the whole system."""
-START_STEPS = 1200
-"""Of the common start."""
-_WARM_UP, _ALONE, _STEPS = (350, 150), (50, 25), (500, 200)
-"""Of every variant, at the lowest resolution and grown from it: steps that only reconstruct, those after them in which
-the discriminators learn alone, and all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Steps of one training."""
+
+    warm_up: int
+    """That only reconstruct."""
+    alone: int
+    """After these, in which the discriminators learn and the generator does not heed them."""
+    steps: int
+    """In all."""
+
+
+START = "boosted-start"
+"""The recipe that all of the ablation start from."""
+_START, VARIANT = Schedule(1200, 0, 1200), Schedule(350, 50, 500)
+"""Of that recipe, and of those of the ablation."""
+WHOLE, GROWN = Schedule(1450, 50, 1600), Schedule(150, 25, 200)
+"""Of the whole system, which goes on from one of the ablation, and of those that are grown."""
 _LEAST_SIDE, _MOST_SIDE = 80 / 256, 160 / 256
 _CAPACITY, _MOST = 1024, 128
 """Of the embedding networks' trunks, as of `detector-N`."""
 _JUDGE_CAPACITY, _JUDGE_MOST = 384, 64
 """Of the attribute and segmentation discriminators; the global one is as large as that of `style-N`."""
-
-
-def variant_steps(size: int) -> int:
-    """Of every variant."""
-    return _STEPS[size > SIZES[0]]
 
 
 def rectangle(size: int, rng: np.random.Generator) -> Mask:
@@ -72,15 +82,27 @@ class Boosted:
 
     size: int
     name: str = "boosted"
+    after: str = "boosted-both"
+    """The recipe whose networks it goes on from at the lowest resolution; larger ones grow from themselves."""
     lambda_a: float = LAMBDA
     lambda_s: float = LAMBDA
     reconstruct: bool = False
     """Whether this is the common start."""
 
     @property
+    def schedule(self) -> Schedule:
+        """How long what is trained."""
+        if self.reconstruct:
+            return _START
+        if self.size > SIZES[0]:
+            return GROWN
+        return VARIANT if self.after == START else WHOLE
+
+    @property
     def needs(self) -> tuple[str, ...]:
         embeddings = (f"attributes-{self.size}", f"segmentation-{self.size}")
-        style = () if self.reconstruct or self.size > SIZES[0] else (f"style-{self.size}",)
+        fresh = self.size == SIZES[0] and self.after == START and not self.reconstruct
+        style = (f"style-{self.size}",) if fresh else ()
         return (*embeddings, *self._below(), *style)
 
     def trainer(self, context: Context) -> BoostedTrainer:
@@ -91,9 +113,9 @@ class Boosted:
             self.lambda_s,
             batch=context.count(16, smoke=4),
             rate=2e-3 if self.reconstruct else 1e-3,
-            steps=START_STEPS if self.reconstruct else variant_steps(self.size),
-            warm_up=context.count(_WARM_UP[self.size > SIZES[0]], smoke=0),
-            alone=context.count(_ALONE[self.size > SIZES[0]], smoke=0),
+            steps=self.schedule.steps,
+            warm_up=context.count(self.schedule.warm_up, smoke=0),
+            alone=context.count(self.schedule.alone, smoke=0),
             unknown=self.reconstruct,
         )
         embeddings = frozen_embeddings(
@@ -103,27 +125,28 @@ class Boosted:
             )
         )
         faces, held_out = context.stills(self.size)
-        return BoostedTrainer(
-            settings, embeddings, faces, held_out, _makers(context), context.seed, self._start(context)
-        )
+        # What goes on from a variant sees other batches than that has seen.
+        seed = context.seed if self.schedule in (VARIANT, _START) else context.seed + 1
+        return BoostedTrainer(settings, embeddings, faces, held_out, _makers(context), seed, self._start(context))
 
     def _below(self) -> tuple[str, ...]:
         """The recipe that the generator starts from, if there is one."""
-        if self.size == SIZES[0]:
-            return () if self.reconstruct else (f"boosted-start-{self.size}",)
-        return (f"{self.name}-{self.size // 2}",)
+        if self.size > SIZES[0]:
+            return (f"{self.name}-{self.size // 2}",)
+        return () if self.reconstruct else (f"{self.after}-{self.size}",)
 
     def _start(self, context: Context) -> dict[str, nn.Module]:
         """Networks to start from, by part name."""
         lowest = self.size == SIZES[0]
         below = self.size if lowest else self.size // 2
         start: dict[str, nn.Module] = {}
+        fresh = lowest and self.after == START
         for recipe in self._below():
             start["generator"] = context.trained(recipe, "generator", generator_spec(context, below))
-            if not (lowest or self.reconstruct):
+            if not (fresh or self.reconstruct):
                 for name, spec in judge_specs(context, below, self.lambda_a, self.lambda_s).items():
                     start[name] = context.trained(recipe, name, spec)
-        if lowest and not self.reconstruct:  # the discriminator of the style-modulated GAN already knows faces
+        if fresh and not self.reconstruct:  # the discriminator of the style-modulated GAN already knows faces
             start["judge"] = context.trained(f"style-{below}", "judge", style_specs(context, below, 0).judge)
         return start
 

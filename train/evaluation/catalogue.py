@@ -65,12 +65,13 @@ SYSTEMS: dict[str, Listed] = {
 """By key."""
 _TOLD = SYSTEMS["boosted"].weights[:2]
 BOOSTED: dict[str, Listed] = {
-    "boosted": Listed("attributes and regions", SYSTEMS["boosted"].weights),
+    "boosted-both": Listed("attributes and regions", (*_TOLD, "boosted-both-{}/generator")),
     "boosted-attributes": Listed("attributes alone", (*_TOLD, "boosted-attributes-{}/generator")),
     "boosted-segmentation": Listed("regions alone", (*_TOLD, "boosted-segmentation-{}/generator")),
     "boosted-plain": Listed("neither", (*_TOLD, "boosted-plain-{}/generator")),
+    "boosted": Listed("attributes and regions, trained on", SYSTEMS["boosted"].weights),
 }
-"""The variants of the boosted GAN, likewise, by what the generator is told."""
+"""The variants of the boosted GAN, likewise, by what the generator is told; the last is the whole system."""
 BOOSTED_MASKS = ("central", "rectangle")
 SEMANTICS: dict[str, Listed] = {
     "no feedback": Listed("without feedback", ("regions-{}/regions", "sgin-no-feedback-{}/generator")),
