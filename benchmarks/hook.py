@@ -22,9 +22,8 @@ from benchmarks.hook_tables import hook_tables
 from benchmarks.latency import decode_hooked, decode_plain
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
-from concealer.bitstream import stream as parser_module
 
-KEY = ("measure", "codec", "slices", "width", "height", "compiled")
+KEY = ("measure", "codec", "slices", "width", "height")
 SIZES: tuple[tuple[int, int], ...] = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
 _QUICK_SIZES = SIZES[:2]
 _SLICES = (1, 8)
@@ -32,11 +31,6 @@ _PICTURES = 40
 """Encoded; the stream is played again and again, as it begins with an IDR picture."""
 _LEAST_SECONDS = 0.8
 """Of a round, by PyAV."""
-
-
-def compiled() -> bool:
-    """Whether the hot modules are compiled ones."""
-    return not str(parser_module.__file__).endswith(".py")
 
 
 def light(codec: Codec, slices: int, size: tuple[int, int], cache: Path) -> Stream:
@@ -117,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 row: Row = {
                     "measure": "hook", "clip": stream.clip.name, "codec": codec, "slices": slices,
                     "width": stream.width, "height": stream.height, "settings": stream.encoding.settings,
-                    "pictures": len(stream.units), "compiled": compiled(), "load_before": os.getloadavg()[0],
+                    "pictures": len(stream.units), "load_before": os.getloadavg()[0],
                     "sources": fingerprint(("concealer", "benchmarks/hook.py", "benchmarks/latency.py")),
                 }  # fmt: skip
                 store.add([row | rounded(cost(stream, 3 if options.quick else 9))])

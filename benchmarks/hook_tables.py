@@ -11,21 +11,19 @@ HOOK_HEAD = """\
 Undamaged streams that are quick to decode (x264 veryfast, x265 ultrafast, IPPP), one thread: `ConcealingDecoder`, \
 ready to repair, against PyAV, taken in turns. *Processor*: processor time, which what else runs on the machine \
 disturbs less than the time by the *clock*; ratios are medians over pairs of runs, with the least and the greatest. \
-*Compiled*: the hot modules in compiled form, as the wheel for Linux x86-64 carries them. *Load*: how many processes \
-wanted to run before."""
+*Load*: how many processes wanted to run before."""
 
-_MOST = {1: 1.05, 8: 1.08}
+MOST = {1: 1.05, 8: 1.08}
 """Wanted, by slices a picture, at 720p and 1080p."""
 _JUDGED = (720, 1080)
 
 
 def hook_tables(rows: Sequence[Row]) -> list[str]:
-    """One line a stream and form."""
+    """One line a stream."""
     lines = [
         [
             f"{CODEC_NAMES[row['codec']]}, {row['slices']} slice{'s' if row['slices'] > 1 else ''}",
             f"{row['width']}x{row['height']}",
-            "yes" if row["compiled"] else "no",
             number(row["plain_processor_ms"]),
             number(row["hooked_processor_ms"]),
             f"{1e3 * (row['hooked_processor_ms'] - row['plain_processor_ms']):.0f}",
@@ -35,17 +33,14 @@ def hook_tables(rows: Sequence[Row]) -> list[str]:
         ]
         for row in select(rows, measure="hook")
     ]
-    heads = ["stream", "size", "compiled", "PyAV, ms", "hooked, ms", "more, us", "ratio, processor", "ratio, clock"]
+    heads = ["stream", "size", "PyAV, ms", "hooked, ms", "more, us", "ratio, processor", "ratio, clock"]
     return [markdown([*heads, "load"], lines)] if lines else []
 
 
 def worst(rows: Sequence[Row], slices: int) -> Row | None:
-    """The row at 720p or 1080p with the greatest ratio, of the form that is quicker."""
+    """The row at 720p or 1080p with the greatest ratio."""
     judged = [row for row in select(rows, measure="hook", slices=slices) if row["height"] in _JUDGED]
-    form = any(row["compiled"] for row in judged)
-    return max(
-        (row for row in judged if row["compiled"] == form), key=lambda row: float(row["ratio_processor"]), default=None
-    )
+    return max(judged, key=lambda row: float(row["ratio_processor"]), default=None)
 
 
 def _ratio(row: Row, name: str) -> str:

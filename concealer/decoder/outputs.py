@@ -64,6 +64,10 @@ class Record:
     """(2, rows, cols): mean squared error expected of what its blocks are predicted from, and how much changed where it
     was repaired; None: none."""
 
+    def describe_whole(self, au: AccessUnit) -> None:
+        """Take over what its access unit tells, one of a progressive stream without layers."""
+        self.moved, self.tag, self.pic_struct = au.moved, au.tag, pic_struct_of(au)
+
     def describe(self, au: AccessUnit) -> None:
         """Take over what its access unit tells."""
         self.moved, self.tag, self.layered = au.moved, au.tag, au.base_nals is not au.nals
@@ -163,6 +167,16 @@ class OutputQueue:
         if record not in self._absent:
             self._absent.append(record)
             self._absent.sort(key=_place)
+
+    def take(self, frame: av.VideoFrame) -> Record | None:
+        """The record of a frame that is due as it is, with nothing to be shown before it; None: `put` it."""
+        if self._absent or self._guessed or frame.pts is None:
+            return None
+        record = self._waiting.get(frame.pts)
+        if record is None or record.hidden or record.repairable or record.damage is None:
+            return None
+        del self._waiting[record.index]
+        return record
 
     def put(self, frame: av.VideoFrame) -> Iterator[Due]:
         """Pictures that are due now that the decoder put out `frame` (its pts is the record's index)."""

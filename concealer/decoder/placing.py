@@ -38,6 +38,12 @@ class Placer:
         IDR picture begins to count frame_num and POC anew, which looks like many lost pictures and a leap.
         """
         au.order += self._leap
+        if not au.missing_before and not au.is_idr:  # as of most
+            self._goes_round |= au.frame_num == 0
+            self._greatest = max(self._greatest, au.order)
+            if au.poc is not None:
+                self._timeline.learn(au.order, au.pts)
+            return
         if (au.room_before or 0) > _OUTAGE and begins_anew(au):
             # What was not recorded was not lost: it begins where a recording can be cut.
             au.missing_before = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from concealer.decoder.outputs import DecodedPicture
 from concealer.decoder.scout import REFERENCES
 from concealer.decoder.turn import Held
 from concealer.picture import Picture
@@ -42,10 +43,6 @@ class Recent:
     def pictures(self) -> list[Picture]:
         return [held.picture for _, held in self._held]
 
-    def shown(self, order: int) -> None:
-        """A picture was put out: later ones have greater places."""
-        self._shown = max(self._shown, order)
-
     def add(self, held: Held) -> None:
         """The next picture in decode order."""
         self._count += 1
@@ -53,8 +50,13 @@ class Recent:
         while self._held[0][0] <= self._count - REFERENCES:
             self._held.popleft()
 
-    def thin_out(self) -> None:
-        """Let go of pictures that the repair of a progressive one would not look at."""
+    def thin_out(self, put_out: Iterable[DecodedPicture]) -> None:
+        """Let go of pictures that the repair of a progressive one would not look at.
+
+        put_out: what was just put out; pictures that are to come have greater places.
+        """
+        for picture in put_out:
+            self._shown = max(self._shown, picture.order)
         held, shown = self._held, self._shown
         while len(held) > _LOOKED_BACK:
             oldest, nearer = held[0][1].order, 0

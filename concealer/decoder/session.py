@@ -241,9 +241,9 @@ class ConcealingDecoder:
     def _whole(self, au: AccessUnit) -> list[DecodedPicture]:
         """Decode an access unit that arrived whole, which nothing that came before has to do with."""
         self._hollow.clear()
-        record = self._record(au.order, au.pts, au.duration, au.kind, au)
-        nals = [*self._headers, *au.nals] if self._headers else au.nals
-        payload = join_annexb(nals)
+        record = self._record(au.order, au.pts, au.duration, au.kind)
+        record.describe_whole(au)
+        payload = join_annexb([*self._headers, *au.nals] if self._headers else au.nals)
         self._headers = []
         step = Step(payload, len(au.slices) > 1 or not au.coverage.reliable)
         decoded = self._core.decode(payload, record.index, step.concealed, ends=self._last_blocks.of(au))
@@ -258,9 +258,7 @@ class ConcealingDecoder:
         self._tell(record, buffer, au=au)
         self._previous = au
         pictures = self._put_out(decoded.frames)
-        for picture in pictures:
-            self._recent.shown(picture.order)
-        self._recent.thin_out()
+        self._recent.thin_out(pictures)
         return pictures
 
     def _interlaced(self, au: AccessUnit) -> list[DecodedPicture]:
@@ -310,7 +308,7 @@ class ConcealingDecoder:
         return self._put_out(decoded.frames)
 
     def _put_out(self, frames: Iterable[av.VideoFrame]) -> list[DecodedPicture]:
-        return [picture for frame in frames for picture in self._showing.show(self._outputs.put(frame))]
+        return self._showing.show_frames(frames, self._outputs)
 
     def _settle(self, work: Work) -> None:
         """Find the damage of the picture just decoded, have it repaired, keep the other decoders in step."""

@@ -10,7 +10,7 @@ import av
 
 from concealer.damage import DamageMap
 from concealer.decoder.hook import copy_frame, frame_picture
-from concealer.decoder.outputs import DecodedPicture, Due, Record
+from concealer.decoder.outputs import DecodedPicture, Due, OutputQueue, Record
 from concealer.decoder.painting import Painter
 from concealer.decoder.promising import Promises
 from concealer.decoder.rules import Rules
@@ -47,6 +47,18 @@ class Showing:
                 self._last = picture
         if without:
             log.warning("nothing could be decoded: %d access units without a picture", without)
+        return made
+
+    def show_frames(self, frames: Iterable[av.VideoFrame], outputs: OutputQueue) -> list[DecodedPicture]:
+        """The pictures that are due now that the decoder put out `frames`. outputs: where their records wait."""
+        made: list[DecodedPicture] = []
+        for frame in frames:
+            record = outputs.take(frame)
+            if record is None or record.damage is None:
+                made += self.show(outputs.put(frame))
+                continue
+            self._last = self._put_out(record, frame, record.damage)
+            made.append(self._last)
         return made
 
     def _complete(self, record: Record, frame: av.VideoFrame) -> DecodedPicture:

@@ -74,7 +74,7 @@ class TimeMender:
     def _judge(self, place: int) -> None:
         """Replace the time at `place` if it is alone in being wrong."""
         one = self._waiting[place]
-        if one.time is None:
+        if one.time is None or self._rises(place, one.time):
             return
         waiting = [w.time for w in self._waiting]
         left = [*self._before, *waiting[:place]][-_SIDE:]
@@ -104,6 +104,12 @@ class TimeMender:
             return
         if abs(one.time - middle) > (1 - _AGREE / 2) * step:
             one.time = round(middle)
+
+    def _rises(self, place: int, time: int) -> bool:
+        """Whether it lies between the times on either side, as nearly all do; there may be none."""
+        before = self._waiting[place - 1].time if place else next(reversed(self._before), None)
+        after = self._waiting[place + 1].time if place + 1 < len(self._waiting) else None
+        return (before is None or before < time) and (after is None or time < after)
 
     def _give(self) -> int:
         """Decide on the first of those that wait."""
