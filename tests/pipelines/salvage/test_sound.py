@@ -13,7 +13,7 @@ from pipelines.salvage.opus import opus_framer, packet_samples
 
 _SYNC = 0.0401
 """Seconds."""
-_PREDICTED = {"bframes": 2, "keyint": 50}
+_PREDICTED = {"bframes": 0, "keyint": 50}
 OPUS = [
     ("stereo, 20 ms", "stereo", 0, {}),
     ("constant", "mono", 64000, {"vbr": "off"}),
