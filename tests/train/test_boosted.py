@@ -104,6 +104,19 @@ def test_variants_are_told_less(name: str, judges: list[str], told: list[bool], 
     assert {n: p.shape for n, p in trainer.generator.named_parameters()} == sizes, "the same generator"
 
 
+def test_the_whole_system_sees_clips_and_moved_pictures_the_ablation_does_not(tmp_path: Path) -> None:
+    variant, whole = (_trainer(name, tmp_path) for name in ("boosted-both-64", "boosted-64"))
+    assert variant.clips is None and whole.clips is not None
+    stills = whole.faces.take(np.arange(len(whole.faces))).images
+    known = torch.cat([stills, stills.flip(-1)])
+
+    def share(trainer: BoostedTrainer) -> float:
+        drawn = trainer._draw(np.random.default_rng(0))
+        return float((drawn[:, None] == known).flatten(2).all(2).any(1).float().mean())
+
+    assert share(variant) == 1 and share(whole) == 0.5
+
+
 def test_the_embedding_networks_stay_as_they_are(tmp_path: Path) -> None:
     trainer = _trainer("boosted-64", tmp_path)
     before = [p.clone() for network in (trainer.attributes, trainer.segmentation) for p in network.parameters()]

@@ -36,7 +36,7 @@ START = "boosted-start"
 """The recipe that all of the ablation start from."""
 _START, VARIANT = Schedule(1200, 0, 1200), Schedule(350, 50, 500)
 """Of that recipe, and of those of the ablation."""
-WHOLE, GROWN = Schedule(1450, 50, 1600), Schedule(150, 25, 200)
+WHOLE, GROWN = Schedule(900, 30, 1000), Schedule(80, 10, 100)
 """Of the whole system, which goes on from one of the ablation, and of those that are grown."""
 _LEAST_SIDE, _MOST_SIDE = 80 / 256, 160 / 256
 _CAPACITY, _MOST = 1024, 128
@@ -125,9 +125,13 @@ class Boosted:
             )
         )
         faces, held_out = context.stills(self.size)
-        # What goes on from a variant sees other batches than that has seen.
-        seed = context.seed if self.schedule in (VARIANT, _START) else context.seed + 1
-        return BoostedTrainer(settings, embeddings, faces, held_out, _makers(context), seed, self._start(context))
+        if self.schedule in (_START, VARIANT):
+            seed, clips = context.seed, None
+        else:  # what goes on from a variant sees other batches than that has seen, and more kinds of faces
+            seed, clips = context.seed + 1, context.faces("clips-train", self.size)
+        return BoostedTrainer(
+            settings, embeddings, faces, held_out, _makers(context), seed, self._start(context), clips
+        )
 
     def _below(self) -> tuple[str, ...]:
         """The recipe that the generator starts from, if there is one."""

@@ -19,6 +19,7 @@ from concealer.networks.segmentation_embedding import SegmentationEmbedding
 from train.boosted.losses import adversarial_loss, discriminative_loss, matching_loss, restoration_loss
 from train.data.batches import Faces, damage, draw_masks
 from train.data.masks import Maker, central
+from train.data.pseudo import draw_motion, move_pictures
 from train.eigenfaces import fill_from_faces
 from train.losses import judge_loss
 from train.measures import psnr
@@ -31,6 +32,8 @@ BETA = 0.01
 """Weight of the discriminators' say in eq. 6."""
 _BETAS = (0.9, 0.99)
 _JUDGE_RATE, _JUDGE_BETAS = 5e-4, (0.5, 0.99)
+_CLIPS, _MOTION = 0.25, 0.5
+"""Share of batches that are pictures of clips; strength of the motion, see `train.data.pseudo`."""
 _UNKNOWN = 0.5
 """Share of pictures whose attributes, and likewise whose map, the common start is not told."""
 
@@ -69,12 +72,14 @@ class BoostedTrainer(Trainer):
         makers: list[Maker],
         seed: int,
         start: Mapping[str, nn.Module],
+        clips: Faces | None = None,
     ) -> None:
-        """`start`: networks to take weights from, by part name, of this or a lower resolution. A generator without
+        """`clips`: further faces, of which every fourth batch is drawn; half of all pictures are then moved and re-lit.
+        `start`: networks to take weights from, by part name, of this or a lower resolution. A generator without
         begins with the eigenfaces of `faces`."""
         torch.manual_seed(seed)
         self.settings, self.seed = settings, seed
-        self.faces, self.held_out, self.makers = faces, held_out, makers
+        self.faces, self.held_out, self.makers, self.clips = faces, held_out, makers, clips
         self.device = faces.device
         self.attributes, self.segmentation = embeddings
         self.generator = cast(BoostedGenerator, settings.generator.build().to(self.device))
@@ -97,7 +102,7 @@ class BoostedTrainer(Trainer):
 
     def step(self, number: int) -> dict[str, float]:
         rng = np.random.default_rng((self.seed, number))
-        real = self.faces.draw(self.settings.batch, rng).images
+        real = self._draw(rng)
         masks = draw_masks(self.makers, len(real), self.faces.size, rng, self.device)
         told = self.told(damage(real, masks), masks)
         if self.settings.unknown:
@@ -117,6 +122,16 @@ class BoostedTrainer(Trainer):
         self._update("generator", loss)
         follow(self.kept, self.generator, AVERAGE)
         return losses
+
+    def _draw(self, rng: np.random.Generator) -> Tensor:
+        """Whole pictures of a batch."""
+        if self.clips is None:
+            return self.faces.draw(self.settings.batch, rng).images
+        source = self.clips if rng.random() < _CLIPS else self.faces
+        images = source.draw(self.settings.batch, rng).images
+        half = len(images) // 2
+        moved = move_pictures(images[half:], draw_motion(len(images) - half, 1, rng, _MOTION), 3)[:, 0]
+        return torch.cat([images[:half], moved])
 
     def rate(self, number: int) -> float:
         """The generator's rate, which falls as half a cosine wave."""
