@@ -112,7 +112,7 @@ def _labels(size: int) -> list[Recipe]:
     ]
 
 
-SGIN_STEPS = 800
+SGIN_STEPS = 10_000
 """The same for the whole SGIN and its ablations."""
 
 

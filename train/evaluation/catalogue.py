@@ -84,6 +84,7 @@ SEMANTICS: dict[str, Listed] = {
 FINDERS: dict[str, Listed] = {
     "occlusion": Listed("SGIN's occlusion detector", ("occlusion-{}/detector",)),
     "regions": Listed("SGIN's map predictor", ("regions-{}/regions",)),
+    "chain": Listed("SGIN from detector to picture", ("occlusion-{}/detector", *SYSTEMS["sgin"].weights)),
 }
 """What SGIN finds masks and maps with, likewise."""
 SEMANTIC_MASKS = ("object", "hand", "half", "centre 70 %")

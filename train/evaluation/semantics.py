@@ -44,8 +44,8 @@ def measure_semantics(bench: Workbench, searches: bool) -> None:
     detector = bench.networks("occlusion")
     if detector:
         bench.measure("semantics-occlusion", "occlusion", count, partial(_occlusion, bench, detector[0]))
-    if detector and bench.networks("full"):
-        bench.measure("semantics-blind", "full", count, partial(_blind, bench, detector[0]))
+    if bench.networks("chain"):
+        bench.measure("semantics-blind", "chain", count, partial(_blind, bench))
     if not bench.cells.late():
         _write_sheets(bench)
 
@@ -142,8 +142,9 @@ def _occlusion(bench: Workbench, detector: Any) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _blind(bench: Workbench, detector: Any) -> dict[str, Any]:
+def _blind(bench: Workbench) -> dict[str, Any]:
     """The whole chain on occluded pictures: mask found, map predicted, picture drawn; received pixels laid over it."""
+    detector, *networks = bench.networks("chain")
     batch = bench.take(len(bench.stills))
     values: dict[str, Any] = {}
     for kind in ("object", "hand", "damage"):
@@ -151,7 +152,7 @@ def _blind(bench: Workbench, detector: Any) -> dict[str, Any]:
         rows = {"as it came": images}
         for name, masks in (("blind", detector.mask(images)), ("true mask", true)):
             damaged = damage(images, masks)
-            drawn = _draw(bench.networks("full"), damaged, masks, None)
+            drawn = _draw(networks, damaged, masks, None)
             rows[name] = overlay(drawn, damaged, masks)
         values[kind] = {
             name: round(float(measures.psnr(shown, batch.images, true)[true.amax((1, 2, 3)) > 0].mean()), 4)
