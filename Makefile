@@ -74,6 +74,7 @@ bench: $(VENV)/.bench ## Run the benchmarks in their quick form
 	$(BIN)/python -m benchmarks.untouched --quick
 	$(BIN)/python -m benchmarks.after_gap --quick
 	$(BIN)/python -m benchmarks.quality --quick
+	$(BIN)/python -m benchmarks.hook --quick
 	$(BIN)/python -m benchmarks.latency --quick
 	$(BIN)/python -m benchmarks.splice --quick
 	$(BIN)/python -m benchmarks.engines --quick

@@ -19,6 +19,7 @@ from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, 
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
 from benchmarks.formats_tables import FORMATS_HEAD, formats_table
 from benchmarks.fuzz_tables import FUZZ_HEAD, fuzz_table
+from benchmarks.hook_tables import HOOK_HEAD, hook_tables
 from benchmarks.interlaced_tables import (
     INTERLACED_HEAD,
     INTERLACED_SPLICE_HEAD,
@@ -105,6 +106,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("fuzz", "### Fuzz", (FUZZ_HEAD,), _one(fuzz_table)),
     ("untouched", "## Untouched samples", (), _one(untouched_table)),
     ("after_gap", "## Behind a gap", (AFTER_GAP_HEAD,), _one(after_gap_table)),
+    ("hook", "## The hook on undamaged streams", (HOOK_HEAD,), hook_tables),
     ("latency", "## Cost", (), latency_tables),
     ("stages", "## Choosing between candidates", (STAGES_HEAD,), _one(stages_table)),
     ("prior_cost", "### Its cost", (COST_HEAD,), _one(cost_table)),

@@ -101,26 +101,8 @@ def _slice_header(
         if previous is None or previous.pps is not pps or previous.nal_unit_type != nal_unit_type:
             raise BitstreamError("dependent slice segment without the one it continues")
         h = copied(previous)
-    elif (
-        previous is not None
-        and previous.pps is pps
-        and previous.sps is sps
-        and previous.nal_unit_type == nal_unit_type
-        and previous.temporal_id == (data[1] & 7) - 1
-        and r.bits.startswith(previous.common_bits, r.pos)
-    ):
-        h = copied(previous)
-        same = True
-    elif (
-        like is not None
-        and like.kind_bits
-        and like.pps is pps
-        and like.sps is sps
-        and like.nal_unit_type == nal_unit_type
-        and like.temporal_id == (data[1] & 7) - 1
-        and (other := _similar(r, like)) is not None
-    ):
-        h = other
+    elif (known := _taken_over(data, r, sps, pps, previous, like)) is not None:
+        h = known
         same = True
     else:
         h = SliceHeader(sps, pps)
@@ -138,6 +120,24 @@ def _slice_header(
         _own_fields(r, h)
     _end(r, h)
     return h
+
+
+def _taken_over(
+    data: bytes, r: BitReader, sps: Sps, pps: Pps, previous: SliceHeader | None, like: SliceHeader | None
+) -> SliceHeader | None:
+    """A copy of one of both headers with `common_bits` as they stand here; None if neither says the same."""
+    known = previous if previous is not None else like
+    if (
+        known is None
+        or known.pps is not pps
+        or known.sps is not sps
+        or known.nal_unit_type != data[0] >> 1 & 63
+        or known.temporal_id != (data[1] & 7) - 1
+    ):
+        return None
+    if previous is not None:
+        return copied(previous) if r.bits.startswith(previous.common_bits, r.pos) else None
+    return _similar(r, known) if known.kind_bits else None
 
 
 def _similar(r: BitReader, like: SliceHeader) -> SliceHeader | None:
