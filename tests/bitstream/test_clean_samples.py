@@ -15,7 +15,7 @@ from concealer.bitstream.nal import (
     split_clean,
     split_sample,
 )
-from tests.decoder.streams import stream
+from tests.decoder.streams import access_units, stream
 
 
 def long_way(codec: Codec, payload: bytes, length_size: int) -> tuple[list[NalUnit], bool]:
@@ -48,9 +48,9 @@ def test_garbage_is_split_alike_or_not_at_all(payload: bytes, length_size: int) 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 @pytest.mark.parametrize("length_size", [0, 4])
 def test_what_encoders_make_takes_the_short_way(codec: Codec, length_size: int) -> None:
-    for payload in stream(codec):
-        nals, _ = split_sample(payload, 0)
-        sample = join_length_prefixed(nals, length_size) if length_size else payload
+    for unit in access_units(stream(codec), codec):
+        nals = unit.nals
+        sample = join_length_prefixed(nals, length_size) if length_size else join_annexb(nals)
         clean = split_clean(sample, length_size)
         assert clean is not None
         assert [nal.data for nal in clean] == [nal.data for nal in nals]
