@@ -102,7 +102,7 @@ def test_the_wheel_is_small_and_holds_what_run_time_needs(wheel: Path) -> None:
 def test_of_the_zoo_the_wheel_holds_what_is_opened_without_asking(wheel: Path) -> None:
     zoo = open_zoo(REPOSITORY / "engines" / "zoo")
     entries = zoo.entries.values()
-    opened = [zoo.inpainters()[0], next(one for one in entries if one.task == "landmarks")]
+    opened = [zoo.inpainters()[0]]
     opened += [one for one in entries if one.task == "choose"]
     wanted = {"zoo.json"} | {name for one in opened for name in (one.card, one.graphs["fp32"].file)}
     held = {name.split("/")[-1] for name in zipfile.ZipFile(wheel).namelist() if name.startswith("engines/zoo/")}
@@ -137,7 +137,7 @@ def test_commands_work_from_an_empty_folder(installed: Path, tmp_path: Path) -> 
     listed = json.loads(_command(installed, tmp_path, "conceal-engines", "list", "--json"))
     states = {row["name"]: row["state"] for row in listed["networks"]}
     assert listed["zoo"] == str(installed / "engines" / "zoo")
-    opened = ("face-structure-128", "face-landmarks-128", "video-choice", "video-choice-low")
+    opened = ("face-boosted-128", "video-choice", "video-choice-low")
     assert {states.pop(name) for name in opened} == {"ok, not for torch"}
     assert set(states.values()) == {"not installed"}
     assert not list(tmp_path.iterdir())
@@ -162,4 +162,4 @@ def test_the_generative_network_opens(installed: Path, tmp_path: Path) -> None:
         "import logging, sys\nlogging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
         "from pipelines import generative\ngenerative.BUCKETS = (1,)\ngenerative.open_generative('openvino')"
     )
-    assert "repair by face-structure-128 on Engine(openvino" in _python(installed, tmp_path, code, more=str(tmp_path))
+    assert "repair by face-boosted-128 on Engine(openvino" in _python(installed, tmp_path, code, more=str(tmp_path))

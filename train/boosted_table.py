@@ -24,8 +24,9 @@ _INTRO = """\
 Boosted GAN (2019): two embedding networks say of the damaged picture which attributes it has (W_a) and which region
 every pixel belongs to (W_s), the generator is told, and three discriminators judge: the picture, picture and
 attributes, picture and map. The variants start from one generator, trained on reconstruction with attributes and maps
-each left out of half of the pictures, and go on for the same number of steps on the same batches. Received pixels are
-laid over the generated picture. *First guess* is what eigenfaces make of the hole in closed form, before any network.
+each left out of half of the pictures, and go on for the same number of steps on the same batches; what is *trained on*
+goes on from the first of them, with clips and moved pictures beside the portraits. Received pixels are laid over the
+generated picture. *First guess* is what eigenfaces make of the hole in closed form, before any network.
 *Rectangle*: anywhere, with sides of 80 to 160 of 256 pixels."""
 
 
@@ -79,7 +80,7 @@ def _ablation(cells: Cells, keys: list[str], mask: str) -> str:
 
 
 def _paired(cells: Cells, keys: list[str]) -> list[str]:
-    """How sure the gain over the generator that is told nothing is."""
+    """How sure the gain over the generator that is told neither is."""
     if not {"boosted-both", "boosted-plain"} <= set(keys):
         return []
     rows = []
@@ -92,7 +93,7 @@ def _paired(cells: Cells, keys: list[str]) -> list[str]:
     if all(both):
         rows.append(["central", "stills", "average precision", *_interval(both, "per picture", 4)])
     head = ["mask", "pictures", "measure", "mean gain", "95 % interval", "pictures that gain"]
-    text = "Gain of the whole system over the same generator told neither, picture by picture:"
+    text = "Gain of the generator that is told both over the same one told neither, picture by picture:"
     return [text + "\n\n" + _table(head, rows)]
 
 

@@ -89,6 +89,13 @@ def test_every_network_can_be_exported(name: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
 
+def test_a_first_guess_that_is_exact_early_stays_finite(tmp_path: Path) -> None:
+    made = export(small("BoostedGenerator", components=1), tmp_path / "a.onnx")
+    with open_engine(Model("a", {"fp32": made.path}), "onnxruntime", Options("fp32", (1,)), strict=True) as engine:
+        batch = {spec.name: np.zeros((1, *spec.shape), np.float32) for spec in engine.inputs}
+        assert np.isfinite(engine.run(batch)["image"]).all()
+
+
 def test_weights_that_half_precision_holds_are_stored_in_it(tmp_path: Path) -> None:
     network = small("LandmarkDetector")
     whole = export(network, tmp_path / "whole.onnx")
