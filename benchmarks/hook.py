@@ -99,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "hook.json"
     store = Store(out, command_line("benchmarks.hook"), KEY)
+    sources = fingerprint(("concealer", "benchmarks/hook.py", "benchmarks/latency.py"))  # as they were loaded
     codecs: tuple[Codec, ...] = ("h264", "hevc")
     for codec in codecs:
         for slices in _SLICES:
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     "measure": "hook", "clip": stream.clip.name, "codec": codec, "slices": slices,
                     "width": stream.width, "height": stream.height, "settings": stream.encoding.settings,
                     "pictures": len(stream.units), "load_before": os.getloadavg()[0],
-                    "sources": fingerprint(("concealer", "benchmarks/hook.py", "benchmarks/latency.py")),
+                    "sources": sources,
                 }  # fmt: skip
                 store.add([row | rounded(cost(stream, 3 if options.quick else 5))])
     print("\n\n".join(hook_tables(store.rows)))

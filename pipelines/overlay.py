@@ -34,7 +34,7 @@ def draw_overlay(
     Red inside the rim of lost blocks, orange of broken, yellow of tainted ones; green around what was `repaired`;
     `text` at the top left. An intact map draws nothing.
     """
-    if not damage.state.any():
+    if not damage.any_damage:
         return
     height, width = planes[0].shape
     line = max(2, round(height / 360))

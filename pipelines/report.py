@@ -63,7 +63,7 @@ class Totals:
     def add(self, picture: DecodedPicture) -> None:
         damage, outcome = picture.damage, picture.outcome
         self.pictures += 1
-        if not picture.synthesised and not damage.state.any():
+        if not picture.synthesised and not damage.any_damage:
             return
         damaged = is_damaged(picture)
         self.damaged += damaged
@@ -116,7 +116,7 @@ def picture_text(stream: int, picture: DecodedPicture, pts: int | None, time_bas
             "broken": broken,
             "tainted": tainted,
             "saved": damage.saved,
-            "all": int(damage.state.size),
+            "all": damage.blocks,
         }
         entry["causes"] = list(damage.causes)
         entry["extent_confidence"] = round(damage.confidence, 3)

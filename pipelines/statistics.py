@@ -47,7 +47,7 @@ class Statistics:
             self.latency_counts[bisect_left(LATENCY_BOUNDS, waited)] += 1
         self.confidence = picture.confidence
         damage = picture.damage
-        if not damage.state.any():
+        if not damage.any_damage:
             return
         if picture.lacks_references or (damage.any_hole and not is_repaired(picture)):
             self.visible_seconds += seconds

@@ -58,12 +58,12 @@ def _count(tally: Tally, track: Track, pictures: Iterable[ShownPicture]) -> None
     for shown in pictures:
         picture = shown.picture
         seconds = None if shown.pts is None else shown.pts * base.numerator / base.denominator
-        tally.add(seconds, picture.damage.state.size, _hurt(tally, picture))
+        tally.add(seconds, picture.damage.blocks, _hurt(tally, picture))
 
 
 def _hurt(tally: Tally, picture: DecodedPicture) -> Hurt | None:
     damage = picture.damage
-    if not picture.synthesised and not damage.state.any():
+    if not picture.synthesised and not damage.any_damage:
         return None
     if picture.lacks_references:
         tally.check.without_references += 1

@@ -151,7 +151,7 @@ class PictureOutput:
             self._discont = False
         buffer.set_flags(_field_flags(picture, self.kept.bottom_first))
         self.carried.give(picture.pts, buffer)
-        if picture.damage.state.any() or picture.repeated:
+        if picture.damage.any_damage or picture.repeated:
             marks.mark(buffer, picture, self._options)
         return buffer
 
@@ -167,7 +167,7 @@ class PictureOutput:
             answered = self._pad.peer_query(query)
             meta = GstVideo.video_meta_api_get_type()
             self._raw.share_memory(answered and query.find_allocation_meta(meta)[0])
-        if not (self._options.overlay and picture.damage.state.any()) or picture.repeated:
+        if not (self._options.overlay and picture.damage.any_damage) or picture.repeated:
             return self._raw.buffer(frame)
         return self._raw.buffer(frame, partial(marks.draw, picture, bit_depth=self._raw.bit_depth, rgb=self._raw.rgb))
 

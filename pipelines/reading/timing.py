@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,21 @@ class DecodeTimes:
         return self._last
 
 
+@dataclass(slots=True)
+class _Next:
+    """What is expected of the next packet of a stream."""
+
+    dts: int
+    most: int
+    """Ticks by which it may lie off."""
+    shift: int
+    """Of the packet before, in ticks."""
+    time_base: Fraction
+
+    def fits(self, dts: int, time_base: Fraction) -> bool:
+        return abs(dts - self.dts) <= self.most and self.time_base == time_base
+
+
 class JoinedTimeline:
     """Joins the timelines of a stream that restarts its clock (spliced MPEG-TS), all streams alike.
 
@@ -74,12 +90,24 @@ class JoinedTimeline:
         self._expected: dict[int, Fraction] = {}
         self._oldest = 0
         self._crossing: set[int] = set()
+        self._next: dict[int, _Next] = {}
 
     def shift(self, stream: int, dts: int | None, duration: int | None, time_base: Fraction) -> int:
         """Ticks of `time_base` to add to the timestamps of a packet with this DTS."""
+        known = self._next.get(stream)
+        if (
+            known is not None
+            and dts is not None
+            and abs(dts - known.dts) <= known.most
+            and known.time_base == time_base
+        ):
+            known.dts = dts + (duration or 0)  # as nearly always; fractions take as long as all the rest of a packet
+            return known.shift
         epoch = self._epoch.get(stream, 0)
         if dts is None:
             return round(self._shifts[epoch] / time_base)
+        if known is not None:
+            self._expected[stream] = known.dts * known.time_base + self._shifts[epoch]
         raw = dts * time_base
         expected, paused = self._expected.get(stream), self._pause(stream)
         if expected is not None:
@@ -90,7 +118,11 @@ class JoinedTimeline:
             self._crossing.discard(stream)
             epoch = self._enter(stream, expected - raw)
         self._expected[stream] = raw + self._shifts[epoch] + (duration or 0) * time_base
-        return round(self._shifts[epoch] / time_base)
+        shift = round(self._shifts[epoch] / time_base)
+        if not self._pauses:
+            most = int(_JUMP_SECONDS / time_base)
+            self._next[stream] = _Next(dts + (duration or 0), most, shift, time_base)
+        return shift
 
     def _pause(self, stream: int) -> float:
         """Seconds that nothing came of a stream, 0 if that is usual."""
@@ -104,6 +136,9 @@ class JoinedTimeline:
         """The input was opened again: the next packet of every stream follows its last, whatever its time."""
         self._oldest = len(self._shifts)
         self._crossing = set(self._expected)
+        for stream, known in self._next.items():
+            self._expected[stream] = known.dts * known.time_base + self._shifts[self._epoch.get(stream, 0)]
+        self._next.clear()
 
     def _enter(self, stream: int, wanted: Fraction) -> int:
         for epoch in range(len(self._shifts) - 1, self._oldest - 1, -1):

@@ -79,6 +79,8 @@ class ContinuityChecker:
         self._in_step = False
         """The last packet ended where the next one began."""
         self._pids: dict[int, PidState] = {}
+        self._latest: PidState | None = None
+        """Of the PID that was gathered last."""
         self._tables = ProgrammeTables()
 
     @property
@@ -98,7 +100,9 @@ class ContinuityChecker:
         pos = 0
         while pos + PACKET <= len(data):
             if data[pos] == SYNC and (pos + PACKET == len(data) or data[pos + PACKET] == SYNC):
-                self._packet(data[pos : pos + PACKET], done)
+                packet = data[pos : pos + PACKET]
+                if not self._goes_on(packet):
+                    self._packet(packet, done)
                 self._in_step = True
                 pos += PACKET
                 continue
@@ -108,6 +112,22 @@ class ContinuityChecker:
             pos = found
         self._rest = data[pos:]
         return done
+
+    def _goes_on(self, packet: bytes) -> bool:
+        """Take in a packet that holds nothing but the next piece of the PES packet gathered last, as most do: its
+        header is that of the packet before, and the counter counts on."""
+        pid = self._latest
+        if pid is None or self._early or pid.parts is None or pid.ended_early or pid.counter is None:
+            return False
+        counter = pid.counter + 1 & 15
+        last = pid.last
+        if packet[3] != 0x10 | counter or packet[2] != last[2] or packet[1] != last[1] & 0xBF:
+            return False
+        if packet[1] & 0x80 or len(pid.parts) > MOST_BYTES - PACKET:
+            return False
+        pid.counter, pid.last = counter, packet
+        pid.parts += packet[4:]
+        return True
 
     def _look_again(self, data: bytes, pos: int, done: list[PesPacket]) -> int | None:
         """Where packets go on behind a place that none follows as it ought to; None if that can't be told yet."""
@@ -163,6 +183,7 @@ class ContinuityChecker:
         if unit_start and number not in self.seen and (number in self.codecs or is_video(payload)):
             self.seen.add(number)
         if number in self.seen:
+            self._latest = pid
             self._gather(number, pid, payload, unit_start, lost, done)
             if damaged and pid.parts is not None:
                 pid.gaps.append(len(pid.parts))
