@@ -58,7 +58,7 @@ class RegionPredictor(nn.Module):
 
     def regions(self, damaged: Tensor, mask: Tensor) -> Tensor:
         """The label map as one binary channel a class, (N, classes, R, R)."""
-        return one_hot_map(self(damaged, mask).argmax(1), self.classes)
+        return one_hot_map(self(damaged, mask).argmax(1), self.classes).to(damaged.dtype)
 
     def _read(self, damaged: Tensor, mask: Tensor) -> Tensor:
         x = torch.cat([damaged, mask], 1)
