@@ -16,8 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from concealer.bitstream import Codec, StreamParser
-from concealer.bitstream.transport.mpegts import ContinuityChecker
-from concealer.bitstream.transport.rtp import RtpDepacketiser
+from concealer.bitstream.transport import ContinuityChecker, RtpDepacketiser
 from concealer.standins import first_slice_standin, lost_picture_standin
 from pipelines.errors import ConcealError
 

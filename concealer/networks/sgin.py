@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +99,7 @@ class SginGenerator(nn.Module):
         """What these blocks put out, and the picture so far; `told` goes into the middle-most one."""
         features = []
         for level in levels:
-            block = self.blocks[level]
+            block = cast(SgiBlock, self.blocks[level])
             x = block(x, maps[level], styles[level], told if level == MIDDLE else None)
             features.append(x)
             drawn = block.rgb(x)
