@@ -31,7 +31,7 @@ from concealer.repair import GenerativeRepair, Method, Repairer
 from engines import EngineError
 from engines.zoo import Zoo, open_zoo
 from pipelines.errors import UsageError
-from pipelines.generative import open_generative
+from pipelines.generative import FaceLocator, open_generative
 
 CLIPS = ("carphone", "hdtf", "retalk", "grid", "asl")
 """Those that show one talking head."""
@@ -39,6 +39,9 @@ KEY = ("clip", "damage", "seed", "network", "method")
 METHODS: tuple[Method, ...] = ("motion", "auto")
 SEEDS = (1, 2)
 IDR_EVERY = 20
+FIRST, ON_FACE = "first picture", "first picture, on the face"
+_LEAST = 400
+"""Samples of a hole that must lie on the face."""
 _SOURCES = ("concealer", "engines/zoo/zoo.json", "pipelines/generative", "benchmarks/faces.py")
 
 Open = Callable[[], GenerativeRepair]
@@ -74,25 +77,46 @@ def in_the_stream(stream: Stream, loss: Loss, seed: int, method: Method, network
     }
 
 
-def without_reference(stream: Stream, method: Method, network: Open) -> Row:
-    """Hole PSNR of the first picture, mean over the loss of every slice but the first, and of any two neighbours."""
+def without_reference(stream: Stream, method: Method, network: Open) -> dict[str, Row]:
+    """Hole PSNR of the first picture, mean over the loss of every slice but the first, and of any two neighbours; of
+    the holes' part on the face too, where they hold some of it."""
     codec = stream.encoding.codec
     unit = (StreamParser(codec, None).push(stream.units[0].payload, pts=0, complete=True))[0]
     numbers = range(1, len(unit.slices))
     lost = [(number,) for number in numbers] + list(itertools.pairwise(numbers))
     used: Counter[str] = Counter()
-    found = [_first_picture(stream, unit, which, _Counted(method, network, used)) for which in lost]
-    return {"hole_psnr": float(np.mean(found)), "holes": len(found), "used": dict(used)}
+    places = {FIRST: np.ones(stream.clean[0][0].shape, bool), ON_FACE: _on_face(stream)}
+    found: dict[str, list[float]] = {name: [] for name in places}
+    for which in lost:
+        squared, hole = _first_picture(stream, unit, which, _Counted(method, network, used))
+        for name, place in places.items():
+            if (hole & place).sum() >= _LEAST:
+                error = squared[hole & place].mean()
+                found[name].append(float(10 * np.log10(255.0**2 / max(error, 1e-3))))
+    rows = {name: {"hole_psnr": float(np.mean(each)), "holes": len(each)} for name, each in found.items() if each}
+    return {name: row | {"used": dict(used)} for name, row in rows.items()}
 
 
-def _first_picture(stream: Stream, unit: AccessUnit, lost: tuple[int, ...], repairer: _Counted) -> float:
+def _on_face(stream: Stream) -> npt.NDArray[np.bool_]:
+    """Where the square lies that a network for faces would be shown, found in the clean picture."""
+    clean = stream.clean[0]
+    place = np.zeros(clean[0].shape, bool)
+    for square in FaceLocator()(Picture(clean, order=0), []):
+        top, left = max(0, square.top), max(0, square.left)
+        place[top : max(0, square.top + square.side), left : max(0, square.left + square.side)] = True
+    return place
+
+
+def _first_picture(
+    stream: Stream, unit: AccessUnit, lost: tuple[int, ...], repairer: _Counted
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """(squared error, hole) of the picture's luma."""
     gone = {id(unit.slices[number].nal) for number in lost}
     decoder = open_decoder(stream.encoding.codec, repairer=repairer, container_framed=True)
     pictures = decoder.decode(join_annexb([nal for nal in unit.nals if id(nal) not in gone]), pts=0) + decoder.flush()
     decoder.close()
     made, clean = to_planes(pictures[0].frame)[0].astype(np.float64), stream.clean[0][0]
-    error = np.square(made - clean)[repairer.holes[0][: clean.shape[0], : clean.shape[1]]].mean()
-    return float(10 * np.log10(255.0**2 / max(error, 1e-3)))
+    return np.square(made - clean), repairer.holes[0][: clean.shape[0], : clean.shape[1]]
 
 
 def _kinds(used: Counter[str]) -> list[str]:
@@ -112,12 +136,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clips = pick(options.clips)
     except (EngineError, UsageError, ValueError, ImportError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    name = next(entry.name for entry in zoo.entries.values() if entry.task == "inpaint")
+    name = zoo.inpainters()[0].name
     store = Store(options.out, command_line("benchmarks.faces"), KEY)
     for clip, method in itertools.product(clips, METHODS):
         stream = encoded(clip, Encoding("h264", "P", 60, slices=8), options.cache)
         often = encoded(clip, Encoding("h264", "P", 60, gop=IDR_EVERY, slices=8), options.cache)
-        rows = {("first picture", 0): without_reference(stream, method, network)}
+        rows = {(name, 0): row for name, row in without_reference(stream, method, network).items()}
         rows |= {("slices", seed): in_the_stream(stream, Loss(SLICE, 0.03), seed, method, network) for seed in SEEDS}
         rows[("IDR pictures", 1)] = in_the_stream(often, Loss("idr"), 1, method, network)
         for (damage, seed), row in rows.items():

@@ -227,6 +227,15 @@ def _faces(rows: Sequence[Row]) -> Iterator[Verdict]:
     better = sum(gain > 0 for gain in first.values())
     measured = f"{sum(first.values()) / len(first):+.2f} dB; above on {better} of {len(first)} clips"
     yield Verdict("talking heads, no reference: auto above motion", measured, better == len(first))
+    faces = {clip: gain for (clip, damage), gain in gains.items() if damage == "first picture, on the face"}
+    if faces:
+        average, lowest = sum(faces.values()) / len(faces), min(faces, key=lambda clip: faces[clip])
+        measured = f"{average:+.2f} dB; lowest {faces[lowest]:+.2f} ({lowest})"
+        yield Verdict(
+            "the same on the face: at least +0.5 dB in the mean, never below",
+            measured,
+            average >= 0.5 and faces[lowest] >= 0,
+        )
 
 
 def _engines(rows: Sequence[Row]) -> Iterator[Verdict]:

@@ -2,6 +2,7 @@
 and where the faces are."""
 
 from pipelines.generative.choosing import AwaitedChoice, choice_in_background, choice_or_none
+from pipelines.generative.faces import FaceLocator
 from pipelines.generative.network import (
     ENGINES,
     NoNetworkError,
@@ -16,6 +17,7 @@ from pipelines.generative.network import (
 __all__ = [
     "AwaitedChoice",
     "ENGINES",
+    "FaceLocator",
     "NoNetworkError",
     "check_engine",
     "check_network",
