@@ -27,11 +27,11 @@ from train.semantics_table import SEMANTIC_SHEETS, semantics
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The papers' systems, measured
 
-Made by `python -m train.evaluate --all`; do not edit. Three of the five papers form one line: *iterative
-inference* (Yeh et al. 2017) searches the latent of a GAN that fits a damaged picture, 1,500 steps a picture; *SG-GAN* (Lahiri et al. 2017)
-conditions the GAN on a semantic map of the face; *prior-guided* inpainting (Lahiri et al. 2020) predicts the latent
-in one pass (M_z), with structure (+S) and over a group of pictures (+L). Two stand beside it: the *boosted GAN* (2019),
-told attributes and regions, and *SGIN* (2022), which predicts a label map and draws the picture from it.
+Made by `python -m train.evaluate --all`; do not edit. Three of the five papers form one line: *iterative inference*
+(Yeh et al. 2017) searches the latent of a GAN that fits a damaged picture, 1,500 steps a picture; *SG-GAN* (Lahiri et
+al. 2017) conditions the GAN on a semantic map of the face; *prior-guided* inpainting (Lahiri et al. 2020) predicts the
+latent in one pass (M_z), with structure (+S) and over a group of pictures (+L). Two stand beside it: the *boosted GAN*
+(2019), told attributes and regions, and *SGIN* (2022), which predicts a label map and draws the picture from it.
 
 The systems of the line share their generators. All are trained here on a few thousand freely licensed portraits, and
 measured on other people: `faces_eval` and the talking heads of `eval_video`. "Map" says where the structure map comes
