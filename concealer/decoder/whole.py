@@ -41,15 +41,16 @@ class LastBlocks:
 
     def __init__(self) -> None:
         self._starts: list[int | None] = []
-        self._pps: h264.Pps | hevc.Pps | None = None
+        self._sets: tuple[object, object] = (None, None)
         self._ends: Ends | None = None
 
     def of(self, au: AccessUnit) -> Ends | None:
         """None where they do not tell whether all was decoded, or are not needed: of several slices H.264's decoder
         tells."""
         starts = [slice_.first for slice_ in au.slices]
-        if starts != self._starts or au.pps is not self._pps:
-            self._starts, self._pps = starts, au.pps
+        # Another size may come with a picture parameter set that is byte for byte the same.
+        if starts != self._starts or au.pps is not self._sets[0] or au.sps is not self._sets[1]:
+            self._starts, self._sets = starts, (au.pps, au.sps)
             self._ends = _last_blocks(au, starts)
         return self._ends
 

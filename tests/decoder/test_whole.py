@@ -16,8 +16,10 @@ from concealer.decoder.hook.sentinel import Sentinel
 from concealer.decoder.recent import Recent
 from concealer.decoder.turn import Held
 from concealer.decoder.whole import LastBlocks
+from concealer.front_door import open_decoder
 from concealer.picture import Picture
 from tests.decoder.streams import access_units, decode, drop_slices, stream
+from tests.media import clip, encode_bytes
 
 ONE = {"slices": 1}
 Told = tuple[int, int | None, str, int, int, bool, float, tuple[str, ...], bytes, bytes]
@@ -120,3 +122,13 @@ def test_pictures_a_repair_looks_at_are_kept_and_no_others() -> None:
     picture = next(iter(recent)).picture
     assert isinstance(picture, Picture) and picture.planes[0].shape == (288, 352)
     core.close()
+
+
+def test_another_size_with_the_same_picture_parameter_set() -> None:
+    """Only the sequence parameter set tells; the first picture of the new size is looked at in its own last blocks."""
+    wide, tall = (encode_bytes(clip(3, *size), "hevc") for size in ((256, 144), (144, 256)))
+    decoder = open_decoder("hevc")
+    pictures = decoder.decode(wide + tall + wide, complete=True) + decoder.flush()
+    decoder.close()
+    assert [(p.frame.width, p.frame.height) for p in pictures] == [(256, 144)] * 3 + [(144, 256)] * 3 + [(256, 144)] * 3
+    assert not any(picture.damage.any_hole for picture in pictures)

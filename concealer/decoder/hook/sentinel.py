@@ -83,13 +83,16 @@ class Sentinel:
     def all_decoded(self, buffer: Buffer, blocks: Sequence[tuple[int, int]]) -> bool:
         """Whether each of `blocks`, by row and column on the grid of whole 16x16 blocks, was surely decoded.
 
-        As surely as `undecoded` holds it to be, of a buffer whose pattern was not written by fields.
+        As surely as `undecoded` holds it to be, of a buffer whose pattern was not written by fields. A block beyond the
+        buffer was not.
         """
         rows, bank = buffer.lines(_ROW, BLOCK), self._bank
         first_row, first_col = buffer.patterns[0]
         offset = _offset(buffer.layout.bit_depth)
         for row, col in blocks:
             left = col * BLOCK
+            if row >= rows.shape[0] or left + BLOCK > rows.shape[1]:
+                return False  # the decoder took a picture of another size for this one
             for quick in _QUICK_COLUMNS:
                 gap = rows.item(row, left + quick) - bank.item(first_row + row, first_col + left + quick)
                 if not -offset <= gap <= offset:
