@@ -75,7 +75,7 @@ def stream_table(rows: Sequence[Row]) -> str:
 FACES_HEAD = """\
 Hole PSNR in dB on talking heads, H.264 IPPP in eight slices. *First picture*: each of its slices but the first lost, \
 and any two neighbours, mean over these; there is nothing to predict from, so that `motion` fills spatially. `auto` \
-has the first network of the zoo beside it."""
+has the best network of the zoo beside it."""
 
 
 def face_table(rows: Sequence[Row]) -> str:
