@@ -8,7 +8,7 @@ TRAIN_TESTS := $(wildcard tests/train/test_*.py tests/train/*/test_*.py \
                           tests/networks/test_*.py tests/networks/*/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train lint format bench docs lock clean
+.PHONY: help demo test test-train lint format bench soak docs lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,12 @@ endif
 
 test-train: $(TRAIN_NEEDS) ## Run the tests of networks and training (installs torch)
 	@$(TRAIN_RUN)
+
+# Needs GStreamer's bindings. MINUTES=5 for a try; a scheduler calls it every night.
+MINUTES ?= 120
+soak: $(VENV)/.bench $(VENV)/.gst ## Two hours live with 3 % loss, H.264 and HEVC side by side, into build/soak.json
+	@mkdir -p build
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --out build/soak.json
 
 lint: $(VENV)/.dev ## Check format, style and types
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ _BURST, _PAUSE = 24, 0.002
 """Packets sent at once and seconds between: sockets receive into 208 kB by default, about 90 packets."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sending:
     """One access unit on the wire."""
 
@@ -27,6 +27,8 @@ class Sending:
     """RTP packets of it that arrive."""
     lost: int
     """Number of its packets that do not."""
+    hit: bool
+    """Whether a packet of a slice is among them: without an SEI message a picture lacks nothing."""
 
 
 def packetise(nals: Sequence[bytes], codec: Codec, timestamp: int, sequence: int, mtu: int) -> list[bytes]:
@@ -59,6 +61,14 @@ def packetise(nals: Sequence[bytes], codec: Codec, timestamp: int, sequence: int
     return packets
 
 
+def _of_slice(packet: bytes, codec: Codec) -> bool:
+    if codec == "h264":
+        kind = packet[12] & 31
+        return 1 <= (packet[13] & 31 if kind == 28 else kind) <= 5
+    kind = packet[12] >> 1 & 63
+    return (packet[14] & 63 if kind == 49 else kind) < 32
+
+
 def send_lossy(
     units: Sequence[tuple[bytes, int]], codec: Codec, fps: int, *, rate: float, seed: int, mtu: int = 1200
 ) -> list[Sending]:
@@ -80,7 +90,9 @@ def send_lossy(
         position = unit.pts or 0
         packets = packetise([nal.data for nal in unit.nals], codec, position * CLOCK // fps, sequence, mtu)
         kept = [packet for number, packet in enumerate(packets) if sequence + number not in gone]
-        sendings.append(Sending(position, kept, len(packets) - len(kept)))
+        lost = [packet for number, packet in enumerate(packets) if sequence + number in gone]
+        hit = any(_of_slice(packet, codec) for packet in lost)
+        sendings.append(Sending(position, kept, len(lost), hit))
         sequence += len(packets)
     return sendings
 

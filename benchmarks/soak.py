@@ -1,10 +1,14 @@
 """A live receiver over many sender restarts: memory, threads, descriptors and delay, and whether its metrics are true.
 
-python -m benchmarks.soak --minutes 30
+python -m benchmarks.soak --minutes 30 --codec hevc
+make soak                                               # two hours of both codecs, for every night
+
+Exits with 1 where something grew or was told wrongly.
 
 A sender in a process of its own loses packets on the way and begins anew, with another SSRC, sequence number and
-timestamp, every few seconds. It keeps count of what it sent and lost; the metrics endpoint is read at the end
-and held against that. Needs GStreamer's Python bindings (docs/live.md) and prometheus-client.
+timestamp, every few seconds; in every third session nothing arrives for two seconds. It keeps count of what it sent
+and lost; the metrics endpoint is read at the end and held against that. Needs GStreamer's Python bindings
+(docs/live.md) and prometheus-client.
 """
 
 from __future__ import annotations
@@ -19,7 +23,9 @@ import socket
 import time
 import urllib.request
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -34,9 +40,13 @@ from benchmarks.streams import Codec, Encoding, Stream, default_cache, encoded
 from pipelines.gst.register import register
 
 FPS = 30
-LOSS = 0.02
+LOSS = 0.03
 SESSION = 20
 """Seconds from one restart of the sender to the next."""
+OUTAGE = 2
+"""Seconds without a packet in the middle of a session, for one of the ways in which its packets are lost."""
+GROWTH = 0.1
+"""Share by which the last third of a soak may lie above the first."""
 _PICTURES = 60
 _SEEDS = 3
 _PACE = 0.0002
@@ -51,9 +61,11 @@ class Sent:
     """What the sender knows."""
 
     sessions: int = 0
+    outages: int = 0
     access_units: int = 0
+    """Outages aside: of so many in a row the receiver knows that packets are gone, not of how many pictures."""
     hit: int = 0
-    """Access units that lost packets."""
+    """Of these, those that lost a packet of a slice."""
     lost: int = 0
     """Packets."""
 
@@ -80,7 +92,7 @@ class Samples:
 
 
 def sessions_of(stream: Stream) -> list[list[Sending]]:
-    """Several ways to lose packets of one session, whose first and last access units arrive whole.
+    """Several ways to lose packets of one session, the last with an outage; first and last access units arrive whole.
 
     What is lost before the first packet or behind the last nobody can know of.
     """
@@ -90,6 +102,9 @@ def sessions_of(stream: Stream) -> list[list[Sending]]:
     for seed in range(_SEEDS):
         lossy = send_lossy(units, stream.encoding.codec, FPS, rate=LOSS, seed=seed)
         kinds.append([whole[0], *lossy[1:-1], whole[-1]])
+    for sending in kinds[-1][len(units) // 2 :][: OUTAGE * FPS]:
+        sending.lost += len(sending.packets)
+        sending.packets.clear()
     return kinds
 
 
@@ -106,9 +121,12 @@ def send(kinds: Sequence[Sequence[Sending]], port: int, minutes: float, answer: 
                 for packet in sending.packets:
                     channel.sendto(_renumbered(packet, source, first, ticks), ("127.0.0.1", port))
                     time.sleep(_PACE)
+            outage = sent.sessions % len(kinds) == len(kinds) - 1
+            gone = range(len(kind) // 2, len(kind) // 2 + OUTAGE * FPS) if outage else range(0)
             sent.sessions += 1
-            sent.access_units += len(kind)
-            sent.hit += sum(sending.lost > 0 for sending in kind)
+            sent.outages += outage
+            sent.access_units += len(kind) - len(gone)
+            sent.hit += sum(sending.hit for number, sending in enumerate(kind) if number not in gone)
             sent.lost += sum(sending.lost for sending in kind)
             time.sleep(_PAUSE)
     answer.send(sent)
@@ -205,7 +223,7 @@ def soak(stream: Stream, minutes: float) -> Row:
         "packets_lost": (sent.lost, counts["packets_lost"]),
         "access_units_hit": (sent.hit, counts["pictures_damaged"]),
     }
-    row: Row = {"agrees": all(ours == theirs for ours, theirs in told.values())}
+    row: Row = {"agrees": all(ours == theirs for ours, theirs in told.values()), "outages": sent.outages}
     for name, (ours, theirs) in told.items():
         row |= {name: ours, f"{name}_told": int(theirs)}
     for name, values in vars(samples).items():
@@ -219,30 +237,52 @@ def soak(stream: Stream, minutes: float) -> Row:
     return row | {"load_before": load, "load_after": os.getloadavg()[0]}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.split("\n")[0])
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
-    parser.add_argument("--codec", choices=("h264", "hevc"), default="h264", help="default: h264")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips")
-    parser.add_argument("--out", type=Path, default=RESULTS / "soak.json", help="default: %(default)s")
-    options = parser.parse_args(arguments)
+def steady(row: Row) -> list[str]:
+    """What is wrong with a soak: counts that differ from the sender's, or figures that grew. Empty: nothing."""
+    wrong = [] if row["agrees"] else ["the metrics do not tell what was sent"]
+    for name, least in (("memory_mb", 16), ("threads", 1), ("descriptors", 1), ("delay_ms", 10)):
+        first, last = row[f"{name}_first_third"], row[f"{name}_last_third"]
+        if last - first > max(least, GROWTH * first):
+            wrong.append(f"{name} grew from {first:.1f} to {last:.1f}")
+    return wrong
+
+
+def measured(codec: Codec, minutes: float, cache: Path) -> Row:
+    """A row of the results."""
     clip = available([clip for clip in CLIPS if clip.name == "cups"])[0]
-    stream = encoded(clip, Encoding(options.codec, "P", _PICTURES, slices=1), options.cache)
-    row = {
+    stream = encoded(clip, Encoding(codec, "P", _PICTURES, slices=1), cache)
+    return {
         "measure": "soak",
         "clip": clip.name,
         "width": stream.width,
         "height": stream.height,
-        "codec": options.codec,
-        "minutes": options.minutes,
+        "codec": codec,
+        "minutes": minutes,
         "settings": stream.encoding.settings,
         "encoder": stream.writer,
         "sources": fingerprint(("concealer", "pipelines", "benchmarks/soak.py")),
-    } | rounded(soak(stream, options.minutes))
-    Store(options.out, command_line("benchmarks.soak"), KEY).add([row])
-    shown = {name: value for name, value in row.items() if name not in ("settings", "encoder", "sources")}
-    print("  ".join(f"{name}={value}" for name, value in shown.items()))
-    return 0
+    } | rounded(soak(stream, minutes))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.split("\n")[0])
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
+    parser.add_argument("--codec", choices=("h264", "hevc"), help="one alone (default: both, side by side)")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for encoded clips")
+    parser.add_argument("--out", type=Path, default=RESULTS / "soak.json", help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    codecs: tuple[Codec, ...] = (options.codec,) if options.codec else ("h264", "hevc")
+    with ProcessPoolExecutor(len(codecs), multiprocessing.get_context("spawn")) as children:
+        rows = list(children.map(measured, codecs, repeat(options.minutes), repeat(options.cache)))
+    Store(options.out, command_line("benchmarks.soak"), KEY).add(rows)
+    wrong = 0
+    for row in rows:
+        shown = {name: value for name, value in row.items() if name not in ("settings", "encoder", "sources")}
+        print("  ".join(f"{name}={value}" for name, value in shown.items()))
+        for what in steady(row):
+            wrong += 1
+            print(f"{row['codec']}: {what}")
+    return int(wrong > 0)
 
 
 if __name__ == "__main__":
