@@ -70,3 +70,36 @@ def _sums(title: str, rows: Sequence[Row]) -> list[str]:
     missing = sum(row["made_up"] + row["missing"] for row in rows)
     rest = [sum(row[name] for row in rows) for name in ("changed", "told")]
     return [title, str(len(rows)), *(f"{n:,}" for n in (*sums.values(), missing, *rest))]
+
+
+CUE_HEAD = """\
+SGIN's occlusion detector, trained on occluders and on codec-shaped damage of faces, against the product's locator: \
+streams as above, place unknown, of talking heads; blocks of 16x16 on the face of pictures that arrived in part, \
+before repair. *Found*: share of the visibly wrong blocks. *Precision*: share of the marked blocks that are visibly \
+wrong. *Whole*: share of the blocks on faces of pictures that arrived whole that are marked all the same. Of every \
+picture the cue sees the pixels alone; the locator sees the bitstream and the pictures before too."""
+
+
+def cue_table(rows: Sequence[Row]) -> str:
+    """Ways x who marks, all blocks together."""
+    lines = []
+    for way in distinct(rows, "way"):
+        part = select(rows, way=way)
+        total = {name: sum(row.get(name, 0) for row in part) for name in {key for row in part for key in row} & _CUES}
+        for who in ("locator", "cue", "either", "both"):
+            whole = _share(total[f"whole_{who}"], total["whole_blocks"]) if who in ("locator", "cue") else ""
+            found, marked = total[f"{who}_found"], total[f"{who}_marked"]
+            line = [way, _WHO[who], str(total["pictures"]), str(total["visible"])]
+            lines.append([*line, _share(found, total["visible"]), _share(found, marked), whole])
+    return markdown(["way", "", "pictures", "wrong blocks", "found", "precision", "whole"], lines)
+
+
+_WHO = {"locator": "locator", "cue": "occlusion detector", "either": "either of them", "both": "both"}
+_CUES = {
+    "pictures",
+    "visible",
+    "whole_blocks",
+    "whole_locator",
+    "whole_cue",
+    *(f"{who}_{what}" for who in _WHO for what in ("found", "marked")),
+}

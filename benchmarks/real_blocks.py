@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,7 @@ WAYS = (("rtp", 0.03), ("ts", 0.01))
 PLACES = ("known", "unknown")
 _ROOMS = ("concealer", "benchmarks/real_blocks.py")
 _Blocks = npt.NDArray[np.bool_]
+Planes = tuple[npt.NDArray[np.uint8], ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,16 @@ class Job:
         return shared | {"way": self.way, "rate": self.rate, "place": self.place, "seed": self.seed}
 
 
+class Judge(Protocol):
+    """Counts what is found in pictures, of which it is told in decoding order."""
+
+    def add(self, seen: Planes, right: Planes, damage: DamageMap) -> None:
+        """A picture that arrived in part. seen: its planes before repair; right: those that it should have had."""
+
+    def add_whole(self, seen: Planes, damage: DamageMap) -> None:
+        """A picture that arrived whole."""
+
+
 @dataclass
 class Found:
     """Counts of blocks over damaged pictures that arrived in part, and marks on pictures that arrived whole."""
@@ -90,12 +102,11 @@ class Found:
     judged: int = 0
     """Damaged pictures."""
 
-    def add(self, off: npt.NDArray[np.float32], damage: DamageMap) -> None:
-        """off: (rows, cols) mean absolute difference of each whole block."""
+    def add(self, seen: Planes, right: Planes, damage: DamageMap) -> None:
+        """As `Judge.add`."""
+        off = block_difference(seen[0], right[0])
         rows, cols = off.shape
-        hole = damage.hole
-        sure = hole if damage.belief is None else hole & (damage.belief >= SURE)
-        hole, sure = hole[:rows, :cols], sure[:rows, :cols]
+        hole, sure = damage.hole[:rows, :cols], believed(damage)[:rows, :cols]
         visible, wrong = off > VISIBLE, off > 0
         self.visible += int(visible.sum())
         self.visible_found += int((visible & sure).sum())
@@ -106,16 +117,25 @@ class Found:
         self.visible_any += int((visible & hole).sum())
         self.judged += 1
 
+    def add_whole(self, seen: Planes, damage: DamageMap) -> None:
+        """As `Judge.add_whole`."""
+        self.on_whole += int(damage.hole.sum())
+
+
+def believed(damage: DamageMap) -> _Blocks:
+    """Blocks that are rather believed wrong than right."""
+    return damage.hole if damage.belief is None else damage.hole & (damage.belief >= SURE)
+
 
 class _Before(Repairer):
-    """Keeps each damaged picture's luma as it was before its repair."""
+    """Keeps each damaged picture as it was before its repair."""
 
-    luma: npt.NDArray[np.uint8] | None = None
+    planes: Planes | None = None
 
     def __call__(
         self, picture: Picture, damage: DamageMap, references: Sequence[Picture], outlook: Outlook | None = None, /
     ) -> RepairOutcome:
-        self.luma = picture.planes[0].copy()
+        self.planes = tuple(plane.copy() for plane in picture.planes)
         return super().__call__(picture, damage, references, outlook)
 
 
@@ -128,25 +148,25 @@ class _Truth:
     """Times of the pictures that did not arrive whole."""
     repairer: _Before
     follower: Follower
-    found: Found = field(default_factory=Found)
+    judge: Judge
     _next: int = 0
     _lost: bool = False
 
     def settled(self, picture: Settled) -> None:
         """An observer of the product's decoder."""
-        luma, self.repairer.luma = self.repairer.luma, None
+        before, self.repairer.planes = self.repairer.planes, None
         unit = self._unit(picture)
         if unit is None or not picture.planes or picture.damage is None:
             return
         right = self.follower.decode(join_annexb(unit.nals)).buffer
         if right is None or [p.shape for p in right.planes] != [p.shape for p in picture.planes]:
             return
-        seen = picture.planes[0] if luma is None else luma
+        seen = picture.planes if before is None else before
         if picture.au is not None and not self._lost:
             if picture.pts in self.damaged:
-                self.found.add(_off(seen, right.planes[0]), picture.damage)
+                self.judge.add(seen, right.planes, picture.damage)
             else:
-                self.found.on_whole += int(picture.damage.hole.sum())
+                self.judge.add_whole(seen, picture.damage)
         for own, shown in zip(right.planes, picture.planes, strict=True):
             np.copyto(own, shown)
 
@@ -166,12 +186,19 @@ class _Truth:
 
 def run_job(job: Job, sources: str, cache: Path) -> list[Row]:
     """Measure one damaged stream in this process."""
-    stream = encoded(job.clip, job.encoding, cache)
+    stream, found = encoded(job.clip, job.encoding, cache), Found()
+    follow(stream, job, found)
+    return [{**job.key, **vars(found), "encoder": stream.writer, "sources": sources}]
+
+
+def follow(stream: Stream, job: Job, judge: Judge) -> None:
+    """Damage a stream, decode and repair it, and tell `judge` of every picture that can be held against its own whole
+    access unit."""
     units = parse(stream)
     damaged = _damaged(stream, job)
     hit = frozenset(units[one.index].pts for one in damaged.record.damaged)
     repairer = _Before()
-    truth = _Truth(units, hit, repairer, Follower(job.encoding.codec, 3, ()))
+    truth = _Truth(units, hit, repairer, Follower(job.encoding.codec, 3, ()), judge)
     decoder = open_decoder(
         job.encoding.codec,
         repairer=repairer,
@@ -184,7 +211,6 @@ def run_job(job: Job, sources: str, cache: Path) -> list[Row]:
     decoder.flush()
     decoder.close()
     truth.follower.close()
-    return [{**job.key, **vars(truth.found), "encoder": stream.writer, "sources": sources}]
 
 
 def _damaged(stream: Stream, job: Job) -> Damaged:
@@ -202,7 +228,8 @@ def _payloads(damaged: Damaged, job: Job) -> Iterator[tuple[bytes, int | None, t
         yield sample.payload, sample.pts, sample.gaps, sample.truncated
 
 
-def _off(ours: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def block_difference(ours: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """(rows, cols) mean absolute difference of each whole block of luma."""
     rows, cols = (side // BLOCK for side in right.shape)
     off = np.abs(ours.astype(np.int16) - right)[: rows * BLOCK, : cols * BLOCK]
     return np.asarray(off.reshape(rows, BLOCK, cols, BLOCK).mean((1, 3)), np.float32)
@@ -211,7 +238,7 @@ def _off(ours: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> npt.NDArr
 def plan(clips: Sequence[Clip], seeds: Sequence[int], pictures: int) -> list[Job]:
     """All jobs."""
     return [
-        Job(clip, _encoding(codec, structure, pictures), way, rate, place, seed)
+        Job(clip, encoding_of(codec, structure, pictures), way, rate, place, seed)
         for seed in seeds
         for way, rate in WAYS
         for place in PLACES
@@ -220,7 +247,8 @@ def plan(clips: Sequence[Clip], seeds: Sequence[int], pictures: int) -> list[Job
     ]
 
 
-def _encoding(codec: Codec, structure: Structure, pictures: int) -> Encoding:
+def encoding_of(codec: Codec, structure: Structure, pictures: int) -> Encoding:
+    """One slice a picture, and nothing that is inherited from damage but samples and vectors."""
     further = "temporal-mvp=0" if codec == "hevc" else ""
     return Encoding(codec, structure, pictures, gop=GOP, slices=1, further=further)
 

@@ -15,7 +15,7 @@ from benchmarks.archive_tables import ARCHIVE_HEAD, archive_tables
 from benchmarks.check_tables import CHECK_HEAD, check_tables
 from benchmarks.conformance_tables import CONFORMANCE_HEAD, conformance_table
 from benchmarks.container_tables import CONTAINERS_HEAD, container_tables
-from benchmarks.detection_tables import BLOCKS_HEAD, INTACT_HEAD, blocks_table, intact_table
+from benchmarks.detection_tables import BLOCKS_HEAD, CUE_HEAD, INTACT_HEAD, blocks_table, cue_table, intact_table
 from benchmarks.engine_tables import ENGINES_HEAD, FACES_HEAD, engine_tables, face_table
 from benchmarks.formats_tables import FORMATS_HEAD, formats_table
 from benchmarks.fuzz_tables import FUZZ_HEAD, fuzz_table
@@ -111,6 +111,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("stages", "## Choosing between candidates", (STAGES_HEAD,), _one(stages_table)),
     ("prior_cost", "### Its cost", (COST_HEAD,), _one(cost_table)),
     ("faces", "## Talking heads", (FACES_HEAD,), _one(face_table)),
+    ("blind_cue", "### Damage found blindly on faces", (CUE_HEAD,), _one(cue_table)),
     ("engines", "## Networks", (ENGINES_HEAD,), engine_tables),
     ("splice", "## Splicing", (_SPLICE,), splice_tables),
     ("interlaced_splice", "### Interlaced, spliced", (INTERLACED_SPLICE_HEAD,), _one(interlaced_splice_table)),

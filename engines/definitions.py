@@ -175,10 +175,12 @@ def _video(network: VideoPrior) -> Definition:
 
 
 def task_of(definition: Definition) -> str:
-    """What a network is good for in the stream: "inpaint", "landmarks", "choose" or "other"."""
+    """What a network is good for in the stream: "inpaint", "landmarks", "occlusion", "choose" or "other"."""
     inputs = {spec.name for spec in definition.inputs}
     if definition.outputs[0].name == "correction":
         return "choose"
+    if definition.outputs[0].name == "occlusion":
+        return "occlusion"
     if not {"damaged", "mask"} <= inputs:
         return "other"
     if "regions" in inputs:

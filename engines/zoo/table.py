@@ -46,8 +46,9 @@ class Entry:
     does: str
     """What it is, in one line."""
     task: str
-    """"inpaint" (damaged, mask -> image), "landmarks" (damaged, mask -> landmarks), "choose" (figures of candidates ->
-    corrections of their expected errors) or "other"."""
+    """"inpaint" (damaged, mask -> image), "landmarks" (damaged, mask -> landmarks), "occlusion" (image -> logits of
+    what hides or damages the face), "choose" (figures of candidates -> corrections of their expected errors) or
+    "other"."""
     domain: str
     """What its pictures must show: "face" (aligned face crops) or "any"."""
     weights: dict[str, ZooFile]
