@@ -21,6 +21,8 @@ from train.systems import System
 
 _REPAIRS = 4
 """Repairs per picture for consistency."""
+_SEARCHED_REPAIRS = 2
+"""Of systems that search: of one pair of repairs as much is expected as of all pairs of four."""
 
 
 def measure_stills(bench: Workbench, searches: bool) -> None:
@@ -107,18 +109,19 @@ def measure_consistency(bench: Workbench, searches: bool) -> None:
     """How alike several repairs of one picture are."""
     for mask in CONSISTENCY_MASKS:
         for key, system in bench.systems(searches):
-            count = max(2, bench.count(system) // 2) if searches else len(bench.stills)
-            bench.measure(f"consistency-{key}-{mask}", key, count, partial(_consistency, bench, system, mask, count))
+            made = partial(_consistency, bench, system, mask, _SEARCHED_REPAIRS if searches else _REPAIRS)
+            bench.measure(f"consistency-{key}-{mask}", key, bench.count(system), made)
 
 
-def _consistency(bench: Workbench, system: System, mask: str, count: int) -> dict[str, Any]:
+def _consistency(bench: Workbench, system: System, mask: str, repairs: int) -> dict[str, Any]:
     """Eq. 7 on whole generated pictures G(z), as printed, with the map of the clean picture."""
+    count = bench.count(system)
     batch = bench.take(count)
-    kinds = [bench.masks(MASKS[mask], count, seed) for seed in range(_REPAIRS)]
+    kinds = [bench.masks(MASKS[mask], count, seed) for seed in range(repairs)]
     masks = torch.stack(kinds, 1).flatten(0, 1)  # (count * repairs, 1, S, S)
-    images = batch.images.repeat_interleave(_REPAIRS, 0)
-    maps = batch.structure.repeat_interleave(_REPAIRS, 0)
-    generated = bench.run(system, damage(images, masks), masks, maps).unflatten(0, (count, _REPAIRS))
+    images = batch.images.repeat_interleave(repairs, 0)
+    maps = batch.structure.repeat_interleave(repairs, 0)
+    generated = bench.run(system, damage(images, masks), masks, maps).unflatten(0, (count, repairs))
     return {"consistency": round(float(np.mean([measures.consistency(each) for each in generated])), 3)}
 
 
