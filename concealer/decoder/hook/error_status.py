@@ -13,7 +13,12 @@ import struct
 import numpy as np
 
 from concealer.decoder.hook.errors import Errors
-from concealer.decoder.hook.libav import HookUnavailableError, read_memory, read_private_data
+from concealer.decoder.hook.libav import (
+    HookUnavailableError,
+    private_data_pointer,
+    read_memory,
+    read_private_data,
+)
 
 _HEAD = struct.Struct("<iii20xi4xQ")
 """mb_num, mb_width, mb_height, error_count, error_status_table."""
@@ -58,13 +63,23 @@ class ErrorStatus:
         return Errors(missing, errors & ~missing)
 
     def _find(self, mb_cols: int, mb_rows: int) -> int:
-        address, data = read_private_data(self._context)
         # int mb_num, mb_width, mb_height, (padding,) ptrdiff_t mb_stride, b8_stride
         sizes = struct.pack("<iii", mb_cols * mb_rows, mb_cols, mb_rows)
         strides = struct.pack("<qq", mb_cols + 1, 2 * mb_cols + 1)
+        pointer = private_data_pointer(self._context)
+        for offset in _offsets:
+            row = read_memory(pointer + offset, 32)
+            if row[:12] == sizes and row[16:] == strides:
+                return pointer + offset
+        address, data = read_private_data(self._context)
         place = data.find(sizes)
         while place >= 0:
             if data[place + 16 : place + 32] == strides:
+                _offsets[:] = [place]
                 return address + place
             place = data.find(sizes, place + 4)
         raise HookUnavailableError("the H.264 decoder's error context was not found")
+
+
+_offsets: list[int] = []
+"""Where in a decoder's private data it was found last: with one libav the same for all, so that one read proves it."""
