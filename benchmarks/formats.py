@@ -23,9 +23,9 @@ import numpy.typing as npt
 from benchmarks.clips import Clip, clip_folder, pick
 from benchmarks.formats_tables import formats_table
 from benchmarks.product import NETWORKS, product_repairer
-from benchmarks.real import write
+from benchmarks.real import frames_of, write
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
-from benchmarks.streams import FPS, AccessUnit, Codec, Encoding, Stream, default_cache, encoded
+from benchmarks.streams import AccessUnit, Codec, Encoding, Stream, default_cache, encoded
 from benchmarks.workers import run_all
 from concealer.bitstream import StreamParser, join_annexb
 from concealer.front_door import open_decoder
@@ -218,20 +218,7 @@ def _in_own_size(path: Path, codec: Codec) -> dict[int, Planes]:
 
 def pictures_of(path: Path, options: dict[str, str] | None = None) -> dict[int, Planes]:
     """Planes by output position, the first picture at 0, as libavcodec decodes a file with one thread."""
-    pictures: dict[int, Planes] = {}
-    with av.open(str(path)) as container:
-        video = container.streams.video[0]
-        video.codec_context.thread_count = 1
-        if options:
-            video.codec_context.options = options
-        for packet in container.demux(video):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                continue
-            for frame in frames:
-                if frame.time is not None:
-                    pictures[round(frame.time * FPS)] = planes_of(frame)
+    pictures = {place: planes_of(frame) for place, frame in frames_of(path, options)}
     first = min(pictures, default=0)
     return {place - first: planes for place, planes in pictures.items()}
 

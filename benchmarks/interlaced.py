@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
@@ -218,26 +218,42 @@ def _woven(first: Plane, second: Plane, order: str) -> Plane:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.interlaced", description=__doc__.split("\n")[0])
+    return run_streams("interlaced", __doc__, run_job, _SOURCES, interlaced_table, arguments)
+
+
+def run_streams(
+    name: str,
+    about: str,
+    measure: Callable[[Job, str, Path], list[Row]],
+    rooms: Sequence[str],
+    table: Callable[[Sequence[Row]], str],
+    arguments: Sequence[str] | None,
+    seeds: int = SEEDS,
+) -> int:
+    """The command line of a benchmark on these streams; the exit code.
+
+    measure: a job, fingerprint of the sources, folder of undamaged streams -> its rows. rooms: what the rows hang on.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one stream of each kind, one rate, one seed")
     parser.add_argument("--streams", nargs="*", default=[], help="names of streams (default: all)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds that hit the stream (default {SEEDS})")
+    parser.add_argument("--seeds", type=int, default=seeds, help="seeds that hit the stream (default: %(default)s)")
     parser.add_argument("--processes", type=int, default=2, help="worker processes (default 2)")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for undamaged streams")
-    parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/interlaced.json)")
+    parser.add_argument("--out", type=Path, help=f"results file (default: benchmarks/results/{name}.json)")
     options = parser.parse_args(arguments)
     streams = [stream for stream in STREAMS if not options.streams or stream.name in options.streams]
     rates: tuple[float, ...] = RATES
     if options.quick:
         streams, options.seeds, rates = [STREAMS[0], STREAMS[5], STREAMS[9]], 1, RATES[1:]
-    out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "interlaced.json"
-    store, sources = Store(out, command_line("benchmarks.interlaced"), KEY), fingerprint(_SOURCES)
+    out = options.out or (options.cache / "quick" if options.quick else RESULTS) / f"{name}.json"
+    store, sources = Store(out, command_line(f"benchmarks.{name}"), KEY), fingerprint(rooms)
     jobs = [Job(stream, rate, number + 1) for number in range(options.seeds) for rate in rates for stream in streams]
     jobs = [job for job in jobs if not store.has(job.key | {"sources": sources})]
     for stream in {job.stream: None for job in jobs}:
         transport_stream(stream, options.cache)
-    failed = run_all(run_job, [(job, sources, options.cache) for job in jobs], store.add, options.processes)
-    print(interlaced_table(store.rows))
+    failed = run_all(measure, [(job, sources, options.cache) for job in jobs], store.add, options.processes)
+    print(table(store.rows))
     print(f"\n{out}")
     return 1 if failed else 0
 

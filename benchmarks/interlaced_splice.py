@@ -9,7 +9,6 @@ spliced file, and the file whose groups of pictures with damage are encoded anew
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -17,13 +16,11 @@ from pathlib import Path
 
 import av
 
-from benchmarks.interlaced import KEY, RATES, STREAMS, Job, damaged_file, transport_stream
+from benchmarks.interlaced import Job, damaged_file, run_streams, transport_stream
 from benchmarks.interlaced_tables import interlaced_splice_table
 from benchmarks.metrics import Luma
 from benchmarks.real import decode, from_zero, sequence_psnr
-from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
-from benchmarks.streams import default_cache
-from benchmarks.workers import run_all
+from benchmarks.store import Row, rounded
 from concealer.bitstream import split_annexb
 from pipelines import ConcealError, ConcealResult, EncoderSettings, Settings, conceal_file
 from pipelines.jobs.settings import OutputMode
@@ -82,28 +79,7 @@ def _nal_units(path: Path) -> list[bytes]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.interlaced_splice", description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one stream of each kind, one rate, one seed")
-    parser.add_argument("--streams", nargs="*", default=[], help="names of streams (default: all)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds that hit the stream (default {SEEDS})")
-    parser.add_argument("--processes", type=int, default=2, help="worker processes (default 2)")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for undamaged streams")
-    parser.add_argument("--out", type=Path, help="results file (default: benchmarks/results/interlaced_splice.json)")
-    options = parser.parse_args(arguments)
-    streams = [stream for stream in STREAMS if not options.streams or stream.name in options.streams]
-    rates: tuple[float, ...] = RATES
-    if options.quick:
-        streams, options.seeds, rates = [STREAMS[0], STREAMS[5], STREAMS[9]], 1, RATES[1:]
-    out = options.out or (options.cache / "quick" if options.quick else RESULTS) / "interlaced_splice.json"
-    store, sources = Store(out, command_line("benchmarks.interlaced_splice"), KEY), fingerprint(_SOURCES)
-    jobs = [Job(stream, rate, number + 1) for number in range(options.seeds) for rate in rates for stream in streams]
-    jobs = [job for job in jobs if not store.has(job.key | {"sources": sources})]
-    for stream in {job.stream: None for job in jobs}:
-        transport_stream(stream, options.cache)
-    failed = run_all(run_job, [(job, sources, options.cache) for job in jobs], store.add, options.processes)
-    print(interlaced_splice_table(store.rows))
-    print(f"\n{out}")
-    return 1 if failed else 0
+    return run_streams("interlaced_splice", __doc__, run_job, _SOURCES, interlaced_splice_table, arguments, SEEDS)
 
 
 if __name__ == "__main__":

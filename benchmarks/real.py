@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -150,7 +150,11 @@ def from_zero(pictures: dict[int, Luma]) -> dict[int, Luma]:
 
 def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]:
     """Luma by output position as libavcodec decodes a file with one thread."""
-    pictures: dict[int, Luma] = {}
+    return {place: to_planes(frame)[0] for place, frame in frames_of(path, options)}
+
+
+def frames_of(path: Path, options: dict[str, str] | None = None) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Frames with their output positions, by their times, as libavcodec decodes a file with one thread."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         video.codec_context.thread_count = 1
@@ -163,8 +167,7 @@ def decode(path: Path, options: dict[str, str] | None = None) -> dict[int, Luma]
                 continue
             for frame in frames:
                 if frame.time is not None:
-                    pictures[round(frame.time * FPS)] = to_planes(frame)[0]
-    return pictures
+                    yield round(frame.time * FPS), frame
 
 
 def write(stream: Stream, path: Path) -> None:
