@@ -370,20 +370,23 @@ class Source:
         with contextlib.closing(files.open_again(self._wanted)) as connection:
             container = connection.container
             stream = container.streams[index]
-            for count, packet in enumerate(container.demux(stream)):
-                with contextlib.suppress(av.FFmpegError):
-                    for frame in packet.decode():
-                        return cast(av.VideoFrame, frame)
-                if count >= _PROBE_FRAMES:
-                    break
+            with contextlib.suppress(av.FFmpegError):  # of a file that cannot be read on
+                for count, packet in enumerate(container.demux(stream)):
+                    with contextlib.suppress(av.FFmpegError):
+                        for frame in packet.decode():
+                            return cast(av.VideoFrame, frame)
+                    if count >= _PROBE_FRAMES:
+                        break
         return None
 
     def first_delay(self, index: int) -> tuple[int, int]:
         """How long a decoder holds a stream's first picture back: in ticks and in packets. (0, 0) from a pipe."""
         if not self.seekable:
             return 0, 0
-        with contextlib.closing(files.open_again(self._wanted)) as connection:
-            return streams.first_delay(connection.container, index, _PROBE_FRAMES)
+        again = files.open_again(self._wanted)
+        with contextlib.closing(again), contextlib.suppress(av.FFmpegError):  # of a file that cannot be read on
+            return streams.first_delay(again.container, index, _PROBE_FRAMES)
+        return 0, 0
 
     def rewind(self) -> None:
         """Start over. For seekable inputs only."""

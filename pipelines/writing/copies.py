@@ -64,9 +64,17 @@ class Filtered:
         # The filter, which MPEG-TS has of its own, puts them before IDR pictures only.
         needed = name is not None or container_format == "mpegts"
         self._missing = framing.parameter_sets if framing is not None and self._length_size and needed else []
+        # Muxers describe the whole stream by its first packet.
+        described = codec_name(stream) == "aac" and stream.codec_context is not None and container_format != "mpegts"
+        self._awaits_header = described and not stream.codec_context.extradata
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
-        """What comes out; a packet that the filter does not take raises FFmpegError."""
+        """What comes out; a packet that the filter does not take raises FFmpegError, one that must not come first
+        ValueError."""
+        if self._awaits_header:
+            if not _adts_frame(bytes(packet)):
+                raise ValueError("damaged before the first that tells what the sound is")
+            self._awaits_header = False
         if self._missing:
             sets, self._missing = self._missing, []
             kinds = {nal_type("h264", nal) for nal in split_sample(bytes(packet), self._length_size)[0]}
@@ -80,6 +88,13 @@ class Filtered:
         for made in self._filter.filter(packet):
             made.stream, made.time_base = stream, time_base
             yield made
+
+
+def _adts_frame(data: bytes) -> bool:
+    """Whether it begins with an ADTS header (ISO/IEC 13818-7 6.2) of as many bytes as there are."""
+    head = int.from_bytes(data[:7].ljust(7, b"\0"), "big")
+    syncword, layer, rate, length = head >> 44, head >> 41 & 3, head >> 34 & 15, head >> 13 & 0x1FFF
+    return syncword == 0xFFF and layer == 0 and rate < 13 and length == len(data)
 
 
 def can_hold(container_format: str, stream: Stream, beside: Sequence[Stream] = ()) -> bool:

@@ -58,6 +58,10 @@ def test_crashes_and_hangs_are_told(files: list[Path], monkeypatch: pytest.Monke
         ("h264-P-1.ts", 1000007, "auto", "spliced"),
         ("h264-P-1.ts", 1000007, "splice", "spliced"),
         ("h264-P-1.ts", 1000007, "encode", "repaired"),
+        # The first frame of the sound has lost its header, by which muxers describe all of it.
+        ("h264-B-1-fields.ts", 1000064, "encode", "copied"),
+        # The file cannot be read on, which a look at its first picture was told by an exception.
+        ("h264-B-1-fields.frag.mp4", 1000074, "auto", "repaired"),
     ],
 )
 def test_what_was_found_stays_mended(files: list[Path], name: str, seed: int, output: str, end: str) -> None:
