@@ -11,7 +11,7 @@ from concealer.bitstream import BitReader, BitstreamError, NalUnit, h264, unesca
 from pipelines.salvage.chain import continues
 from pipelines.salvage.h264_sets import Guess, sets_of
 from pipelines.salvage.media import Media
-from pipelines.salvage.parameter_sets import Sets, fitted
+from pipelines.salvage.parameter_sets import Sets, fitted, sized_like
 from pipelines.salvage.proving import starts_well
 from pipelines.salvage.sizes import common_columns
 from pipelines.salvage.units import PREFIX, Unit
@@ -19,6 +19,7 @@ from pipelines.salvage.units import PREFIX, Unit
 log = logging.getLogger(__name__)
 
 _MOST_SLICES = 48
+_MOST_PICTURES = 3
 _HEAD = 100
 _LEAST_FIT = 0.9
 """Share of slices that must fit."""
@@ -38,17 +39,20 @@ def searched(media: Media, units: Sequence[Unit]) -> Iterator[Sets]:
 
     units: of the stream, as far as they are known without parameter sets.
     """
-    picture = _intra_picture(media, units)
+    pictures = _intra_pictures(media, units)
     slices = [_head(media, unit) for unit in units if unit.kind in (h264.NAL_SLICE, h264.NAL_IDR)][:_MOST_SLICES]
-    if not picture or len(slices) < 2:
+    if not pictures or len(slices) < 2:
         return
     left = [_MOST_TRIALS]
     for bits in _frame_num_bits(slices):
         fits = sorted(_fits(slices, bits), key=lambda fit: -fit[0])
         best = [guess for score, guess in fits if score >= max(_LEAST_FIT, fits[0][0] - 0.02)]
         log.debug("frame_num of %d bits: %d guesses fit", bits, len(best))
-        for base in _intra(best, picture, left):
-            yield from (_sets(guess, base, picture) for guess in best if _alike(guess, base))
+        for base in _intra(best, pictures[0], left):
+            tries = (fitted(_sets(base, base), picture, base.columns) for picture in pictures)
+            size = next((fit for fit in tries if fit is not None), None)
+            if size is not None:
+                yield from (sized_like(_sets(guess, base), size) for guess in best if _alike(guess, base))
 
 
 def _alike(one: Guess, other: Guess) -> bool:
@@ -57,10 +61,9 @@ def _alike(one: Guess, other: Guess) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
-def _sets(guess: Guess, base: Guess, picture: Sequence[NalUnit]) -> Sets:
+def _sets(guess: Guess, base: Guess) -> Sets:
     made = replace(guess, columns=base.columns, transform_8x8=base.transform_8x8, init_qp=base.init_qp)
-    wide = Sets("h264", tuple(sets_of(made)), "a search", False, False, assumed=_ASSUMED)
-    return fitted(wide, picture, base.columns) or wide
+    return Sets("h264", tuple(sets_of(made)), "a search", False, False, assumed=_ASSUMED)
 
 
 def _head(media: Media, unit: Unit) -> NalUnit:
@@ -68,17 +71,19 @@ def _head(media: Media, unit: Unit) -> NalUnit:
     return NalUnit(bytes(media.data[start : min(unit.end, start + _HEAD)]))
 
 
-def _intra_picture(media: Media, units: Sequence[Unit]) -> list[NalUnit]:
-    """All slices of the first IDR picture."""
-    picture: list[Unit] = []
-    for unit in units:
-        if unit.kind == h264.NAL_IDR and (unit.first if not picture else unit.start == picture[-1].end):
-            if picture and unit.first:
+def _intra_pictures(media: Media, units: Sequence[Unit]) -> list[list[NalUnit]]:
+    """All slices of each of the first IDR pictures, of which one may be damaged."""
+    pictures: list[list[Unit]] = []
+    for before, unit in zip([None, *units], units, strict=False):
+        if unit.kind != h264.NAL_IDR:
+            continue
+        if unit.first:
+            if len(pictures) == _MOST_PICTURES:
                 break
-            picture.append(unit)
-        elif picture:
-            break
-    return [NalUnit(bytes(media.data[unit.start + PREFIX : unit.end])) for unit in picture]
+            pictures.append([unit])
+        elif pictures and before is pictures[-1][-1] and unit.start == before.end:
+            pictures[-1].append(unit)
+    return [[NalUnit(bytes(media.data[unit.start + PREFIX : unit.end])) for unit in one] for one in pictures]
 
 
 def _frame_num_bits(slices: Sequence[NalUnit]) -> list[int]:

@@ -97,12 +97,12 @@ def stretched(sets: Sets) -> Sets:
     return _with_sps(sets, 256, 256, (0, 0))
 
 
-def fitted(sets: Sets, picture: Sequence[NalUnit], likely: int | None = None) -> Sets | None:
+def fitted(sets: Sets, picture: Sequence[NalUnit], width: int | None = None) -> Sets | None:
     """The sets with the size that an intra picture has, found by decoding it; None if it has none.
 
-    likely: a width in macroblocks to try first.
+    width: in macroblocks, if it is known; else the common ones are tried.
     """
-    for columns in ([] if likely is None else [likely]) + common_columns():
+    for columns in common_columns() if width is None else [width]:
         try:
             low = _with_sps(sets, columns, _LOW, (0, 0))
             if not starts_well(low.units, picture, columns):
@@ -121,17 +121,31 @@ def fitted(sets: Sets, picture: Sequence[NalUnit], likely: int | None = None) ->
     return None
 
 
+def sized_like(sets: Sets, other: Sets) -> Sets:
+    """The sets with the size of others, and what that assumes. Raises BitstreamError."""
+    return replace(_with_sps(sets, *_size_of(other)), sized=True, assumed=other.assumed)
+
+
 def timed(sets: Sets, rate: Fraction) -> Sets:
     """Sets that x264 wrote for us, with the rate that was found elsewhere."""
     if not sets.settings:
         return sets
-    known = next(h264.parse_sps(nal) for nal in sets.units if nal_type("h264", nal) == h264.NAL_SPS)
+    known = _sps_of(sets)
     units = same_encoder.sets_for(sets.settings, sets.pixel_format, rate, sets.width)
-    crop = known.crop[1] * 2, known.crop[3] * (2 if known.frame_mbs_only else 4)
     fresh = replace(sets, units=tuple(units), timed=True)
-    made = _with_sps(fresh, known.width_mbs, known.height_mbs, crop) if units else sets
-    own = next(h264.parse_sps(nal) for nal in made.units if nal_type("h264", nal) == h264.NAL_SPS)
+    made = _with_sps(fresh, *_size_of(sets)) if units else sets
+    own = _sps_of(made)
     return made if replace(own, nal=known.nal, level_idc=known.level_idc) == known else sets
+
+
+def _sps_of(sets: Sets) -> h264.Sps:
+    return next(h264.parse_sps(nal) for nal in sets.units if nal_type("h264", nal) == h264.NAL_SPS)
+
+
+def _size_of(sets: Sets) -> tuple[int, int, tuple[int, int]]:
+    """(columns, rows) of macroblocks and (right, bottom) cropping in luma samples."""
+    sps = _sps_of(sets)
+    return sps.width_mbs, sps.height_mbs, (sps.crop[1] * 2, sps.crop[3] * (2 if sps.frame_mbs_only else 4))
 
 
 def _with_sps(sets: Sets, columns: int, rows: int, crop: tuple[int, int]) -> Sets:
