@@ -209,6 +209,8 @@ def _each(
     reach = _TOGETHER if len(found) >= _MANY else len(found) - 1
     pairs = [(n, n + reach) for n in range(len(found) - reach) if passed[n + reach] > passed[n]]
     counted = median((counts[b] - counts[a]) / (passed[b] - passed[a]) for a, b in pairs)
+    if not counted:
+        return None
     rates = PICTURES if told is None else (told, told / 2)
     usual = [float(RATE / samples / rate) for rate in rates]
     best = min(usual, key=lambda one: abs(one / counted - 1))

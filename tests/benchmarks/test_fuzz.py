@@ -62,6 +62,8 @@ def test_crashes_and_hangs_are_told(files: list[Path], monkeypatch: pytest.Monke
         ("h264-B-1-fields.ts", 1000064, "encode", "copied"),
         # The file cannot be read on, which a look at its first picture was told by an exception.
         ("h264-B-1-fields.frag.mp4", 1000074, "auto", "repaired"),
+        # Without an index, and hardly any packet of sound between the pictures.
+        ("hevc-B-1.mp4", 1000131, "splice", "copied"),
     ],
 )
 def test_what_was_found_stays_mended(files: list[Path], name: str, seed: int, output: str, end: str) -> None:
