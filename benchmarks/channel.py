@@ -177,6 +177,10 @@ def _through_transport(stream: Stream, loss: Loss, seed: int) -> Damaged:
     return Damaged(samples, record, False, transport.demux(arrived.getvalue(), origin))
 
 
+MOST_KEPT = 200
+"""Bytes that `MostOfSlice` leaves."""
+
+
 class OneSlice(Channel):
     """Every `every`-th access unit from `first` on loses one slice, another one each time."""
 
@@ -193,6 +197,24 @@ class OneSlice(Channel):
         chosen = slices[self._turn % len(slices)]
         self._turn += 1
         return {chosen: Sent(b"", [(0, len(unit.nals[chosen].data))])}
+
+
+class MostOfSlice(Channel):
+    """Of every `every`-th access unit from `first` on the only slice arrives but for its first bytes."""
+
+    name = "most of a slice"
+
+    def __init__(self, every: int, first: int) -> None:
+        super().__init__({"every": every, "first": first}, spare_first=True)
+        self._every, self._first = every, first
+
+    def _damage(self, unit: AccessUnit, index: int) -> dict[int, Sent]:
+        slices = slice_numbers(unit)
+        if index < self._first or (index - self._first) % self._every or len(slices) != 1:
+            return {}
+        data = unit.nals[slices[0]].data
+        kept = min(MOST_KEPT, len(data) // 2)
+        return {slices[0]: Sent(data[:kept], [(kept, len(data))])}
 
 
 class LostIdr(Channel):

@@ -130,14 +130,18 @@ def repair_cost(stream: Stream, rounds: int) -> Row:
 
 
 def damaged_picture_cost(stream: Stream, lookahead: int, rounds: int) -> Row:
-    """What an access unit that lost one slice costs more than others: stand-in, repair, vectors, scout.
+    """What an access unit that lost one slice, or nearly all of its only one, costs more than others: stand-in, repair,
+    vectors, scout.
 
     Time of the call that decodes it and of the one behind it, which measures the vectors, less twice the median of the
     calls that decode undamaged ones.
     """
     extra: list[float] = []
     for turn in range(rounds):
-        damaged = drop_one_slice(stream, every=6, first=turn + 3)
+        if stream.encoding.slices == 1:
+            damaged = through(stream, MostOfSlice(every=6, first=turn + 3), gaps_known=True)
+        else:
+            damaged = drop_one_slice(stream, every=6, first=turn + 3)
         hit = {entry.index + lookahead for entry in damaged.record.damaged}
         decoder = open_decoder(
             stream.encoding.codec, repairer=product_repairer(), container_framed=True, lookahead=lookahead
@@ -145,7 +149,7 @@ def damaged_picture_cost(stream: Stream, lookahead: int, rounds: int) -> Row:
         times = []
         for sample in damaged.samples:
             started = time.perf_counter()
-            decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps)
+            decoder.decode(sample.payload, pts=sample.pts, gaps=sample.gaps, truncated=sample.truncated)
             times.append((time.perf_counter() - started) * 1e3)
         decoder.flush()
         decoder.close()
@@ -246,6 +250,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for lookahead in (0, 2):
                 cost = damaged_picture_cost(stream, lookahead, max(1, rounds // 3))
                 store.add([_row("damaged picture", stream, 1, "one of eight slices in every sixth picture", cost)])
+            for large in (clip, tall) if structure == "P" else ():
+                one_slice = encoded(large, Encoding(codec, structure, pictures, slices=1), options.cache)
+                cost = damaged_picture_cost(one_slice, 0, max(1, rounds // 3))
+                what = f"all but {MOST_KEPT} bytes of the slice of every sixth picture"
+                store.add([_row("large hole", one_slice, 1, what, cost)])
             if structure == "P":
                 store.add([_row("stand-in", stream, 1, "one of eight slices", standin_cost(stream, rounds))])
     if options.only in (None, "memory"):

@@ -300,6 +300,10 @@ def latency_tables(rows: Sequence[Row]) -> list[str]:
                 *(number(r[name], 1) for name in ("median_ms", "p95_ms")),
             ],
         ),
+        "large hole": (
+            ["damaged", "median, ms", "95 %, ms"],
+            lambda r: [str(r["damaged"]), *(number(r[name], 1) for name in ("median_ms", "p95_ms"))],
+        ),
         "stand-in": (
             ["slices", "median, ms", "95 %, ms"],
             lambda r: [str(r["slices"]), *(number(r[name], 1) for name in ("median_ms", "p95_ms"))],

@@ -37,6 +37,7 @@ RATE = 0.03
 """Slice loss of the main tables."""
 _REPAIR_MS, _MEMORY_MB, _GROWTH = 25.0, 700.0, 1.05
 _WHOLE_MS = {0: 20.0, 2: 33.0}
+_LARGE_MS = {720: 33.0, 1080: 50.0}
 """Median cost of a damaged 720p picture, by look-ahead."""
 _STANDIN_MS = 5.0
 
@@ -199,6 +200,14 @@ def _latency(rows: Sequence[Row]) -> Iterator[Verdict]:
         if worst is not None:
             where = combination_title(worst["codec"], worst["structure"])
             target = f"all that a damaged 720p picture costs, look-ahead {lookahead}: median at most {most:g} ms"
+            yield Verdict(target, f"{worst['median_ms']:.1f} ms at worst ({where})", worst["median_ms"] <= most)
+    for height, most in _LARGE_MS.items():
+        worst = max(select(rows, measure="large hole", height=height), key=lambda row: row["median_ms"], default=None)
+        if worst is not None:
+            where = combination_title(worst["codec"], worst["structure"])
+            target = (
+                f"all that a {height}p picture costs of whose only slice next to nothing arrived: median {most:g} ms"
+            )
             yield Verdict(target, f"{worst['median_ms']:.1f} ms at worst ({where})", worst["median_ms"] <= most)
     worst = max(select(rows, measure="stand-in"), key=lambda row: row["median_ms"], default=None)
     if worst is not None:

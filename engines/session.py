@@ -30,6 +30,9 @@ class Options:
     """Of the torch backend: "eager", "compiled" or "graph" (CUDA graphs)."""
     cache: Path | None = None
     """Folder for compiled networks; None: the machine's (`engines.cache.cache_folder`)."""
+    apart: bool = False
+    """OpenVINO: a batch is computed row by row, the rows side by side, `threads` threads each: for networks that gain
+    nothing by batches, and machines on which the threads of one inference would wait for each other."""
 
     def __post_init__(self) -> None:
         if not self.buckets or min(self.buckets) < 1 or list(self.buckets) != sorted(set(self.buckets)):

@@ -391,7 +391,8 @@ def _expected(site: Site, error: Array, judged: Array) -> Array:
 
 def _mixed(site: Site, luma: Array, chroma: Array | None, filled: Filled, share: Array) -> tuple[Array, Array | None]:
     """`share` of the network's window, seam closed first, the rest of the other one."""
-    ours = close_seam(site, filled.luma)
+    ours = filled.luma.copy()
+    close_seam(site, ours)
     luma = luma + share * (ours - luma)
     if chroma is not None and filled.chroma is not None:
         small = cv2.resize(share, (chroma.shape[1], chroma.shape[0]), interpolation=cv2.INTER_AREA)

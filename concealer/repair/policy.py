@@ -26,6 +26,7 @@ from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
 from concealer.repair.own import join_own
+from concealer.repair.parallel import both
 from concealer.repair.regions import regions
 from concealer.repair.scene import OTHER_SCENE, unexplained
 from concealer.repair.seam import close_seam
@@ -228,7 +229,7 @@ class Repairer:
         if self._method in ("auto", "generative") and self._misfits(site, luma, references, notes):
             return self._paint_without_motion(site, references, until, notes)
         notes["mix_error"] = rim_error(site, luma)
-        luma = close_seam(site, luma)
+        close_seam(site, luma)
         if own is not None:
             luma, chroma = join_own(site, luma, chroma, own, chosen.own_odds)
         method = "motion"
@@ -340,9 +341,9 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
     past = sorted((r for r in references if r.order < site.now.order), key=lambda r: -r.order)
     future = sorted((r for r in references if r.order > site.now.order), key=lambda r: r.order)
     if past and future:
-        return from_both(site, site.layer(past[0]), site.layer(future[0]), light)
+        return from_both(site, *both(lambda: site.layer(past[0]), lambda: site.layer(future[0])), light)
     near = past or future
-    last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
+    last, older = both(lambda: site.layer(near[0]), lambda: site.layer(near[1]) if len(near) > 1 else None)
     oldest = site.layer(near[2]) if len(near) > 2 and not site.flow_trusted and not light else None
     if outlook is None or light or future:
         further = [] if light or future else from_as_far(site, last, near)

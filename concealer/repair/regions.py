@@ -100,10 +100,21 @@ def to_grid(mask: Array, step: int) -> npt.NDArray[np.float32]:
     if step == 1:
         return values
     rows, cols = values.shape
-    pad_y, pad_x = -rows % step, -cols % step
-    if pad_y or pad_x:
-        values = cv2.copyMakeBorder(values, 0, pad_y, 0, pad_x, cv2.BORDER_REPLICATE)
-    return reduced(values, step)
+    whole_y, whole_x = rows - rows % step, cols - cols % step
+    if (whole_y, whole_x) == (rows, cols):
+        return reduced(values, step)
+    out = np.empty((-(-rows // step), -(-cols // step)), np.float32)
+    # Only what lies in cells that are cut off is copied.
+    for top, bottom in ((0, whole_y), (whole_y, rows)):
+        for left, right in ((0, whole_x), (whole_x, cols)):
+            part = values[top:bottom, left:right]
+            if part.size:
+                pad_y, pad_x = -part.shape[0] % step, -part.shape[1] % step
+                if pad_y or pad_x:
+                    part = cv2.copyMakeBorder(part, 0, pad_y, 0, pad_x, cv2.BORDER_REPLICATE)
+                made = reduced(part, step)
+                out[top // step :, left // step :][: made.shape[0], : made.shape[1]] = made
+    return out
 
 
 def reduced(values: Array, step: int) -> npt.NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from concealer.damage import BLOCK, RATHER_WRONG, Damage, DamageMap
 from concealer.flow import Array, dense_flow, grid
 from concealer.picture import Picture
+from concealer.repair.parallel import both
 from concealer.repair.regions import Region, to_grid
 from concealer.repair.spread import Spreader
 
@@ -154,10 +156,15 @@ class Site:
         """
         share = self._share_of_repair(luma, error)
         self._expect(error, share)
-        self._write_plane(0, luma, (0, 0), share)
-        if chroma is not None:
+        if chroma is None:
+            self._write_plane(0, luma, (0, 0), share)
+            return
+
+        def write_chroma() -> None:
             self._write_plane(1, chroma[..., 0], self.shift, share)
             self._write_plane(2, chroma[..., 1], self.shift, share)
+
+        both(lambda: self._write_plane(0, luma, (0, 0), share), write_chroma)
 
     def _expect(self, error: Array | float, share: Array | None) -> None:
         """Note what is expected of the hole: where it is mixed with what it held, by the mix that errs least."""
@@ -193,6 +200,10 @@ class Site:
         blocks = self.state[self._window_blocks()] >= Damage.BROKEN
         hole = blocks.repeat(BLOCK >> shift[1], 0).repeat(BLOCK >> shift[0], 1)
         hole = hole[: target.shape[0], : target.shape[1]]
+        if share is None and self.picture.bit_depth == 8:
+            add: Any = cv2.add  # its type stub knows no scalars; it rounds
+            np.copyto(target, add(np.ascontiguousarray(values), 0.0, dtype=cv2.CV_8U), where=hole)
+            return
         peak = float((1 << self.picture.bit_depth) - 1)
         samples = values * np.float32(1.0 / self.gain)
         if share is not None:

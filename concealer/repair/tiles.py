@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _Place = tuple[slice, slice]
 
@@ -22,14 +23,15 @@ class Tile:
     """Where that lies in the tile."""
 
 
-def tiles(rows: int, cols: int, tile_rows: int, tile_cols: int, reach: int) -> list[Tile]:
+@lru_cache(maxsize=64)
+def tiles(rows: int, cols: int, tile_rows: int, tile_cols: int, reach: int) -> tuple[Tile, ...]:
     """Tiles that answer for each cell of a (rows, cols) map once, each at least `reach` cells away from a border of its
     tile that is none of the map. Tiles must be greater than twice that."""
-    return [
+    return tuple(
         Tile(*((one, other) for one, other in zip(down, across, strict=True)))
         for down in _spans(rows, tile_rows, reach)
         for across in _spans(cols, tile_cols, reach)
-    ]
+    )
 
 
 def _spans(length: int, tile: int, reach: int) -> Iterator[tuple[slice, slice, slice, slice]]:

@@ -102,8 +102,12 @@ def _halfway(plane: Array, parity: int) -> Array:
 
 def rim_error(site: Site, luma: Array) -> float:
     """Mean absolute luma difference (8-bit scale) of a window-sized prediction to the received samples of the rim."""
-    wrong = cv2.multiply(cv2.absdiff(luma, site.window_luma), site.window_trust)
-    return float(wrong.sum()) / max(float(site.window_trust.sum()), 1e-3)
+    wrong = known = 0.0
+    for _, rows in site.rim_rows:
+        trust = site.window_trust[rows]
+        wrong += float(cv2.multiply(cv2.absdiff(luma[rows], site.window_luma[rows]), trust).sum())
+        known += float(trust.sum())
+    return wrong / max(known, 1e-3)
 
 
 def repair_woven(

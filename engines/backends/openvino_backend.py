@@ -58,7 +58,8 @@ def half_precisions() -> list[str]:
 class _Compiled:
     """One bucket."""
 
-    request: Any
+    requests: tuple[Any, ...]
+    """Run at once."""
     feeds: dict[str, Array]
     results: dict[str, Array]
 
@@ -77,6 +78,9 @@ class OpenVinoSession:
         self.precision = self._choose(options.precision)
         self.device = str(self._core.get_property("CPU", "FULL_DEVICE_NAME")).strip()
         self._threads = options.threads or len(os.sched_getaffinity(0))
+        self._apart = max(options.buckets) if options.apart else 1
+        self._single: Any = None
+        """Compiled for one row, to be run so many times at once."""
         path = model.graph("fp32")
         try:
             # Half precision is a hint to the plug-in, so the fp32 graph serves all.
@@ -100,25 +104,34 @@ class OpenVinoSession:
         if bucket in self._compiled:
             return
         try:
-            compiled = self._compile(bucket)
-            request = compiled.create_infer_request()
+            requests = self._requests(bucket)
             feeds = {spec.name: spec.empty(bucket) for spec in self.inputs}
             results = {spec.name: spec.empty(bucket) for spec in self.outputs}
-            tensor = _library().Tensor
-            for name, array in (feeds | results).items():
-                request.set_tensor(name, tensor(array, shared_memory=True))
+            tensor, rows = _library().Tensor, bucket // len(requests)
+            for place, request in enumerate(requests):
+                for name, array in (feeds | results).items():
+                    part = array[place * rows : (place + 1) * rows]
+                    request.set_tensor(name, tensor(part, shared_memory=True))
         except Exception as error:
             raise BackendError(f"OpenVINO cannot compile for batch {bucket}: {one_line(error)}") from error
-        self._compiled[bucket] = _Compiled(request, feeds, results)
+        self._compiled[bucket] = _Compiled(requests, feeds, results)
 
-    def _compile(self, bucket: int) -> Any:
+    def _requests(self, bucket: int) -> tuple[Any, ...]:
+        if self._apart == 1:
+            return (self._compile(bucket, 1).create_infer_request(),)
+        if self._single is None:
+            self._single = self._compile(1, self._apart)
+        return tuple(self._single.create_infer_request() for _ in range(bucket))
+
+    def _compile(self, rows: int, at_once: int) -> Any:
         config = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": self._threads,
+            "NUM_STREAMS": at_once,
+            "INFERENCE_NUM_THREADS": self._threads * at_once,
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
         }
         network = self._network.clone()
-        network.reshape({spec.name: [bucket, *spec.shape] for spec in self.inputs})
+        network.reshape({spec.name: [rows, *spec.shape] for spec in self.inputs})
         return self._core.compile_model(network, "CPU", config)
 
     def feeds(self, bucket: int) -> dict[str, Array]:
@@ -127,13 +140,18 @@ class OpenVinoSession:
     def run(self, bucket: int) -> dict[str, Array]:
         compiled = self._compiled[bucket]
         try:
-            compiled.request.infer()
+            for request in compiled.requests[1:]:
+                request.start_async()
+            compiled.requests[0].infer()
+            for request in compiled.requests[1:]:
+                request.wait()
         except Exception as error:
             raise BackendError(f"OpenVINO failed: {one_line(error)}") from error
         return compiled.results
 
     def close(self) -> None:
         self._compiled.clear()
+        self._single = None
 
 
 def _spec(port: Any) -> TensorSpec:

@@ -29,9 +29,9 @@ def _open_shared(engine: str, folder: Path) -> tuple[Engine, ...]:
     entries = [one for one in zoo.entries.values() if one.task == "choose"]
     if not entries:
         raise _NoNetworkError("the zoo has no network that chooses between candidates")
-    # In single precision whatever the machine computes faster: results are the same from machine to machine. Tiles one
-    # by one, in one thread: all at once take as long, and on a busy machine threads wait for each other.
-    options = Options(buckets=(1,), threads=1, precision="fp32")
+    # In single precision whatever the machine computes faster: results are the same from machine to machine. Tiles by
+    # themselves, two at a time: a batch takes as long as they do, and on a busy machine threads wait for each other.
+    options = Options(buckets=(1, 2), threads=1, apart=True, precision="fp32")
     with ThreadPoolExecutor(len(entries)) as pool:
         return tuple(pool.map(lambda one: open_engine(zoo.model(one.name), engine, options), entries))
 
