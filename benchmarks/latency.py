@@ -20,7 +20,7 @@ from typing import Any
 import av
 import numpy as np
 
-from benchmarks.channel import drop_one_slice, parse
+from benchmarks.channel import MOST_KEPT, MostOfSlice, drop_one_slice, parse, through
 from benchmarks.clips import CUPS_720P, ROAD_1080P, available
 from benchmarks.methods import decode
 from benchmarks.product import product_repairer
