@@ -14,6 +14,7 @@ from concealer.damage import BLOCK
 from concealer.flow import Array, dense_flow, grid, read_at
 from concealer.picture import Picture
 from concealer.repair.motion_field import COARSE_WIDTH, LONGEST, reduced
+from concealer.repair.parallel import both, each
 from concealer.repair.regions import Region, regions
 
 TOLERANCE = 0.7
@@ -21,6 +22,12 @@ TOLERANCE = 0.7
 
 MOST_TRIED = 6
 """Received vectors that are tried, the most frequent ones around the hole."""
+
+HALVED = 100_000
+"""Samples from which on flow is searched in halves: about 12 ms."""
+
+_BEYOND = 64
+"""Luma rows that each half reaches beyond the middle."""
 
 Vectors = npt.NDArray[np.int16]
 """(rows, cols, 2): x, y in quarter luma samples, one for each block of 16x16."""
@@ -64,7 +71,7 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
     """One vector for each block of `now` to `then`, (h, w) uint8 reduced by `scale`; around: (n, 2) seen near by."""
     side = BLOCK // scale
     rows, cols = -(-now.shape[0] // side), -(-now.shape[1] // side)
-    flow = _padded(dense_flow(now, then, scale), rows * side, cols * side)
+    flow = _padded(_flow(now, then, scale, side), rows * side, cols * side)
     # The median: encoders choose one vector a block, not the mean of its parts.
     parts = flow.reshape(rows, side, cols, side, 2).swapaxes(1, 2).reshape(rows, cols, side * side, 2)
     vectors = np.clip(np.rint(np.median(parts, axis=2) * 4), -LONGEST, LONGEST).astype(np.int16)
@@ -75,13 +82,29 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
         return cv2.resize(_padded(error, rows * side, cols * side).astype(np.float32), (cols, rows),
                           interpolation=cv2.INTER_AREA)  # fmt: skip
 
-    best = misfit(_spread(vectors, side, now.shape, scale)) + np.float32(TOLERANCE)
-    for candidate in _frequent(around):
-        error = misfit(candidate.astype(np.float32) / np.float32(4 * scale))
+    candidates = _frequent(around)
+    shifts = [_spread(vectors, side, now.shape, scale)]
+    shifts += [candidate.astype(np.float32) / np.float32(4 * scale) for candidate in candidates]
+    measured, *errors = each(misfit, shifts)
+    best = measured + np.float32(TOLERANCE)
+    for candidate, error in zip(candidates, errors, strict=True):
         better = error < best
         vectors[better] = candidate
         best = np.minimum(best, error)
     return vectors
+
+
+def _flow(now: Array, then: Array, scale: int, side: int) -> Array:
+    """Dense flow; of a large picture that of both halves at the same time, whatever the machine."""
+    height = now.shape[0]
+    if now.size < HALVED:
+        return dense_flow(now, then, scale)
+    middle, beyond = height // 2 // side * side, _BEYOND // scale
+    upper, lower = both(
+        lambda: dense_flow(now[: middle + beyond], then[: middle + beyond], scale),
+        lambda: dense_flow(now[middle - beyond :], then[middle - beyond :], scale),
+    )
+    return np.concatenate([upper[:middle], lower[beyond:]])
 
 
 def _frequent(around: Vectors) -> list[Vectors]:
