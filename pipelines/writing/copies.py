@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -38,6 +39,10 @@ _TS_SOUND = {
     "mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "ac4", "dts", "truehd", "opus", "s302m", "pcm_bluray",
 }  # fmt: skip
 """What MPEG-TS has a stream type or a descriptor for: anything else becomes private data that no player plays."""
+_STALE = re.compile(
+    r"major_brand|minor_version|compatible_brands|encoder|duration|(BPS|NUMBER_OF_|_STATISTICS_).*", re.I
+)
+"""Tags that describe the old file, not its content."""
 
 
 def to_start_codes(container_format: str, stream: Stream) -> str | None:
@@ -64,17 +69,14 @@ class Filtered:
         # The filter, which MPEG-TS has of its own, puts them before IDR pictures only.
         needed = name is not None or container_format == "mpegts"
         self._missing = framing.parameter_sets if framing is not None and self._length_size and needed else []
-        # Muxers describe the whole stream by its first packet.
-        described = codec_name(stream) == "aac" and stream.codec_context is not None and container_format != "mpegts"
-        self._awaits_header = described and not stream.codec_context.extradata
+        # Muxers describe the whole stream by its first packet, and what they refuse at the end takes others with it.
+        self._framed = codec_name(stream) == "aac" and stream.container.format.name == "mpegts"
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
-        """What comes out; a packet that the filter does not take raises FFmpegError, one that must not come first
+        """What comes out; a packet that the filter does not take raises FFmpegError, one that no muxer should see
         ValueError."""
-        if self._awaits_header:
-            if not _adts_frame(bytes(packet)):
-                raise ValueError("damaged before the first that tells what the sound is")
-            self._awaits_header = False
+        if self._framed and packet.size and not _is_adts(bytes(packet)):
+            raise ValueError("not a frame of AAC")
         if self._missing:
             sets, self._missing = self._missing, []
             kinds = {nal_type("h264", nal) for nal in split_sample(bytes(packet), self._length_size)[0]}
@@ -90,11 +92,11 @@ class Filtered:
             yield made
 
 
-def _adts_frame(data: bytes) -> bool:
-    """Whether it begins with an ADTS header (ISO/IEC 13818-7 6.2) of as many bytes as there are."""
+def _is_adts(data: bytes) -> bool:
+    """Whether it begins with an ADTS header (ISO/IEC 13818-7 6.2) of no more bytes than there are."""
     head = int.from_bytes(data[:7].ljust(7, b"\0"), "big")
     syncword, layer, rate, length = head >> 44, head >> 41 & 3, head >> 34 & 15, head >> 13 & 0x1FFF
-    return syncword == 0xFFF and layer == 0 and rate < 13 and length == len(data)
+    return syncword == 0xFFF and layer == 0 and rate < 13 and 7 <= length <= len(data)
 
 
 def can_hold(container_format: str, stream: Stream, beside: Sequence[Stream] = ()) -> bool:
@@ -182,3 +184,8 @@ def stream_label(stream: Stream) -> str:
     known = (codec_name(stream), stream.metadata.get("language", "und"))
     details = ", ".join(part for part in known if part not in ("?", "und"))
     return f"{stream.type} stream #{stream.index}" + (f" ({details})" if details else "")
+
+
+def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those that describe the content."""
+    return {key: value for key, value in tags.items() if not _STALE.fullmatch(key)}

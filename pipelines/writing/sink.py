@@ -6,8 +6,7 @@ import contextlib
 import errno
 import logging
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import cast
 
@@ -19,7 +18,7 @@ from pipelines.errors import NotShownError, OutputError, one_line
 from pipelines.reading import Source, addresses, codec_name, srt
 from pipelines.writing import output_file
 from pipelines.writing.accounting import Account, Count, Payloads, read_back
-from pipelines.writing.copies import Filtered, copy_stream, held_together, stream_label
+from pipelines.writing.copies import Filtered, copy_stream, held_together, kept_tags, stream_label
 from pipelines.writing.draft import Draft
 from pipelines.writing.encoder import PictureEncoder, has_flag
 from pipelines.writing.leading import LeadingTimes
@@ -35,10 +34,6 @@ _LIVE = {"flush_packets": "1", "max_interleave_delta": "1"}
 """Nothing is held back; video must not wait for sound that comes later, as it does in most transport streams."""
 _HELD_BYTES = 64 << 20
 """Packets kept while the first picture of an encoded stream has not come."""
-_STALE = re.compile(
-    r"major_brand|minor_version|compatible_brands|encoder|duration|(BPS|NUMBER_OF_|_STATISTICS_).*", re.I
-)
-"""Tags that describe the old file, not its content."""
 _PRIMING_SECONDS = Fraction(1, 10)
 _MOST_REFUSALS = 100
 """Packets in a row that the muxer may refuse before the output counts as not writable."""
@@ -95,7 +90,7 @@ class Sink:
         self.container = self._open()
         if reproducible:
             self.container.flags |= cast(int, av.container.Flags.bitexact.value)
-        self.container.metadata.update(_kept(source.container.metadata))
+        self.container.metadata.update(kept_tags(source.container.metadata))
         if not self._encoded:
             try:
                 self._start()
@@ -183,7 +178,7 @@ class Sink:
     def _describe(self, made: Stream, original: Stream) -> None:
         given = Count(times=None if self._draft is None else set())  # what is not read back may run for ever
         self.accounts[made.index] = Account(stream_label(original), made.type, codec_name(made), given)
-        made.metadata.update(_kept(original.metadata))
+        made.metadata.update(kept_tags(original.metadata))
         made.disposition = original.disposition
         if self._keeps_pids:
             made.id = original.id
@@ -248,15 +243,21 @@ class Sink:
         self._held_size += packet.size
         if self._held_size <= _HELD_BYTES:
             return
+        if not self._go_on_without_late():
+            raise OutputError(f"{self.target}: no picture could be decoded in the first {_HELD_BYTES >> 20} MB")
+
+    def _go_on_without_late(self) -> bool:
+        """Start with those encoders that there are; False if there is none."""
         late = sorted(self._encoded - self._streams.keys())
         if len(late) == len(self._encoded):
-            raise OutputError(f"{self.target}: no picture could be decoded in the first {_HELD_BYTES >> 20} MB")
+            return False
         for index in late:
             label = stream_label(self._source.container.streams[index])
             log.warning("no picture from %s so far: dropped", label)
             self.dropped.append(label)
             self._streams[index] = None
         self._start()
+        return True
 
     def accepts(self, index: int) -> bool:
         """False once an encoded stream was given up because its first picture came too late."""
@@ -301,7 +302,7 @@ class Sink:
 
     def finish(self) -> None:
         """Complete the file, make sure it is on the disk, and give it its name. Raises OutputError."""
-        if not self._started:
+        if not self._started and not self._go_on_without_late():
             self.abort()
             raise OutputError(f"{self.target}: no picture could be decoded, nothing to write")
         for leading in self._leading.values():
@@ -394,7 +395,3 @@ def _offset(source: Source, target_format: str) -> Fraction:
     earliest = min(starts, default=Fraction(0))
     too_early = earliest < 0 and (discontinuous or earliest < -_PRIMING_SECONDS)
     return -earliest if too_early or (target_format == "avi" and earliest > 0) else Fraction(0)
-
-
-def _kept(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if not _STALE.fullmatch(key)}

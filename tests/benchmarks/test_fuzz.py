@@ -62,6 +62,10 @@ def test_crashes_and_hangs_are_told(files: list[Path], monkeypatch: pytest.Monke
         ("h264-B-1-fields.ts", 1000064, "encode", "copied"),
         # The file cannot be read on, which a look at its first picture was told by an exception.
         ("h264-B-1-fields.frag.mp4", 1000074, "auto", "repaired"),
+        # The header names a second video stream, of which no packet comes.
+        ("h264-B-4.mkv", 1000198, "auto", "repaired"),
+        # What is left of the last frames of sound is none.
+        ("hevc-P-1.ts", 1000235, "splice", "copied"),
         # Without an index, and hardly any packet of sound between the pictures.
         ("hevc-B-1.mp4", 1000131, "splice", "copied"),
     ],
