@@ -14,6 +14,7 @@ from concealer.damage import BLOCK
 from concealer.flow import Array, dense_flow, grid, read_at
 from concealer.picture import Picture
 from concealer.repair.motion_field import COARSE_WIDTH, LONGEST, reduced
+from concealer.repair.parallel import both
 from concealer.repair.regions import Region, regions
 
 TOLERANCE = 0.7
@@ -64,10 +65,6 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
     """One vector for each block of `now` to `then`, (h, w) uint8 reduced by `scale`; around: (n, 2) seen near by."""
     side = BLOCK // scale
     rows, cols = -(-now.shape[0] // side), -(-now.shape[1] // side)
-    flow = _padded(dense_flow(now, then, scale), rows * side, cols * side)
-    # The median: encoders choose one vector a block, not the mean of its parts.
-    parts = flow.reshape(rows, side, cols, side, 2).swapaxes(1, 2).reshape(rows, cols, side * side, 2)
-    vectors = np.clip(np.rint(np.median(parts, axis=2) * 4), -LONGEST, LONGEST).astype(np.int16)
     places = grid(*now.shape)
 
     def misfit(shift: Array) -> Array:
@@ -75,9 +72,17 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
         return cv2.resize(_padded(error, rows * side, cols * side).astype(np.float32), (cols, rows),
                           interpolation=cv2.INTER_AREA)  # fmt: skip
 
+    def tried() -> list[tuple[Vectors, Array]]:
+        return [(one, misfit(one.astype(np.float32) / np.float32(4 * scale))) for one in _frequent(around)]
+
+    # What the received vectors are worth does not hang on the search, which takes longer.
+    found, candidates = both(lambda: dense_flow(now, then, scale), tried)
+    flow = _padded(found, rows * side, cols * side)
+    # The median: encoders choose one vector a block, not the mean of its parts.
+    parts = flow.reshape(rows, side, cols, side, 2).swapaxes(1, 2).reshape(rows, cols, side * side, 2)
+    vectors = np.clip(np.rint(np.median(parts, axis=2) * 4), -LONGEST, LONGEST).astype(np.int16)
     best = misfit(_spread(vectors, side, now.shape, scale)) + np.float32(TOLERANCE)
-    for candidate in _frequent(around):
-        error = misfit(candidate.astype(np.float32) / np.float32(4 * scale))
+    for candidate, error in candidates:
         better = error < best
         vectors[better] = candidate
         best = np.minimum(best, error)
