@@ -26,6 +26,7 @@ from benchmarks.interlaced_tables import (
     interlaced_splice_table,
     interlaced_table,
 )
+from benchmarks.large_tables import LARGE_HEAD, large_table
 from benchmarks.live_tables import live_tables
 from benchmarks.long_tables import LONG_HEAD, long_tables
 from benchmarks.policy_tables import policy_tables
@@ -107,6 +108,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("untouched", "## Untouched samples", (), _one(untouched_table)),
     ("after_gap", "## Behind a gap", (AFTER_GAP_HEAD,), _one(after_gap_table)),
     ("hook", "## The hook on undamaged streams", (HOOK_HEAD,), hook_tables),
+    ("large", "### Large pictures", (LARGE_HEAD,), _one(large_table)),
     ("latency", "## Cost", (), latency_tables),
     ("stages", "## Choosing between candidates", (STAGES_HEAD,), _one(stages_table)),
     ("prior_cost", "### Its cost", (COST_HEAD,), _one(cost_table)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import hook_tables
+from benchmarks import hook_tables, large_tables
 from benchmarks.archive_tables import archive_verdicts
 from benchmarks.check_tables import check_verdicts
 from benchmarks.conformance_tables import conformance_verdicts
@@ -63,6 +63,7 @@ def verdicts(results: dict[str, Sequence[Row]]) -> list[Verdict]:
         "detection": _detection,
         "untouched": _untouched,
         "hook": _hook,
+        "large": _large,
         "latency": _latency,
         "engines": _engines,
         "faces": _faces,
@@ -185,6 +186,15 @@ def _hook(rows: Sequence[Row]) -> Iterator[Verdict]:
             where = f"{CODEC_NAMES[row['codec']]}, {row['height']}p"
             target = f"hook on undamaged 720p and 1080p streams of {many} a picture: at most {most} times PyAV"
             yield Verdict(target, f"{ratio:.3f} at worst ({where})", ratio <= most)
+
+
+def _large(rows: Sequence[Row]) -> Iterator[Verdict]:
+    row = large_tables.slowest(rows)
+    if row is not None:
+        rate = 1e3 / row["hooked_processor_ms"]
+        where = combination_title(row["codec"], row["structure"])
+        target = f"undamaged 2160p at 20 Mbit/s through the hook: {large_tables.FPS} pictures/s on one core"
+        yield Verdict(target, f"{rate:.0f} of its processor time at worst ({where})", rate >= large_tables.FPS)
 
 
 def _latency(rows: Sequence[Row]) -> Iterator[Verdict]:
