@@ -9,6 +9,7 @@ import numpy as np
 
 from concealer.flow import Array
 from concealer.repair.candidates import Candidate
+from concealer.repair.parallel import both
 from concealer.repair.regions import to_grid
 from concealer.repair.site import Site
 
@@ -101,15 +102,24 @@ def expected_square(log_errors: Array, weights: Array) -> Array:
 
 def mix(site: Site, candidates: list[Candidate], weights: Array) -> tuple[Array, Array | None]:
     """Weighted sum of the candidates: luma (h, w) and chroma (h', w', 2) of the window."""
-    luma = np.zeros(candidates[0].luma.shape, np.float32)
-    first_chroma = candidates[0].chroma
-    chroma = None if first_chroma is None else np.zeros(first_chroma.shape, np.float32)
-    for candidate, share in zip(candidates, weights, strict=True):
-        cv2.accumulateProduct(candidate.luma, _to_plane(share, site, (0, 0), luma.shape), luma)
-        if chroma is not None and candidate.chroma is not None:
-            plane = _to_plane(share, site, site.shift, chroma.shape)
-            cv2.accumulateProduct(candidate.chroma, cv2.merge([plane, plane]), chroma)
-    return luma, chroma
+
+    def mixed_luma() -> Array:
+        luma = np.zeros(candidates[0].luma.shape, np.float32)
+        for candidate, share in zip(candidates, weights, strict=True):
+            cv2.accumulateProduct(candidate.luma, _to_plane(share, site, (0, 0), luma.shape), luma)
+        return luma
+
+    def mixed_chroma() -> Array | None:
+        if candidates[0].chroma is None:
+            return None
+        chroma = np.zeros(candidates[0].chroma.shape, np.float32)
+        for candidate, share in zip(candidates, weights, strict=True):
+            if candidate.chroma is not None:
+                plane = _to_plane(share, site, site.shift, chroma.shape)
+                cv2.accumulateProduct(candidate.chroma, cv2.merge([plane, plane]), chroma)
+        return chroma
+
+    return both(mixed_luma, mixed_chroma)
 
 
 def _to_plane(share: Array, site: Site, shift: tuple[int, int], shape: tuple[int, ...]) -> Array:

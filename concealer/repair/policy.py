@@ -343,7 +343,7 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
         return from_both(site, site.layer(past[0]), site.layer(future[0]), light)
     near = past or future
     last, older = site.layer(near[0]), site.layer(near[1]) if len(near) > 1 else None
-    oldest = site.layer(near[2]) if len(near) > 2 and not site.flow_trusted and not light else None
+    oldest = near[2] if len(near) > 2 and not site.flow_trusted and not light else None
     if outlook is None or light or future:
         further = [] if light or future else from_as_far(site, last, near)
         return from_past(site, last, older, light, oldest=oldest) + further
