@@ -14,6 +14,7 @@ from concealer.damage import BLOCK
 from concealer.flow import Array, dense_flow, grid, read_at
 from concealer.picture import Picture
 from concealer.repair.motion_field import COARSE_WIDTH, LONGEST, reduced
+from concealer.repair.parallel import both
 from concealer.repair.regions import Region, regions
 
 TOLERANCE = 0.7
@@ -21,6 +22,12 @@ TOLERANCE = 0.7
 
 MOST_TRIED = 6
 """Received vectors that are tried, the most frequent ones around the hole."""
+
+LARGE = 100_000
+"""Samples from which on the search runs in two halves, one on each core: nearly half of a 720p picture, as reduced."""
+
+OVERLAP = 48
+"""Rows, as reduced, by which each half reaches into the other: motion across their border is followed so far."""
 
 Vectors = npt.NDArray[np.int16]
 """(rows, cols, 2): x, y in quarter luma samples, one for each block of 16x16."""
@@ -64,7 +71,7 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
     """One vector for each block of `now` to `then`, (h, w) uint8 reduced by `scale`; around: (n, 2) seen near by."""
     side = BLOCK // scale
     rows, cols = -(-now.shape[0] // side), -(-now.shape[1] // side)
-    flow = _padded(dense_flow(now, then, scale), rows * side, cols * side)
+    flow = _padded(search(now, then, scale), rows * side, cols * side)
     # The median: encoders choose one vector a block, not the mean of its parts.
     parts = flow.reshape(rows, side, cols, side, 2).swapaxes(1, 2).reshape(rows, cols, side * side, 2)
     vectors = np.clip(np.rint(np.median(parts, axis=2) * 4), -LONGEST, LONGEST).astype(np.int16)
@@ -82,6 +89,18 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
         vectors[better] = candidate
         best = np.minimum(best, error)
     return vectors
+
+
+def search(now: Array, then: Array, scale: int) -> Array:
+    """Flow as by `dense_flow`; of large pictures in two halves at once, which differs next to the line between them."""
+    if now.size < LARGE or now.shape[0] < 4 * OVERLAP:
+        return dense_flow(now, then, scale)
+    middle = now.shape[0] // 2
+    above, below = slice(0, middle + OVERLAP), slice(middle - OVERLAP, None)
+    upper, lower = both(
+        lambda: dense_flow(now[above], then[above], scale), lambda: dense_flow(now[below], then[below], scale)
+    )
+    return np.concatenate([upper[:middle], lower[OVERLAP:]])
 
 
 def _frequent(around: Vectors) -> list[Vectors]:
