@@ -92,8 +92,8 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
 
 
 def search(now: Array, then: Array, scale: int) -> Array:
-    """Flow as by `dense_flow`; of large pictures in two halves at once, which differs next to the line between them."""
-    if now.size < LARGE or now.shape[0] < 4 * OVERLAP:
+    """Flow as by `dense_flow`; of large reduced pictures in two halves at once, which differs next to the line between them."""
+    if scale == 1 or now.size < LARGE or now.shape[0] < 4 * OVERLAP:
         return dense_flow(now, then, scale)
     middle = now.shape[0] // 2
     above, below = slice(0, middle + OVERLAP), slice(middle - OVERLAP, None)

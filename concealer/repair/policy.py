@@ -25,6 +25,7 @@ from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
+from concealer.repair.motion_field import COARSE_WIDTH
 from concealer.repair.own import join_own
 from concealer.repair.regions import regions
 from concealer.repair.scene import OTHER_SCENE, unexplained
@@ -118,9 +119,11 @@ class Repairer:
     def measure_coarsely(
         self, picture: Picture, hole: Blocks, reference: Picture, received: Vectors, known: Blocks
     ) -> Vectors | None:
-        """As `measure`, at half the resolution: for a scout, whose pictures nobody sees."""
+        """As `measure`, of large pictures at half the resolution: for a scout, whose pictures nobody sees."""
         if self.method not in MOTION_METHODS:
             return None
+        if picture.width <= COARSE_WIDTH:
+            return self.measure(picture, hole, reference, received, known)
         if not self._budget.allows_measuring(int(np.count_nonzero(hole)) * BLOCK * BLOCK // 4):
             return None
         return measured_motion(picture, hole, reference, received, known, coarse=True)
