@@ -92,7 +92,7 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
 
 
 def search(now: Array, then: Array, scale: int) -> Array:
-    """Flow as by `dense_flow`; of large reduced pictures in two halves at once, which differs next to the line between them."""
+    """Flow as by `dense_flow`; of large reduced pictures in two halves at once, which differ near their border."""
     if scale == 1 or now.size < LARGE or now.shape[0] < 4 * OVERLAP:
         return dense_flow(now, then, scale)
     middle = now.shape[0] // 2
