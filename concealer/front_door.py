@@ -43,6 +43,7 @@ def open_decoder(
         motion=predicted_motion if moves and not live else None,
         measure=measure if moves or live else None,
         scout_repair=repairer.beside() if repairer is not None and moves and lookahead else None,
+        scout_measure=repairer.measure_coarsely if repairer is not None and moves else None,
         container_framed=container_framed,
         threads=threads,
         track_taint=track_taint,

@@ -60,7 +60,7 @@ class ConcealingDecoder:
         that can be told to the decoder, `motion` only serves pictures whose reference is not the one before them. None
         leaves what the stand-ins hold.
     scout_repair: paints the luma of holes for the decoder that looks ahead in HEVC; another object than `repair`, which
-        must see every damaged picture once. None: these holes stay stand-ins.
+        must see every damaged picture once. None: these holes stay stand-ins. scout_measure: as `measure`, for it.
     stand_ins: put written slices in place of lost HEVC ones; False leaves their blocks undecoded, for comparison.
     container_framed: payloads are whole MP4/Matroska samples; otherwise they are split into access units anew.
     threads: slice threads for HEVC; H.264 always uses one (libav conceals nothing under slice threads).
@@ -86,6 +86,7 @@ class ConcealingDecoder:
         motion: Motion | None = None,
         measure: Measure | None = None,
         scout_repair: Repair | None = None,
+        scout_measure: Measure | None = None,
         stand_ins: bool = True,
         container_framed: bool = False,
         threads: int = 1,
@@ -108,7 +109,9 @@ class ConcealingDecoder:
         self._stand_ins = stand_ins
         self._painter = Painter(self._rules, repair, measure)
         ahead = lookahead if self._core.hooked and repair is not None else 0
-        self._lookahead = LookAhead(codec, self._rules, ahead, Painter(self._rules, scout_repair, measure))
+        self._lookahead = LookAhead(
+            codec, self._rules, ahead, Painter(self._rules, scout_repair, scout_measure or measure)
+        )
         self._shadows = Shadows(codec, track_taint, probe_breaks)
         self._suspicion = Suspicion(codec)
         self._track_taint = track_taint

@@ -10,6 +10,7 @@ import numpy as np
 
 from concealer import flow as motion
 from concealer.flow import Array
+from concealer.picture import Picture
 from concealer.repair.parallel import both, each
 from concealer.repair.regions import to_grid
 from concealer.repair.site import Layer, Site
@@ -126,18 +127,22 @@ def from_past(
     older: Layer | None,
     light: bool,
     ahead: Sequence[tuple[str, Array]] = (),
-    oldest: Layer | None = None,
+    oldest: Picture | None = None,
 ) -> list[Candidate]:
     """Candidates from the last one or two pictures before the damaged one.
 
     ahead: names and flows to `last`, of the whole region, that later pictures suggest. oldest: the picture before
-    `older`;@"""
+    `older`, to rehearse on where nothing was received."""
     # Nothing received to see motion on (whole picture lost), or no time to look.
     look = site.flow_trusted and not (light and older is not None)
-    predicted, seen = both(
-        lambda: None if older is None else _carried_on(site, last, older),
-        lambda: surroundings_flow(site, last) if look else None,
-    )
+
+    def look_around() -> tuple[Array | None, Array | None]:
+        """Flow of the surroundings, doubt by a rehearsal: there is never a use for both."""
+        if older is not None and oldest is not None and not site.flow_trusted:
+            return None, _rehearsed(site, last, older, oldest)
+        return surroundings_flow(site, last) if look else None, None
+
+    predicted, (seen, rehearsed) = both(lambda: None if older is None else _carried_on(site, last, older), look_around)
     cut = site.flow_window
     wanted: list[tuple[str, Array | None]] = [("copy", None)]
     if predicted is not None:
@@ -161,16 +166,15 @@ def from_past(
         return candidate
 
     candidates = each(paint, wanted)
-    if predicted is not None and older is not None and oldest is not None and not site.flow_trusted:
+    if rehearsed is not None:
         carried = next(c for c in candidates if c.name == "extrap")
-        carried.doubt = _rehearsed(site, last, older, oldest)
-        carried.rehearsed = True
+        carried.doubt, carried.rehearsed = rehearsed, True
     return candidates
 
 
-def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Layer) -> Array:
+def _rehearsed(site: Site, last: Layer, older: Layer, oldest: Picture) -> Array:
     """How far `last` is from what the two pictures before it, motion carried on, would have made of it."""
-    back = motion.dense_flow(older.gray, oldest.gray, site.scale)
+    back = motion.dense_flow(older.gray, site.gray(oldest), site.scale)
     flow = motion.extrapolate(back, time_ratio(last.order - older.order, older.order - oldest.order), site.scale)
     made = motion.sample(older.gray, flow, site.scale)
     difference = cv2.absdiff(made, last.gray)[site.flow_window]

@@ -23,11 +23,11 @@ TOLERANCE = 0.7
 MOST_TRIED = 6
 """Received vectors that are tried, the most frequent ones around the hole."""
 
-HALVED = 100_000
-"""Samples from which on flow is searched in halves: about 12 ms."""
+LARGE = 100_000
+"""Samples from which on the search runs in two halves, one on each core: nearly half of a 720p picture, as reduced."""
 
-_BEYOND = 64
-"""Luma rows that each half reaches beyond the middle."""
+OVERLAP = 48
+"""Rows, as reduced, by which each half reaches into the other: motion across their border is followed so far."""
 
 Vectors = npt.NDArray[np.int16]
 """(rows, cols, 2): x, y in quarter luma samples, one for each block of 16x16."""
@@ -71,7 +71,7 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
     """One vector for each block of `now` to `then`, (h, w) uint8 reduced by `scale`; around: (n, 2) seen near by."""
     side = BLOCK // scale
     rows, cols = -(-now.shape[0] // side), -(-now.shape[1] // side)
-    flow = _padded(_flow(now, then, scale, side), rows * side, cols * side)
+    flow = _padded(search(now, then, scale), rows * side, cols * side)
     # The median: encoders choose one vector a block, not the mean of its parts.
     parts = flow.reshape(rows, side, cols, side, 2).swapaxes(1, 2).reshape(rows, cols, side * side, 2)
     vectors = np.clip(np.rint(np.median(parts, axis=2) * 4), -LONGEST, LONGEST).astype(np.int16)
@@ -94,17 +94,16 @@ def _measure(now: Array, then: Array, scale: int, around: Vectors) -> Vectors:
     return vectors
 
 
-def _flow(now: Array, then: Array, scale: int, side: int) -> Array:
-    """Dense flow; of a large picture that of both halves at the same time, whatever the machine."""
-    height = now.shape[0]
-    if now.size < HALVED:
+def search(now: Array, then: Array, scale: int) -> Array:
+    """Flow as by `dense_flow`; of large reduced pictures in two halves at once, which differ near their border."""
+    if scale == 1 or now.size < LARGE or now.shape[0] < 4 * OVERLAP:
         return dense_flow(now, then, scale)
-    middle, beyond = height // 2 // side * side, _BEYOND // scale
+    middle = now.shape[0] // 2
+    above, below = slice(0, middle + OVERLAP), slice(middle - OVERLAP, None)
     upper, lower = both(
-        lambda: dense_flow(now[: middle + beyond], then[: middle + beyond], scale),
-        lambda: dense_flow(now[middle - beyond :], then[middle - beyond :], scale),
+        lambda: dense_flow(now[above], then[above], scale), lambda: dense_flow(now[below], then[below], scale)
     )
-    return np.concatenate([upper[:middle], lower[beyond:]])
+    return np.concatenate([upper[:middle], lower[OVERLAP:]])
 
 
 def _frequent(around: Vectors) -> list[Vectors]:

@@ -25,6 +25,7 @@ from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
 from concealer.repair.memory import keep_freed_memory
+from concealer.repair.motion_field import COARSE_WIDTH
 from concealer.repair.own import join_own
 from concealer.repair.parallel import both
 from concealer.repair.regions import regions
@@ -115,6 +116,18 @@ class Repairer:
         vectors = measured_motion(picture, hole, reference, received, known)
         self._budget.measured(samples, (time.perf_counter() - began) * 1e3)
         return vectors
+
+    def measure_coarsely(
+        self, picture: Picture, hole: Blocks, reference: Picture, received: Vectors, known: Blocks
+    ) -> Vectors | None:
+        """As `measure`, of large pictures at half the resolution: for a scout, whose pictures nobody sees."""
+        if self.method not in MOTION_METHODS:
+            return None
+        if picture.width <= COARSE_WIDTH:
+            return self.measure(picture, hole, reference, received, known)
+        if not self._budget.allows_measuring(int(np.count_nonzero(hole)) * BLOCK * BLOCK // 4):
+            return None
+        return measured_motion(picture, hole, reference, received, known, coarse=True)
 
     def measure_anyway(
         self, picture: Picture, hole: Blocks, reference: Picture, received: Vectors, known: Blocks
@@ -344,7 +357,7 @@ def propose(site: Site, references: list[Picture], *, light: bool, outlook: Outl
         return from_both(site, *both(lambda: site.layer(past[0]), lambda: site.layer(future[0])), light)
     near = past or future
     last, older = both(lambda: site.layer(near[0]), lambda: site.layer(near[1]) if len(near) > 1 else None)
-    oldest = site.layer(near[2]) if len(near) > 2 and not site.flow_trusted and not light else None
+    oldest = near[2] if len(near) > 2 and not site.flow_trusted and not light else None
     if outlook is None or light or future:
         further = [] if light or future else from_as_far(site, last, near)
         return from_past(site, last, older, light, oldest=oldest) + further

@@ -200,19 +200,20 @@ class Site:
         blocks = self.state[self._window_blocks()] >= Damage.BROKEN
         hole = blocks.repeat(BLOCK >> shift[1], 0).repeat(BLOCK >> shift[0], 1)
         hole = hole[: target.shape[0], : target.shape[1]]
-        if share is None and self.picture.bit_depth == 8:
-            add: Any = cv2.add  # its type stub knows no scalars; it rounds
-            np.copyto(target, add(np.ascontiguousarray(values), 0.0, dtype=cv2.CV_8U), where=hole)
-            return
         peak = float((1 << self.picture.bit_depth) - 1)
-        samples = values * np.float32(1.0 / self.gain)
+        samples = values if self.gain == 1.0 else values * np.float32(1.0 / self.gain)
         if share is not None:
             size = (share.shape[1] * BLOCK >> shift[0], share.shape[0] * BLOCK >> shift[1])
             each = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
             # What surely is wrong may be anything, and must not shine through near what is doubted.
             each = np.maximum(each, cv2.resize(np.floor(share), size, interpolation=cv2.INTER_NEAREST))
             samples = target + each[: target.shape[0], : target.shape[1]] * (samples - target)
-        whole = np.clip(np.rint(samples), 0.0, peak).astype(target.dtype)
+        if target.dtype == np.uint8:
+            # Rounds and clips as below, in one pass. Its type stub does not know of scalars.
+            add: Any = cv2.add
+            whole = add(samples, 0.0, dtype=cv2.CV_8U)
+        else:
+            whole = np.clip(np.rint(samples), 0.0, peak).astype(target.dtype)
         np.copyto(target, whole, where=hole)
 
 
