@@ -154,9 +154,10 @@ def _stills(cells: Results) -> str:
         parts.append(f"### PSNR {where}, dB, mean over pictures\n\n" + _table(head, rows))
     counts = []
     for key, maps, title in _variants(cells, "stills"):
-        cell = cells.get(slug(f"stills-{key}-{maps}-central"), {})
-        if "pictures" in cell:
-            counts.append(f"{title} {cell['pictures']}")
+        shown = [cells.get(slug(f"stills-{key}-{maps}-{mask}"), {}) for mask in STILL_MASKS]
+        found = sorted({cell["pictures"] for cell in shown if "pictures" in cell})
+        if found:
+            counts.append(f"{title} {' or '.join(map(str, found))}")
     return "\n".join(parts) + "\nPictures measured per mask: " + ", ".join(counts) + ".\n"
 
 
@@ -214,7 +215,8 @@ def _consistency(cells: Results) -> str:
         return ""
     rows.append(["papers (2017)", "2000", *(_PAPERS_CONSISTENCY[mask] for mask in CONSISTENCY_MASKS)])
     text = (
-        "Mean pairwise PSNR of the pictures G(z) of four repairs of one picture; maps from the clean picture. One pass "
+        "Mean pairwise PSNR of the pictures G(z) of four repairs of one picture, of two where a system searches; maps "
+        "from the clean picture. One pass "
         "always gives the same picture for the same hole, so that the constant left hole says nothing of it (60 dB)."
     )
     return "### Consistency (eq. 7), dB\n\n" + text + "\n\n" + _table(["system", "pictures", *CONSISTENCY_MASKS], rows)
