@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from concealer.bitstream import AccessUnit, Codec, NalUnit, hevc
+from concealer.bitstream import AccessUnit, Codec, NalUnit, h264, hevc
 from concealer.damage import BLOCK
 from concealer.decoder import Settled
 from concealer.picture import Plane
@@ -160,6 +160,8 @@ class Splicer:
         repeat |= self._hurry
         unit.runs = [replace(run, repeat=repeat) for run in whole.runs]
         if not repeat or any(run.kind == "I" for run in unit.runs):  # which have nothing to repeat
+            if not _has_size(picture, header.sps):
+                raise UnsupportedStandInError("a lost picture of another size than those before it")
             unit.top, unit.planes = _copied(picture, 0, picture.planes[0].shape[0])
             unit.motion = picture.motion
         return self._leave(replace(_spliced(picture, removed), au=au), unit)
@@ -189,6 +191,16 @@ def _copied(picture: Settled, first: int, end: int) -> tuple[int, tuple[Plane, .
     shifts = [height // plane.shape[0] // 2 for plane in picture.planes]
     cut = (plane[top >> shift : bottom >> shift] for plane, shift in zip(picture.planes, shifts, strict=True))
     return top, tuple(np.array(plane) for plane in cut)
+
+
+def _has_size(picture: Settled, sps: h264.Sps | hevc.Sps) -> bool:
+    """Whether a picture was decoded at the size that the parameter set tells."""
+    if not picture.planes:
+        return False
+    rows, cols = (sps.height_mbs, sps.width_mbs) if isinstance(sps, h264.Sps) else (
+        -(-sps.height // BLOCK), -(-sps.width // BLOCK))  # fmt: skip
+    height, width = picture.planes[0].shape
+    return (-(-height // BLOCK), -(-width // BLOCK)) == (rows, cols)
 
 
 def _is_damaged(picture: Settled, au: AccessUnit) -> bool:

@@ -31,7 +31,7 @@ class LeadingTimes:
     def push(self, packet: av.Packet) -> list[av.Packet]:
         """Take in the next packet; returns those that can go on."""
         if self._waiting is None:
-            if self._last is not None and _apart(packet):
+            if self._last is not None and (_apart(packet) or (self._delay >= 0 and _decoded_after(packet))):
                 _mend(packet, self._last + (packet.duration or 1), self._delay)
             self._remember(packet)
             return [packet]
@@ -62,11 +62,17 @@ class LeadingTimes:
 
 
 def _mend(packet: av.Packet, wanted: int, delay: int) -> None:
-    """Replace the time that is far from where the packet should be decoded; none where both are, after a cut."""
-    if _near(packet, packet.dts, wanted):
-        packet.pts = (packet.dts or 0) + delay
-    elif _near(packet, packet.pts, wanted):
-        packet.dts = min(wanted, packet.pts or 0)
+    """Replace the time that is further from where the packet should be decoded; neither where both are far away."""
+    pts, dts = packet.pts or 0, packet.dts or 0
+    if _near(packet, dts, wanted) and abs(dts - wanted) <= abs(pts - delay - wanted):
+        packet.pts = dts + delay
+    elif _near(packet, pts, wanted):
+        packet.dts = min(wanted, pts)
+
+
+def _decoded_after(packet: av.Packet) -> bool:
+    """Whether it is to be shown before it is decoded, which no muxer takes."""
+    return packet.pts is not None and packet.dts is not None and packet.dts > packet.pts
 
 
 def _apart(packet: av.Packet) -> bool:

@@ -64,6 +64,10 @@ def test_crashes_and_hangs_are_told(files: list[Path], monkeypatch: pytest.Monke
         ("h264-B-1-fields.frag.mp4", 1000074, "auto", "repaired"),
         # The header names a second video stream, of which no packet comes.
         ("h264-B-4.mkv", 1000198, "auto", "repaired"),
+        # A lost picture of a size that the parameter sets tell otherwise.
+        ("h264-B-1-fields.mp4", 1000294, "auto", "repaired"),
+        # The last packet is to be decoded a second after it is shown.
+        ("h264-B-1-fields.ts", 1000347, "splice", "spliced"),
         # What is left of the last frames of sound is none.
         ("hevc-P-1.ts", 1000235, "splice", "copied"),
         # Without an index, and hardly any packet of sound between the pictures.

@@ -48,6 +48,12 @@ def test_a_presentation_time_far_from_all_others_is_replaced(place: int) -> None
     assert through(wrong) == RIGHT
 
 
+@pytest.mark.parametrize("place", [4, 7])
+def test_a_decode_time_a_second_behind_its_presentation_is_replaced(place: int) -> None:
+    wrong = [*RIGHT[:place], (RIGHT[place][0], RIGHT[place][0] + 90_000), *RIGHT[place + 1 :]]
+    assert through(wrong) == RIGHT
+
+
 def test_a_clock_that_begins_anew_and_long_intervals_stay() -> None:
     anew: list[Times] = [*RIGHT, *((WRONG + 3600 * n + 7200, WRONG + 3600 * n) for n in range(4))]
     assert through(anew) == anew
