@@ -30,6 +30,7 @@ from benchmarks.large_tables import LARGE_HEAD, large_table
 from benchmarks.live_tables import live_tables
 from benchmarks.long_tables import LONG_HEAD, long_tables
 from benchmarks.policy_tables import policy_tables
+from benchmarks.presets import PRESETS_HEAD, presets_table
 from benchmarks.prior_tables import COST_HEAD, STAGES_HEAD, cost_table, stages_table
 from benchmarks.salvage_tables import SALVAGE_HEAD, salvage_tables
 from benchmarks.splice_tables import splice_tables
@@ -110,6 +111,7 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], Tables], ...] = (
     ("hook", "## The hook on undamaged streams", (HOOK_HEAD,), hook_tables),
     ("large", "### Large pictures", (LARGE_HEAD,), _one(large_table)),
     ("latency", "## Cost", (), latency_tables),
+    ("presets", "### Encoder presets", (PRESETS_HEAD,), _one(presets_table)),
     ("stages", "## Choosing between candidates", (STAGES_HEAD,), _one(stages_table)),
     ("prior_cost", "### Its cost", (COST_HEAD,), _one(cost_table)),
     ("faces", "## Talking heads", (FACES_HEAD,), _one(face_table)),
