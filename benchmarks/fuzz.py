@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzz_damage import bases, damaged
-from benchmarks.fuzz_tables import fuzz_table
+from benchmarks.fuzz_tables import fuzz_table, lost
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint
 from benchmarks.streams import default_cache
 
@@ -84,6 +84,13 @@ def jobs(folder: Path, streams: int, seed: int) -> Iterator[tuple[Path, int]]:
         yield files[number % len(files)], seed * 1_000_000 + number // len(files)
 
 
+def kept(row: Row) -> Row:
+    """What is kept of a file: everything where something is wrong, else what the table counts; `--again` has the rest."""
+    if row["end"] in ("crashed", "hung", "raised") or row.get("changed") or lost(row):
+        return row
+    return {name: row[name] for name in ("base", "seed", "output", "end", "stock", "pictures") if name in row}
+
+
 def run(store: Store, wanted: Sequence[tuple[Path, int]], sources: str, processes: int) -> None:
     """All of them in several workers."""
     local, lock, opened = threading.local(), threading.Lock(), list[Child]()
@@ -92,7 +99,7 @@ def run(store: Store, wanted: Sequence[tuple[Path, int]], sources: str, processe
         if not hasattr(local, "child"):
             local.child = Child()
             opened.append(local.child)
-        row = local.child.do(*job) | {"sources": sources}
+        row = kept(local.child.do(*job)) | {"sources": sources}
         with lock:
             pending.append(row)
             if len(pending) >= 100:

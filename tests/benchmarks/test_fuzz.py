@@ -39,7 +39,8 @@ def test_some_go_through_whole_children(files: list[Path], tmp_path: Path) -> No
     assert not fuzz.main(["--streams", "30", "--cache", str(files[0].parent), "--out", str(out), "--processes", "1"])
     rows = read(out)["rows"]
     assert len(rows) == 30 and sum(row["end"] in ("repaired", "spliced") for row in rows) > 10
-    assert all(row["end"] not in ("crashed", "hung", "raised") and not row["changed"] for row in rows)
+    assert all(row["end"] not in ("crashed", "hung", "raised") and not row.get("changed") for row in rows)
+    assert all("damage" not in row for row in rows if not lost(row))
 
 
 @pytest.mark.parametrize(
