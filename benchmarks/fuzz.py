@@ -85,7 +85,7 @@ def jobs(folder: Path, streams: int, seed: int) -> Iterator[tuple[Path, int]]:
 
 
 def kept(row: Row) -> Row:
-    """What is kept of a file: everything where something is wrong, else what the table counts; `--again` has the rest."""
+    """Of a file: everything where something is wrong, else what the table counts; `--again` has the rest."""
     if row["end"] in ("crashed", "hung", "raised") or row.get("changed") or lost(row):
         return row
     return {name: row[name] for name in ("base", "seed", "output", "end", "stock", "pictures") if name in row}
