@@ -12,7 +12,7 @@ Small files (both codecs, P and B, fields, one slice and four; MP4 plain and fra
 byte stream), damaged by every model of `conceal-damage`, in the file, or both, each in a child process with limits of \
 memory and time. *Refused*: ended with an error in one line and left no output. *Lost*: fewer pictures than FFmpeg \
 shows of the damaged file, of those that were sent. *Changed*: samples outside what is called damaged that repair \
-touched."""
+touched. Files in which something was wrong were run again once it was mended."""
 _ENDS = ("repaired", "spliced", "encoded", "copied", "refused")
 
 
