@@ -11,15 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-import av
-
 from benchmarks.clips import CUPS_720P, available
 from benchmarks.hook import longer, spent
 from benchmarks.large_tables import FPS, large_table
 from benchmarks.latency import decode_hooked, decode_plain
 from benchmarks.store import RESULTS, Row, Store, command_line, fingerprint, rounded
 from benchmarks.streams import COMBINATIONS, Codec, Encoding, Stream, default_cache, encoded
-from concealer.decoder.hook import padded_packet
 
 KEY = ("measure", "codec", "structure")
 SIZE = (3840, 2160)
@@ -34,15 +31,7 @@ _FRAME_THREADS = 2
 
 def in_frame_threads(stream: Stream, threads: int) -> int:
     """Decode with PyAV alone, in two frame threads at least; the number of pictures."""
-    context = av.CodecContext.create(stream.encoding.codec, "r")
-    assert isinstance(context, av.VideoCodecContext)
-    context.thread_count, context.thread_type = max(threads, _FRAME_THREADS), "FRAME"
-    count = 0
-    for unit in stream.units:
-        packet = padded_packet(unit.payload)
-        packet.pts = unit.pts
-        count += len(context.decode(packet))
-    return count + len(context.decode(None))
+    return decode_plain(stream, max(threads, _FRAME_THREADS), "FRAME")
 
 
 WAYS: dict[str, Callable[[Stream, int], int]] = {

@@ -48,11 +48,11 @@ _LAUNCHER = (
 """A process inherits the peak memory of the one it was forked from, so this small one starts the command."""
 
 
-def decode_plain(stream: Stream, threads: int) -> int:
-    """Decode with PyAV alone; the number of pictures."""
+def decode_plain(stream: Stream, threads: int, kind: str = "SLICE") -> int:
+    """Decode with PyAV alone; the number of pictures. kind: of its threads, "SLICE" or "FRAME"."""
     context = av.CodecContext.create(stream.encoding.codec, "r")
     assert isinstance(context, av.VideoCodecContext)
-    context.thread_count, context.thread_type = threads, "SLICE"
+    context.thread_count, context.thread_type = threads, kind
     count = 0
     for unit in stream.units:
         packet = padded_packet(unit.payload)
