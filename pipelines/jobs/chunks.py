@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipelines.reading import Source
+
 LEAST = 1500
 """Payloads in a chunk: the group of pictures before each is decoded twice."""
+_LEAST_OF_SHORT = 300
+"""In a chunk of a stream that is too short for two of those, and gets two all the same."""
+
+
+def expected_pictures(source: Source, index: int) -> int:
+    """Of a stream, as far as the container knows its length, else 0."""
+    stream, whole = source.video[index], (source.container.duration or 0) / 1e6
+    seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else whole
+    return max(round(seconds * float(source.rate(index))), 0)
+
+
+def least_in_chunk(pictures: int) -> int:
+    """Payloads in a chunk of a stream that is expected to have so many."""
+    return min(max(pictures // 2, _LEAST_OF_SHORT), LEAST)
 
 
 @dataclass(frozen=True)

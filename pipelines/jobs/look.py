@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipelines.gaps import GapPolicy
 from pipelines.jobs.children import Channel
-from pipelines.jobs.chunks import Chunks
+from pipelines.jobs.chunks import Chunks, expected_pictures, least_in_chunk
 from pipelines.jobs.facts import Facts
 from pipelines.jobs.lines import Lines
 from pipelines.jobs.settings import Settings
@@ -34,7 +34,7 @@ class Look:
         self.survey = Survey(source.codec(index), source.video[index].codec_context.extradata)
         self.facts: dict[int, Facts] = {}
         """Of the chunks decoded here, by number."""
-        self._chunks, self._number = Chunks(), 0
+        self._chunks, self._number = Chunks(least_in_chunk(expected_pictures(source, index))), 0
         self._now = self._open(0) if which == 0 else None
         self._next: _Stretch | None = None
 
@@ -145,6 +145,6 @@ class LookJob:
                     channel.tell("progress", *counts, source.progress)
             for look in looks.values():
                 look.finish()
-        found = {index: (look.facts, look.survey.damaged) for index, look in looks.items()}
+        found = {index: (look.facts, look.survey.places) for index, look in looks.items()}
         surveys = {index: look.survey for index, look in looks.items()} if self.which == 0 else {}
         channel.tell("done", found, surveys, source.losses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from concealer.bitstream import (
     PARAMETER_SETS,
@@ -34,10 +34,13 @@ _ENTRIES: dict[Codec, frozenset[int]] = {"h264": frozenset({5}), "hevc": frozens
 recovery points beside them."""
 _I = 2
 """slice_type of intra slices (7.4.3)."""
-PIECE = 300
+PIECE = 150
 """Payloads from which on a damaged stretch is cut in two where that can be done."""
-_CLEAN = 16
-"""Payloads without damage before such a cut: as many as pictures can wait for the place where they are shown."""
+_WHOLE = 2
+"""Payloads from such a cut on that must be undamaged."""
+_NONE_MISSING = 16
+"""Payloads on either side of it beside which no picture may be missing: as many as can wait for the place where they are
+shown, and from whose times it is known how far pictures are apart."""
 _SLICES: dict[Codec, range] = {"h264": range(1, 6), "hevc": range(32)}
 
 
@@ -51,6 +54,21 @@ class Span:
     """Number of the first payload that may change."""
     end: int
     """Number behind the last."""
+
+
+@dataclass
+class Places:
+    """Numbers of payloads."""
+
+    damaged: set[int] = field(default_factory=set)
+    """They hold damage, or lie next to where something is missing."""
+    incomplete: set[int] = field(default_factory=set)
+    """Those of them beside which a whole picture is missing, or that are out of their place."""
+
+    def update(self, others: Places) -> None:
+        """Take in those of another part of the stream."""
+        self.damaged |= others.damaged
+        self.incomplete |= others.incomplete
 
 
 class Survey:
@@ -68,7 +86,7 @@ class Survey:
         self._entries, self._closed = array("q"), array("q")
         self.nal_units, self.sizes = array("L"), array("L")
         """Of each payload: NAL units, and bytes."""
-        self._damaged: set[int] = set()
+        self.places = Places()
         self._keep(framing.parameter_sets)
         self._own = tuple(self._sets.values())
 
@@ -96,7 +114,7 @@ class Survey:
         self.nal_units.append(len(nals))
         self.sizes.append(len(payload.data))
         if payload.truncated or payload.gaps:
-            self._damaged.add(number)
+            self.places.damaged.add(number)
         return entry
 
     def _keep(self, nals: Iterable[NalUnit]) -> None:
@@ -107,11 +125,6 @@ class Survey:
                 self._sets[kind, _set_id(self._codec, kind, nal)] = nal
             except BitstreamError:
                 continue
-
-    @property
-    def damaged(self) -> set[int]:
-        """Numbers of the payloads that hold damage, or lie next to where something is missing."""
-        return self._damaged
 
     @property
     def is_split(self) -> bool:
@@ -129,7 +142,7 @@ class Survey:
         if self._split:
             return [self.whole]
         spans: list[Span] = []
-        for number in sorted(self._damaged):
+        for number in sorted(self.places.damaged):
             if number < self._entries[0] or (spans and number < spans[-1].end):
                 continue
             place = bisect_right(entries, number) - 1
@@ -146,15 +159,25 @@ class Survey:
         return [piece for span in spans for piece in self._pieces(span)]
 
     def _pieces(self, span: Span) -> Iterator[Span]:
-        """The same in stretches that several processes can work on, cut at IDR pictures where nothing is missing."""
+        """The same in stretches that several processes can work on, cut at IDR pictures where nothing is missing.
+
+        Nothing leads to these: what is predicted behind an IDR picture is not predicted from what lies before it.
+        """
         first, lead = span.first, span.lead
         closed = self._closed[bisect_right(self._closed, span.first) : bisect_left(self._closed, span.end)]
         for number in closed:
             long = number - first >= PIECE and span.end - number >= PIECE
-            if long and self._damaged.isdisjoint(range(number - _CLEAN, number + 2)):
+            if long and self._can_be_cut(number):
                 yield Span(lead, first, number)
-                first, lead = number, self._entries[bisect_left(self._entries, number) - 1]
+                first = lead = number
         yield Span(lead, first, span.end)
+
+    def _can_be_cut(self, number: int) -> bool:
+        """Whether decoding that ends there misses nothing that shows only behind, and what begins there is whole."""
+        damaged, incomplete = self.places.damaged, self.places.incomplete
+        return damaged.isdisjoint(range(number, number + _WHOLE)) and incomplete.isdisjoint(
+            range(number - _NONE_MISSING, number + _NONE_MISSING)
+        )
 
     @property
     def whole(self) -> Span:
@@ -193,7 +216,7 @@ class Marks:
 
     def __init__(self, survey: Survey, offset: int = 0) -> None:
         """offset: number of the payload that the track counts as 0."""
-        self._damaged, self._offset = survey.damaged, offset
+        self._places, self._offset = survey.places, offset
         self._last: int | None = None
         self._missing = False
 
@@ -202,12 +225,18 @@ class Marks:
         if picture.tag is None:  # nothing of it arrived: it lies between those shown around it
             self._missing = True
             if self._last is not None:
-                self._damaged.add(self._last)
+                self._note(self._last, True)
             return
         number = picture.tag + self._offset
-        if counts and (is_damaged(picture) or picture.moved or self._missing):
-            self._damaged.add(number)
+        incomplete = picture.moved or self._missing
+        if counts and (is_damaged(picture) or incomplete):
+            self._note(number, incomplete)
         self._last, self._missing = (number if counts else None), False
+
+    def _note(self, number: int, incomplete: bool) -> None:
+        self._places.damaged.add(number)
+        if incomplete:
+            self._places.incomplete.add(number)
 
 
 def _recovers(nals: Iterable[NalUnit]) -> bool:

@@ -11,12 +11,12 @@ import time
 
 from pipelines.errors import Interrupted
 from pipelines.jobs.children import TICK, Child
-from pipelines.jobs.chunks import LEAST
+from pipelines.jobs.chunks import expected_pictures, least_in_chunk
 from pipelines.jobs.facts import Facts
 from pipelines.jobs.look import Look, LookJob
 from pipelines.jobs.passes import Pass
 from pipelines.jobs.run import Run
-from pipelines.jobs.survey import Survey
+from pipelines.jobs.survey import Places, Survey
 from pipelines.progress import Meter
 from pipelines.reading import LateStreamsError, VideoPayload
 
@@ -46,7 +46,7 @@ def look_at_all(run: Run) -> Found:
         by_number: dict[int, Facts] = {}
         for found, _ in parts:
             by_number |= found[index][0]
-            survey.damaged.update(found[index][1])
+            survey.places.update(found[index][1])
         whole = facts[index] = Facts(index, by_number[0].time_base, by_number[0].interval)
         for number in sorted(by_number):
             whole.add(by_number[number], 0, sys.maxsize, 0, by_number[number].lines)
@@ -56,16 +56,13 @@ def look_at_all(run: Run) -> Found:
     return facts, surveys
 
 
-_Part = tuple[dict[int, tuple[dict[int, Facts], set[int]]], dict[int, Survey]]
+_Part = tuple[dict[int, tuple[dict[int, Facts], Places]], dict[int, Survey]]
 
 
 def _most_chunks(run: Run) -> int:
     """Chunks there are at most, as far as the container knows its length."""
-    most, whole = 1, (run.source.container.duration or 0) / 1e6
-    for index, stream in run.source.video.items():
-        seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else whole
-        most = max(most, round(seconds * float(run.source.rate(index))) // LEAST)
-    return most
+    counts = [expected_pictures(run.source, index) for index in run.source.video]
+    return max(1, *(count // least_in_chunk(count) for count in counts))
 
 
 def _here(run: Run) -> _Part:
@@ -83,7 +80,7 @@ def _here(run: Run) -> _Part:
             raise Interrupted("interrupted")
         for look in looks.values():
             look.finish()
-    found = {index: (look.facts, look.survey.damaged) for index, look in looks.items()}
+    found = {index: (look.facts, look.survey.places) for index, look in looks.items()}
     return found, {index: look.survey for index, look in looks.items()}
 
 

@@ -212,9 +212,9 @@ def test_spans_reach_from_entry_to_entry() -> None:
         kind = 5 if number % 10 == 0 else 1
         survey.payload(VideoPayload(0, start + bytes([0x60 | kind]) + b"\x88", number, number, 1))
     assert survey.spans(closed=True) == []
-    survey._damaged = {12, 25, 33}
+    survey.places.damaged = {12, 25, 33}
     assert survey.spans(closed=True) == [Span(0, 10, 40)]
-    survey._damaged = {5, 25}
+    survey.places.damaged = {5, 25}
     assert survey.spans(closed=False) == [Span(0, 0, 10), Span(10, 20, 30)]
 
 
@@ -223,13 +223,13 @@ def test_a_long_span_is_cut_where_nothing_is_missing() -> None:
     for number in range(4 * PIECE):
         kind = 5 if number % 50 == 0 else 1
         survey.payload(VideoPayload(0, b"\0\0\0\1" + bytes([0x60 | kind]) + b"\x88", number, number, 1))
-    survey._damaged = set(range(25, 4 * PIECE, 50))
-    first, second = 2 * PIECE - 50, 2 * PIECE
-    expected = [Span(0, 0, PIECE), Span(PIECE - 50, PIECE, second), Span(first, second, 3 * PIECE)]
-    assert survey.spans(closed=True) == [*expected, Span(3 * PIECE - 50, 3 * PIECE, 4 * PIECE)]
-    survey._damaged |= {PIECE - 3, second, 3 * PIECE + 1}  # too near to the cuts
-    assert survey.spans(closed=True)[0] == Span(0, 0, PIECE + 50)
-    assert second not in {span.first for span in survey.spans(closed=True)}
+    survey.places.damaged = set(range(25, 4 * PIECE, 50))
+    cuts = [n * PIECE for n in range(4)]
+    assert survey.spans(closed=True) == [Span(cut, cut, cut + PIECE) for cut in cuts]
+    survey.places.damaged |= {PIECE, 2 * PIECE + 1, 3 * PIECE - 1}  # what begins there must be whole
+    assert [span.first for span in survey.spans(closed=True)] == [0, PIECE + 50, 2 * PIECE + 50]
+    survey.places.incomplete.add(PIECE + 35)  # a picture missing beside it may show only at the cut
+    assert [span.first for span in survey.spans(closed=True)] == [0, PIECE + 100, 2 * PIECE + 100]
 
 
 def test_parameter_sets_within_samples_change_nothing_if_they_are_those_of_the_header(tmp_path: Path) -> None:
