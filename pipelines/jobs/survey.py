@@ -39,8 +39,8 @@ PIECE = 150
 _WHOLE = 2
 """Payloads from such a cut on that must be undamaged."""
 _NONE_MISSING = 16
-"""Payloads on either side of it beside which no picture may be missing: as many as can wait for the place where they are
-shown, and from whose times it is known how far pictures are apart."""
+"""Payloads on either side of it beside which no picture may be missing: as many as can wait for the place where they
+are shown, and from whose times it is known how far pictures are apart."""
 _SLICES: dict[Codec, range] = {"h264": range(1, 6), "hevc": range(32)}
 
 
