@@ -33,5 +33,5 @@ def large_table(rows: Sequence[Row]) -> str:
 
 
 def slowest(rows: Sequence[Row]) -> Row | None:
-    """The stream whose hooked decoder takes most of a core."""
-    return max(select(rows, measure="large"), key=lambda row: float(row["hooked_processor_ms"]), default=None)
+    """The stream whose hooked decoder takes most time."""
+    return max(select(rows, measure="large"), key=lambda row: float(row["hooked_clock_ms"]), default=None)
