@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
 from benchmarks.streams import Stream
 from concealer.flow import Array
-from concealer.picture import Picture
 from concealer.repair import (
     SHARPNESS,
-    Candidate,
     Choice,
     Chosen,
-    Expected,
-    Layer,
+    Question,
     Site,
     choice_inputs,
     own_candidate,
@@ -35,18 +30,10 @@ class Forgetful:
         """As the network does."""
         return self._choice.works
 
-    def corrected(
-        self,
-        site: Site,
-        candidates: list[Candidate],
-        expected: Expected,
-        references: Sequence[Picture],
-        own: Layer | None,
-        ahead: bool,
-    ) -> Chosen:
+    def corrected(self, asked: Question) -> Chosen:
         """As `Choice.corrected`."""
         self._choice.forget()
-        return self._choice.corrected(site, candidates, expected, references, own, ahead)
+        return self._choice.corrected(asked)
 
     def forget(self) -> None:
         """There is nothing to forget."""
@@ -63,16 +50,9 @@ class Told:
         """Always."""
         return True
 
-    def corrected(
-        self,
-        site: Site,
-        candidates: list[Candidate],
-        expected: Expected,
-        references: Sequence[Picture],
-        own: Layer | None,
-        ahead: bool,
-    ) -> Chosen:
+    def corrected(self, asked: Question) -> Chosen:
         """As `Choice.corrected`."""
+        site, expected, own = asked.site, asked.expected, asked.own
         pts = site.picture.pts
         if pts is None or not 0 <= pts < len(self._stream.clean):
             return Chosen(expected.errors)
@@ -80,10 +60,10 @@ class Told:
         rows, cols = site.picture.planes[0].shape
         padded = np.pad(truth, ((0, rows - truth.shape[0]), (0, cols - truth.shape[1])), "edge")
         clean = padded[site.region.slices()][site.window.slices()].astype(np.float32) * np.float32(site.gain)
-        errors = np.stack([_error(site, c.luma, clean) for c in candidates])
+        errors = np.stack([_error(site, c.luma, clean) for c in asked.candidates])
         if own is None:
             return Chosen(errors)
-        untold = choice_inputs(site, candidates, expected, references, own, ahead).errors[-1]
+        untold = choice_inputs(asked).errors[-1]
         correction = _error(site, own_candidate(site, own).luma, clean) - untold
         gone = total_log_weight(expected.errors) - total_log_weight(errors)
         return Chosen(errors, gone - np.float32(SHARPNESS) * correction)

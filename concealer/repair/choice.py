@@ -16,8 +16,7 @@ import numpy as np
 
 from concealer.flow import Array
 from concealer.picture import Picture
-from concealer.repair.blend import SHARPNESS, Expected
-from concealer.repair.candidates import Candidate
+from concealer.repair.blend import SHARPNESS
 from concealer.repair.cells import cell_size
 from concealer.repair.figures import (
     AROUND,
@@ -25,12 +24,13 @@ from concealer.repair.figures import (
     FRESHNESS,
     MOST,
     ChoiceInputs,
+    Question,
     choice_inputs,
     freshness,
 )
 from concealer.repair.generative import Network
 from concealer.repair.own import total_log_weight
-from concealer.repair.site import Layer, Site
+from concealer.repair.site import Site
 from concealer.repair.tiles import Tile, tiles
 
 log = logging.getLogger(__name__)
@@ -63,19 +63,8 @@ class Choice(Protocol):
     def works(self) -> bool:
         """Whether it is worth asking."""
 
-    def corrected(
-        self,
-        site: Site,
-        candidates: list[Candidate],
-        expected: Expected,
-        references: Sequence[Picture],
-        own: Layer | None,
-        ahead: bool,
-    ) -> Chosen:
-        """In place of `expected.errors`.
-
-        own: the decoder's own concealment, where it is one of them. ahead: whether later pictures were looked at.
-        """
+    def corrected(self, asked: Question) -> Chosen:
+        """In place of `asked.expected.errors`."""
 
     def forget(self) -> None:
         """Another scene begins."""
@@ -108,19 +97,12 @@ class LearntChoice:
         """Another scene begins: nothing that was seen before helps any more."""
         self._memory.forget()
 
-    def corrected(
-        self,
-        site: Site,
-        candidates: list[Candidate],
-        expected: Expected,
-        references: Sequence[Picture],
-        own: Layer | None,
-        ahead: bool,
-    ) -> Chosen:
+    def corrected(self, asked: Question) -> Chosen:
         """As `Choice.corrected`. A network that fails is not asked again."""
-        if len(candidates) < 2 or _blind(site, references, ahead):
+        site, expected = asked.site, asked.expected
+        if len(asked.candidates) < 2 or _blind(site, asked.references, asked.ahead):
             return Chosen(expected.errors)
-        told = choice_inputs(site, candidates, expected, references, own, ahead)
+        told = choice_inputs(asked)
         try:
             correction = self._run(site, told)
         except Exception as error:  # backends raise whatever they like, and the stream must go on
@@ -134,9 +116,9 @@ class LearntChoice:
         part = np.float32(1.0) if site.belief is None and site.rim_rows else CAUTION
         spread = part * np.stack([cv2.resize(one, size, interpolation=way)[:rows, :cols] for one in correction])
         errors = expected.errors.copy()
-        moving = spread if own is None else spread[:-1]
+        moving = spread if asked.own is None else spread[:-1]
         errors[: len(moving)] += moving
-        if own is None:
+        if asked.own is None:
             return Chosen(errors)
         # Its weight is one among those of the others, which have changed too.
         gone = total_log_weight(expected.errors) - total_log_weight(errors)

@@ -58,29 +58,38 @@ class ChoiceInputs:
     """(n, h, w) on the error grid: logarithms of the candidates' expected errors."""
 
 
-def choice_inputs(
-    site: Site,
-    candidates: Sequence[Candidate],
-    expected: Expected,
-    references: Sequence[Picture],
-    own: Layer | None,
-    ahead: bool,
-) -> ChoiceInputs:
-    """references: what the hole is rehearsed on. own: the decoder's own concealment, where there is any: the last of
-    the candidates. ahead: an outlook was given. Candidates beyond `MOST` are left out."""
+@dataclass(frozen=True)
+class Question:
+    """What there is to choose between, for one hole."""
+
+    site: Site
+    candidates: Sequence[Candidate]
+    expected: Expected
+    """What the received rim lets expect of each."""
+    references: Sequence[Picture]
+    """What the hole is rehearsed on."""
+    own: Layer | None
+    """The decoder's own concealment, where there is any: one more candidate, the last."""
+    ahead: bool
+    """Later pictures were looked at."""
+
+
+def choice_inputs(asked: Question) -> ChoiceInputs:
+    """What a network is told. Candidates beyond `MOST` are left out."""
+    site, candidates, own = asked.site, asked.candidates, asked.own
     moved = list(candidates[: MOST if own is None else MOST - 1])
     told = moved if own is None else [*moved, own_candidate(site, own)]
     figures = np.zeros((len(told), FIGURES, *cells_of(site)), np.float32)
     # One after the other: two threads take as long, and as much more of the second core.
-    _put_rehearsed(site, told, rehearse(site, references), figures)
-    seen = _seen(site, moved, expected, own)
+    _put_rehearsed(site, told, rehearse(site, asked.references), figures)
+    seen = _seen(site, moved, asked.expected, own)
     _put_seen(site, seen, figures)
     flows = _flows(site, told)
     _put_flows(site, flows, figures)
     for one, numbers in zip(told, figures, strict=True):
         numbers[_REACH] = np.log(one.reach)
         numbers[OWN_FIGURES:] = np.array([one.name == kind for kind in KINDS], np.float32)[:, None, None]
-    around = _around(site, told, seen, own, ahead)
+    around = _around(site, told, seen, own, asked.ahead)
     return ChoiceInputs(figures, around, _moved(site, told, seen.errors, flows), seen.errors)
 
 

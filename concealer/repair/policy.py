@@ -17,10 +17,11 @@ from concealer.outcome import Blocks, RepairOutcome, Vectors
 from concealer.outlook import Outlook
 from concealer.picture import Picture
 from concealer.repair.activity import activity
-from concealer.repair.blend import Expected, expected_errors, expected_square, mix, soft_weights
+from concealer.repair.blend import expected_errors, expected_square, mix, soft_weights
 from concealer.repair.candidates import Candidate, from_both, from_past, warp
 from concealer.repair.choice import Choice, Chosen
 from concealer.repair.deadline import Budget, CostModel, Level, SideCost
+from concealer.repair.figures import Question
 from concealer.repair.future import doubt_what_next_refutes, flows_ahead
 from concealer.repair.generative import GenerativeRepair
 from concealer.repair.measured_motion import measured_motion
@@ -234,7 +235,7 @@ class Repairer:
         own = self._own(site, outlook)
         chosen = Chosen(expected.errors)
         if asks:
-            chosen = self._chosen(site, proposals, expected, references, own, outlook is not None)
+            chosen = self._chosen(Question(site, proposals, expected, references, own, ahead=outlook is not None))
         weights = soft_weights(chosen.errors)
         luma, chroma = mix(site, proposals, weights)
         notes = {f"weight_{c.name}": float(w.mean()) for c, w in zip(proposals, weights, strict=True)}
@@ -259,21 +260,13 @@ class Repairer:
         ahead = self._costs.expected("full", [area], False)
         return until is None or self._choosing.fits(area, (until - time.perf_counter()) * 1e3 - ahead)
 
-    def _chosen(
-        self,
-        site: Site,
-        proposals: list[Candidate],
-        expected: Expected,
-        references: list[Picture],
-        own: Layer | None,
-        ahead: bool,
-    ) -> Chosen:
+    def _chosen(self, asked: Question) -> Chosen:
         """What the network holds of the candidates; its time counts apart."""
         assert self.choice is not None
         began = time.perf_counter()
-        chosen = self.choice.corrected(site, proposals, expected, references, own, ahead)
+        chosen = self.choice.corrected(asked)
         spent = (time.perf_counter() - began) * 1e3
-        self._choosing.learn(site.region.area, spent)
+        self._choosing.learn(asked.site.region.area, spent)
         self._aside_ms += spent
         return chosen
 

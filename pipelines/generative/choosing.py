@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-from concealer.picture import Picture
-from concealer.repair import Candidate, Chosen, Expected, Layer, LearntChoice, Site
+from concealer.repair import Chosen, LearntChoice, Question
 from engines import Engine, EngineError, Options, open_engine
 from engines.zoo import open_zoo
 from pipelines.errors import one_line
@@ -70,20 +69,12 @@ class AwaitedChoice:
         """Waits for it."""
         return self._choice is not None and self._choice.works
 
-    def corrected(
-        self,
-        site: Site,
-        candidates: list[Candidate],
-        expected: Expected,
-        references: Sequence[Picture],
-        own: Layer | None,
-        ahead: bool,
-    ) -> Chosen:
+    def corrected(self, asked: Question) -> Chosen:
         """As `Choice.corrected`."""
         choice = self._choice
         if choice is None:
-            return Chosen(expected.errors)
-        return choice.corrected(site, candidates, expected, references, own, ahead)
+            return Chosen(asked.expected.errors)
+        return choice.corrected(asked)
 
     def forget(self) -> None:
         """Another scene begins."""

@@ -18,7 +18,6 @@ from concealer.bitstream import AccessUnit, Codec, StreamParser, join_annexb
 from concealer.flow import Array
 from concealer.front_door import open_decoder
 from concealer.loss import Channel, RtpLoss, SliceLoss, transmit
-from concealer.picture import Picture
 from concealer.repair import (
     BELIEF,
     MOST,
@@ -26,8 +25,7 @@ from concealer.repair import (
     Choice,
     ChoiceInputs,
     Chosen,
-    Expected,
-    Layer,
+    Question,
     Repairer,
     Site,
     cell_size,
@@ -87,25 +85,18 @@ class Recorder:
         """Every hole is looked at."""
         return True
 
-    def corrected(
-        self,
-        site: Site,
-        candidates: list[Candidate],
-        expected: Expected,
-        references: Sequence[Picture],
-        own: Layer | None,
-        ahead: bool,
-    ) -> Chosen:
+    def corrected(self, asked: Question) -> Chosen:
+        site, candidates, own = asked.site, asked.candidates, asked.own
         clean = None if site.picture.pts is None else self._clean.get(site.picture.pts)
         if clean is not None and clean.shape == site.picture.planes[0].shape and 1 < len(candidates) < MOST:
-            told = choice_inputs(site, candidates, expected, references, own, ahead)
+            told = choice_inputs(asked)
             cell = cell_size(site.picture)
             self.size = -(-site.picture.height // cell), -(-site.picture.width // cell)
             shown = [*candidates, own_candidate(site, own)] if own is not None else candidates
             self.holes.append(_hole(site, shown, told, clean, self._scene))
         if self._within is not None:
-            return self._within.corrected(site, candidates, expected, references, own, ahead)
-        return Chosen(expected.errors)
+            return self._within.corrected(asked)
+        return Chosen(asked.expected.errors)
 
     def forget(self) -> None:
         self._scene += 1
