@@ -16,7 +16,11 @@ def summary(result: ConcealResult) -> str:
     elif result.action == "spliced" and result.splice is not None:
         changed = result.splice.inserted or result.splice.replaced or result.splice.misplaced
         done = "repaired in the stream" if changed else "damaged, left as they came"
-        text = f"{totals.damaged} of {pictures} {done}: {_spliced(result.splice)}"
+        left = result.splice.unmended if changed else 0
+        text = f"{totals.damaged - left} of {pictures} {done}"
+        if left:
+            text += f", {counted(left, 'damaged one')} left as {'they' if left > 1 else 'it'} came"
+        text += f": {_spliced(result.splice)}"
     elif result.action == "encoded" or not totals.damaged:
         text = f"no damage in {pictures}{': encoded' if result.action != 'analysed' else ''}"
     else:

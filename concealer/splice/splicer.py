@@ -102,7 +102,8 @@ class Splicer:
             assert picture.au is not None
             whole = self._lost_headers.other(picture.order)
             if whole is None:
-                ready += self._leave(_spliced(picture), OpenUnit([*picture.au.nals], picture.order, False, False))
+                left = replace(_spliced(picture), unmended=True)
+                ready += self._leave(left, OpenUnit([*picture.au.nals], picture.order, False, False))
             else:
                 ready += self._whole(picture, picture.au, whole, repeat=True)
         return ready
@@ -110,9 +111,10 @@ class Splicer:
     def _received(self, picture: Settled, au: AccessUnit) -> list[SplicedUnit]:
         self._lost_headers.passed(au)
         unit = OpenUnit([*au.nals], au.order, au.is_reference, au.is_irap, au.is_disposable, au.sps)
-        if not (_is_damaged(picture, au) and _fits(picture, au)):
+        damaged = _is_damaged(picture, au)
+        if not (damaged and _fits(picture, au)):
             self._pieces.passed(au)
-            return self._leave(_spliced(picture), unit)
+            return self._leave(replace(_spliced(picture), unmended=damaged), unit)
         if not au.coverage.reliable:
             raise UnsupportedStandInError("slice groups or slices in arbitrary order")
         assert picture.damage is not None

@@ -40,6 +40,8 @@ class SplicedUnit:
     """Received slices that are corrupt and therefore left out."""
     written: list[Written] = field(default_factory=list)
     """Ours."""
+    unmended: bool = False
+    """It is damaged, and left as it came: nothing is known that could be put in."""
 
     @property
     def changed(self) -> bool:

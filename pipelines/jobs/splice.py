@@ -45,7 +45,9 @@ def splice(run: Run) -> ConcealResult:
             if track.totals.retimed:
                 log.warning("stream #%d: %d wrong times, left as they are", index, track.totals.retimed)
             track.totals.retimed = times[index].changed if index in times else 0
-        result = replace(passed.result("spliced" if spliced.changed else "copied"), splice=spliced.totals)
+            track.totals.repaired = max(track.totals.repaired - spliced.by_index[index].totals.unmended, 0)
+        totals = spliced.totals
+        result = replace(passed.result("spliced" if spliced.changed or totals.unmended else "copied"), splice=totals)
         return passed.written(result, sink, stopped, spliced.changes)
 
 

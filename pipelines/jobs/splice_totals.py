@@ -15,6 +15,8 @@ class SpliceTotals:
     """That left, inserted ones among them."""
     inserted_access_units: int = 0
     """Of pictures of which nothing arrived."""
+    unmended: int = 0
+    """That left damaged as they came: nothing was known that could be put in."""
     misplaced: int = 0
     """That came one place too early or too late, and left in their place."""
     kept: int = 0
@@ -36,6 +38,7 @@ class SpliceTotals:
         gone = sum(len(nal.data) for nal in unit.removed)
         self.access_units += 1
         self.inserted_access_units += unit.au is None
+        self.unmended += unit.unmended
         self.kept += len(unit.nals) - len(unit.written)
         self.replaced += len(unit.removed)
         self.inserted += len(unit.written)

@@ -69,7 +69,7 @@ class SplicedSpan:
     @property
     def facts(self) -> SpanFacts:
         lines, plates = ([], []) if self._lines is None else (self._lines.all(), self._lines.plates)
-        repaired = self._track.totals.repaired
+        repaired = max(self._track.totals.repaired - self._stream.totals.unmended, 0)
         return SpanFacts(repaired, splice=self._stream.totals, changes=self._stream.changes, lines=lines, plates=plates)
 
     def push(self, payload: VideoPayload) -> list[av.Packet]:
