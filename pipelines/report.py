@@ -37,6 +37,8 @@ class Totals:
     """Pictures of which the stream held nothing."""
     misplaced: int = 0
     """Pictures whose access unit came one place too early or too late."""
+    unreadable_sets: int = 0
+    """Parameter sets that arrived damaged, and were left out as those before hold on."""
     retimed: int = 0
     """Pictures whose time was wrong and put right."""
     held: int = 0

@@ -17,7 +17,7 @@ def summary(result: ConcealResult) -> str:
         changed = result.splice.inserted or result.splice.replaced or result.splice.misplaced
         done = "repaired in the stream" if changed else "damaged, left as they came"
         left = result.splice.unmended if changed else 0
-        text = f"{totals.damaged - left} of {pictures} {done}"
+        text = f"{totals.damaged - left} of {pictures} {done}" if totals.damaged else f"no damage in {pictures}"
         if left:
             text += f", {counted(left, 'damaged one')} left as {'they' if left > 1 else 'it'} came"
         text += f": {_spliced(result.splice)}"
@@ -47,8 +47,10 @@ def _remarks(result: ConcealResult) -> list[str]:
     totals = result.totals
     missing = sum(one.missing for one in result.accounts)
     analysed, spliced = result.action == "analysed", result.action == "spliced"
+    passed_over = "found" if analysed else "left out"
     misplaced = 0 if spliced else totals.misplaced  # told of what was done to the stream
     known = [
+        (totals.unreadable_sets, f"{counted(totals.unreadable_sets, 'damaged parameter set')} {passed_over}"),
         (misplaced, f"{counted(misplaced, 'access unit')} {'out of' if analysed else 'put in'} place"),
         (totals.held, f"{counted(totals.held, 'picture')} held"),
         (totals.dropped, f"{counted(totals.dropped, 'picture')} dropped"),

@@ -226,8 +226,9 @@ class Track:
     def _add(self, picture: DecodedPicture) -> None:
         self.totals.add(picture)
         self.totals.misplaced += picture.moved
+        self.totals.unreadable_sets += picture.unreadable_sets
         self._rootless += picture.lacks_references
-        self.damaged = self.damaged or is_damaged(picture) or picture.moved
+        self.damaged = self.damaged or is_damaged(picture) or picture.moved or picture.unreadable_sets > 0
 
     def _seen(self, picture: DecodedPicture) -> DecodedPicture | None:
         """Count a picture; what is shown in its place, None if nothing is."""

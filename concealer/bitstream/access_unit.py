@@ -181,8 +181,11 @@ class AccessUnit:
     room_before: int | None = None
     """Access units that its decode time leaves room for behind the one before; None where times do not tell."""
     altered: bool = False
-    """Its NAL units are not what came: HEVC RASL pictures whose IRAP picture was lost, made trailing pictures, as
-    decoders would take them for those of the IRAP picture before and drop them."""
+    """Its NAL units are not what came: parameter sets were left out, or HEVC RASL pictures whose IRAP picture was lost
+    were made trailing pictures, as decoders would take them for those of the IRAP picture before and drop them."""
+    unreadable_sets: int = 0
+    """Parameter sets that were left out, as they cannot be read where others of their type are known: repetitions that
+    arrived damaged, for which decoders would forget those that hold on."""
     moved: bool = False
     """It came one place too early or too late, and was put where it belongs."""
 

@@ -43,6 +43,8 @@ class Record:
     """It is not put out: nothing but a reference for those that are."""
     moved: bool = False
     """Its access unit came one place too early or too late."""
+    unreadable_sets: int = 0
+    """Of its access unit, left out."""
     tag: int | None = None
     """That of its access unit."""
     layered: bool = False
@@ -67,11 +69,13 @@ class Record:
     def describe_whole(self, au: AccessUnit) -> None:
         """Take over what its access unit tells, one of a progressive stream without layers."""
         self.moved, self.tag, self.pic_struct = au.moved, au.tag, pic_struct_of(au)
+        self.unreadable_sets = au.unreadable_sets
 
     def describe(self, au: AccessUnit) -> None:
         """Take over what its access unit tells."""
         self.moved, self.tag, self.layered = au.moved, au.tag, au.base_nals is not au.nals
         self.bottom_first, self.pic_struct = bottom_first(au), pic_struct_of(au)
+        self.unreadable_sets = au.unreadable_sets
 
 
 @dataclass(slots=True)
@@ -113,6 +117,8 @@ class DecodedPicture:
     """Of the fields of a picture of an interlaced stream the bottom one is shown first; None: such there are none."""
     pic_struct: PicStruct | None = None
     """How often its fields are shown, as H.264 picture timing tells, such as 3:2 pulldown; None: nothing tells."""
+    unreadable_sets: int = 0
+    """Parameter sets of its access unit that arrived damaged, and were left out as those before hold on."""
 
     @property
     def confidence(self) -> float:

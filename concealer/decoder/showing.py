@@ -123,6 +123,7 @@ class Showing:
             record.leading,
             bottom_first=record.bottom_first,
             pic_struct=record.pic_struct,
+            unreadable_sets=record.unreadable_sets,
         )
 
 

@@ -204,7 +204,7 @@ def _concealed(
 def _is_intact(job: Job, result: ConcealResult, path: str) -> bool:
     """Whether a copy of the file is as good as what was written."""
     totals = result.totals
-    odd = (totals.retimed, totals.misplaced, totals.held, totals.dropped, totals.synthesised)
+    odd = (totals.retimed, totals.misplaced, totals.held, totals.dropped, totals.synthesised, totals.unreadable_sets)
     whole = not (result.losses or result.unread or result.ended_early or result.salvaged or any(odd))
     untouched = result.action == "copied" or (result.action == "encoded" and not job.settings.always_encode)
     return untouched and whole and cut_off(path) is None

@@ -134,6 +134,7 @@ class HeaderStream:
         lacks = self._roots.lacks(order)
         self._tally.check.without_references += lacks
         self._tally.check.misplaced += au.moved
+        self._tally.check.unreadable_sets += au.unreadable_sets
         self._spread(au, hurt)
         self._hold(order, au.pts, blocks, hurt, lacks)
 

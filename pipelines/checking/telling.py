@@ -52,10 +52,12 @@ def _remarks(one: FileCheck) -> list[str]:
     pauses = [pause for stream in one.streams.values() for pause in stream.pauses]
     longest = max((pause.end - pause.start for pause in pauses), default=0.0)
     misplaced, retimed, before = map(one.total, ("misplaced", "retimed", "without_references"))
+    unreadable = one.total("unreadable_sets")
     known = [
         (one.transport_losses, f"transport packets missing at {counted(one.transport_losses, 'place')}"),
         (one.transport_errors, f"{counted(one.transport_errors, 'transport packet')} marked as damaged"),
         (misplaced, f"{counted(misplaced, 'access unit')} out of place"),
+        (unreadable, f"{counted(unreadable, 'damaged parameter set')}"),
         (retimed, f"{counted(retimed, 'wrong time')}"),
         (before, f"{before} predicted from what lies before the start"),
         (len(pauses), f"{counted(len(pauses), 'pause')} without pictures, up to {longest:.1f} s"),

@@ -42,6 +42,8 @@ class StreamCheck:
     """Pictures that are predicted from what lies before the start, as in a cut recording: that is no damage."""
     misplaced: int = 0
     """Pictures whose access unit came one place too early or too late."""
+    unreadable_sets: int = 0
+    """Parameter sets that arrived damaged where others are known: decoders may forget these."""
     retimed: int = 0
     """Pictures whose time is wrong."""
     blocks: int = 0
@@ -59,7 +61,7 @@ class StreamCheck:
 
     @property
     def is_damaged(self) -> bool:
-        return bool(self.damaged or self.tainted or self.misplaced)
+        return bool(self.damaged or self.tainted or self.misplaced or self.unreadable_sets)
 
 
 @dataclass

@@ -19,6 +19,8 @@ class SpliceTotals:
     """That left damaged as they came: nothing was known that could be put in."""
     misplaced: int = 0
     """That came one place too early or too late, and left in their place."""
+    left_out: int = 0
+    """Parameter sets that arrived damaged, where those before hold on."""
     kept: int = 0
     """Received NAL units that left as they came."""
     replaced: int = 0

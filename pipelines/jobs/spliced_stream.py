@@ -84,7 +84,7 @@ class SplicedStream:
     @property
     def changed(self) -> bool:
         """Anything was taken out or put in."""
-        return self.totals.inserted + self.totals.replaced + self.totals.misplaced > 0
+        return self.totals.inserted + self.totals.replaced + self.totals.misplaced + self.totals.left_out > 0
 
     def add(self, payload: VideoPayload) -> None:
         """Take in a payload right before the decoder does, if it does."""
@@ -157,6 +157,7 @@ class SplicedStream:
         if self._begun:
             self.totals.add(unit)
             self.totals.misplaced += unit.au is not None and unit.au.moved
+            self.totals.left_out += 0 if unit.au is None else unit.au.unreadable_sets
             if unit.changed and self._reported:
                 self.changes.append(describe(unit))
         if not self._framed:

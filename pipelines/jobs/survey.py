@@ -229,7 +229,7 @@ class Marks:
             return
         number = picture.tag + self._offset
         incomplete = picture.moved or self._missing
-        if counts and (is_damaged(picture) or incomplete):
+        if counts and (is_damaged(picture) or incomplete or picture.unreadable_sets):
             self._note(number, incomplete)
         self._last, self._missing = (number if counts else None), False
 

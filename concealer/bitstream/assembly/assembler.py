@@ -60,6 +60,8 @@ class Draft:
     room: int | None = None
     """Access units that its time leaves room for behind the one before."""
     moved: bool = False
+    unreadable: int = 0
+    """Parameter sets left out."""
     end_of_sequence: bool = False
 
 
@@ -75,6 +77,7 @@ class PictureAssembler(ABC):
         self._next: list[NalUnit] = []
         """Units after a delimiter: they belong to the access unit that has not begun yet."""
         self._next_stamp: Stamp | None = None
+        self._next_unreadable = 0
         self._given_stamp: Stamp | None = None
         self._gap = False
         """Bytes are missing since the last slice."""
@@ -109,8 +112,10 @@ class PictureAssembler(ABC):
                 self._draft.end_of_sequence = True
                 return []
             case Role.PARAMETER_SET:
-                self._remember(nal)
-                self._delimit(nal, stamp)
+                if self._remember(nal) or not self._has_alike(nal):
+                    self._delimit(nal, stamp)
+                else:
+                    self._leave_out(nal)
             case Role.DELIMITER:
                 self._delimit(nal, stamp)
             case Role.OTHER:
@@ -157,6 +162,15 @@ class PictureAssembler(ABC):
         done = self._emit()
         early, self._early = self._early, None
         return done if early is None else [*done, self._complete(early)]
+
+    def _leave_out(self, nal: NalUnit) -> None:
+        """A repetition that arrived damaged: decoders would forget the set that holds on."""
+        log.debug("%d bytes of a parameter set left out", len(nal.data))
+        if self._draft.slices:
+            self._draft.closed = True
+            self._next_unreadable += 1
+        else:
+            self._draft.unreadable += 1
 
     def _delimit(self, nal: NalUnit, stamp: Stamp) -> None:
         if self._draft.slices:
@@ -207,7 +221,8 @@ class PictureAssembler(ABC):
 
     def _reopen(self, draft: Draft) -> None:
         draft.nals += self._next
-        self._next, self._next_stamp = [], None
+        draft.unreadable += self._next_unreadable
+        self._next, self._next_stamp, self._next_unreadable = [], None, 0
         draft.closed = False
 
     def _add_slice(self, draft: Draft, nal: NalUnit, header: SliceHeader | None) -> None:
@@ -236,8 +251,8 @@ class PictureAssembler(ABC):
             draft.stamp = Stamp()
         else:
             self._given_stamp = draft.stamp
-        self._draft = Draft(nals=self._next, stamp=self._next_stamp or Stamp())
-        self._next, self._next_stamp = [], None
+        self._draft = Draft(nals=self._next, stamp=self._next_stamp or Stamp(), unreadable=self._next_unreadable)
+        self._next, self._next_stamp, self._next_unreadable = [], None, 0
         draft.room = self._room.before(draft.stamp.pts, draft.stamp.dts)
         early, self._early = self._early, None
         if early is None and self._came_early(draft):
@@ -256,6 +271,8 @@ class PictureAssembler(ABC):
     def _complete(self, draft: Draft) -> AccessUnit:
         au = self._finish(draft)
         au.room_before, au.moved, au.gap_after = draft.room, draft.moved, draft.gap_after
+        au.unreadable_sets = draft.unreadable
+        au.altered |= draft.unreadable > 0
         return au
 
     @abstractmethod
@@ -266,8 +283,12 @@ class PictureAssembler(ABC):
     def _role(self, nal: NalUnit) -> Role: ...
 
     @abstractmethod
-    def _remember(self, nal: NalUnit) -> None:
-        """Take in a parameter set; one that does not parse is passed over."""
+    def _remember(self, nal: NalUnit) -> bool:
+        """Take in a parameter set; False: it does not parse."""
+
+    @abstractmethod
+    def _has_alike(self, nal: NalUnit) -> bool:
+        """Whether a parameter set of its type is known."""
 
     @abstractmethod
     def _parse(self, nal: NalUnit, previous: SliceHeader | None) -> SliceHeader:

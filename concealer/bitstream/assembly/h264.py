@@ -63,9 +63,9 @@ class H264Assembler(PictureAssembler):
     def _role(self, nal: NalUnit) -> Role:
         return _ROLES.get(nal.data[0] & 31, Role.OTHER)
 
-    def _remember(self, nal: NalUnit) -> None:
+    def _remember(self, nal: NalUnit) -> bool:
         if nal.damaged_at is not None:
-            return
+            return False
         try:
             if nal.data[0] & 31 == h264.NAL_SPS:
                 self._remember_sps(nal)
@@ -76,6 +76,11 @@ class H264Assembler(PictureAssembler):
                     self._pps[pps.id] = pps
         except BitstreamError as error:
             log.debug("parameter set passed over: %s", error)
+            return False
+        return True
+
+    def _has_alike(self, nal: NalUnit) -> bool:
+        return bool(self._sps if nal.data[0] & 31 == h264.NAL_SPS else self._pps)
 
     def _remember_sps(self, nal: NalUnit) -> None:
         if any(known.nal.data == nal.data for known in self._sps.values()):

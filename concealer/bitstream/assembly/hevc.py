@@ -58,9 +58,9 @@ class HevcAssembler(PictureAssembler):
             return Role.DELIMITER
         return Role.END_OF_SEQUENCE if kind in (hevc.NAL_EOS, hevc.NAL_EOB) else Role.OTHER
 
-    def _remember(self, nal: NalUnit) -> None:
+    def _remember(self, nal: NalUnit) -> bool:
         if nal.damaged_at is not None:
-            return
+            return False
         try:
             match nal.data[0] >> 1 & 63:
                 case hevc.NAL_SPS:
@@ -74,6 +74,12 @@ class HevcAssembler(PictureAssembler):
                         self._pps[pps.id] = pps
         except BitstreamError as error:
             log.debug("parameter set passed over: %s", error)
+            return False
+        return True
+
+    def _has_alike(self, nal: NalUnit) -> bool:
+        kind = nal.data[0] >> 1 & 63
+        return bool(self._sps if kind == hevc.NAL_SPS else self._pps if kind == hevc.NAL_PPS else self._sps)
 
     def _parse(self, nal: NalUnit, previous: object) -> hevc.SliceHeader:
         continued = previous if isinstance(previous, hevc.SliceHeader) else None
