@@ -16,7 +16,7 @@ def summary(result: ConcealResult) -> str:
     elif result.action == "spliced" and result.splice is not None:
         changed = result.splice.inserted or result.splice.replaced or result.splice.misplaced
         done = "repaired in the stream" if changed else "damaged, left as they came"
-        left = result.splice.unmended if changed else 0
+        left = min(result.splice.unmended, totals.damaged) if changed else 0
         text = f"{totals.damaged - left} of {pictures} {done}" if totals.damaged else f"no damage in {pictures}"
         if left:
             text += f", {counted(left, 'damaged one')} left as {'they' if left > 1 else 'it'} came"

@@ -21,7 +21,7 @@ def test_a_line_tells_pictures_a_second() -> None:
 
 
 def test_the_slowest_stream_is_judged() -> None:
-    rows = [row("h264", 20.0), row("hevc", 40.0)]
+    rows = [row("h264", 15.0), row("hevc", 40.0)]
     found = slowest(rows)
     assert found is not None and found["codec"] == "hevc"
     assert [verdict.met for verdict in verdicts({"large": rows})] == [False]
