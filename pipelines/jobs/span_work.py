@@ -135,7 +135,7 @@ class _Pieces:
     def of(self, packets: list[av.Packet]) -> Iterator[Piece]:
         """Packets that left."""
         for packet in packets:
-            number = packet.opaque + self._lead if isinstance(packet.opaque, int) else None
+            number = packet.opaque[0] + self._lead if isinstance(packet.opaque, list) else None
             came = None if number is None else self._waiting.pop(number, None)
             if number is not None and number <= self._sent:  # whoever puts them together is past it
                 number = came = None

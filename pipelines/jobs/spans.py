@@ -53,8 +53,8 @@ class SpanFacts:
 
 
 class SpanRun(Protocol):
-    """Takes the payloads of one span, gives packets in decode order. A packet's `opaque` is the number of the payload
-    that it stands for, if there is one; payloads are counted from the span's lead on."""
+    """Takes the payloads of one span, gives packets in decode order. A packet's `opaque` is a list of its own with the
+    number of the payload that it stands for, if there is one; payloads are counted from the span's lead on."""
 
     @property
     def facts(self) -> SpanFacts:

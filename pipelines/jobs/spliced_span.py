@@ -74,7 +74,7 @@ class SplicedSpan:
 
     def push(self, payload: VideoPayload) -> list[av.Packet]:
         if payload.packet is not None:
-            payload.packet.opaque = self._track.payloads
+            payload.packet.opaque = [self._track.payloads]
         self._stream.add(payload)
         self._see(self._track.feed(payload))
         return self._stream.take()

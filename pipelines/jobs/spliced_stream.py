@@ -209,7 +209,7 @@ class SplicedStream:
         payload = waiting.payload
         self._release(number)
         packet = self._packet(data, payload.pts, payload.dts, unit.au.is_irap or unit.au.kind == "I")
-        packet.duration, packet.opaque = payload.duration or 0, number
+        packet.duration, packet.opaque = payload.duration or 0, [number]
         self._send(packet)
 
     def _spliced_bytes(self, unit: SplicedUnit) -> bytes:

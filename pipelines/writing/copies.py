@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -168,12 +169,16 @@ def copy_stream(container: OutputContainer, stream: Stream) -> Stream:
 
 
 def with_data(packet: av.Packet, data: bytes) -> av.Packet:
-    """The packet with another payload."""
+    """The packet with another payload.
+
+    What it carries as `opaque` must be an object of its own: PyAV keeps these by identity, and forgets one for all
+    packets as soon as the first of them is freed. It is copied, therefore.
+    """
     made = av.Packet(data)
     made.stream = packet.stream
     made.time_base = packet.time_base
     made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    made.is_keyframe, made.opaque = packet.is_keyframe, packet.opaque
+    made.is_keyframe, made.opaque = packet.is_keyframe, copy(packet.opaque)
     for kind in packet.iter_sidedata():
         made.set_sidedata(kind)
     return made

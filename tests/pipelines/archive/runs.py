@@ -14,7 +14,7 @@ from pipelines.archive.places import OWN
 from pipelines.archive.record import Record
 
 QUICK = Settings(jobs=1, method="motion")
-"""Without networks to open. Spliced: libx264 makes other bytes of the same pictures now and then."""
+"""Without networks to open."""
 TWO = replace(QUICK, jobs=2)
 REPLACE = replace(QUICK, overwrite=True)
 
