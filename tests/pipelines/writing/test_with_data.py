@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 
 import av
 
@@ -14,6 +15,7 @@ def test_each_has_its_number_for_itself() -> None:
     container = av.open(io.BytesIO(), "w", format="h264")
     packet = av.Packet(b"one")
     packet.stream, packet.opaque = container.add_stream("libx264", rate=25), [23]
+    packet.time_base = Fraction(1, 25)
     made = with_data(packet, b"another")
     del packet
     assert bytes(made) == b"another"
