@@ -62,7 +62,7 @@ _Part = tuple[dict[int, tuple[dict[int, Facts], Places]], dict[int, Survey]]
 def _most_chunks(run: Run) -> int:
     """Chunks there are at most, as far as the container knows its length."""
     counts = [expected_pictures(run.source, index) for index in run.source.video]
-    return max(1, *(count // least_in_chunk(count) for count in counts))
+    return max([1, *(count // least_in_chunk(count) for count in counts)])
 
 
 def _here(run: Run) -> _Part:
