@@ -46,7 +46,7 @@ def _decode(check: FileCheck, run: Run) -> None:
             totals = passed.tracks[index].totals
             one = check.streams[index] = tally.finish(start)
             one.misplaced, one.retimed = totals.misplaced, totals.retimed
-            one.unreadable_sets = totals.unreadable_sets
+            one.unreadable_sets = max(totals.unreadable_sets, int(index in source.headless))
     check.transport_losses, check.unread = source.losses, source.unread
     if source.salvaged is not None:
         check.reason = source.salvaged.text()

@@ -43,7 +43,8 @@ class StreamCheck:
     misplaced: int = 0
     """Pictures whose access unit came one place too early or too late."""
     unreadable_sets: int = 0
-    """Parameter sets that arrived damaged where others are known: decoders may forget these."""
+    """Parameter sets that arrived damaged where others are known, which decoders may forget; 1 where a stream begins
+    without whole ones."""
     retimed: int = 0
     """Pictures whose time is wrong."""
     blocks: int = 0

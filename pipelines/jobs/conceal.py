@@ -28,7 +28,7 @@ from pipelines.jobs.run import Run
 from pipelines.jobs.settings import Settings
 from pipelines.jobs.shares import Share, are_whole
 from pipelines.jobs.splice import splice
-from pipelines.jobs.survey import Survey
+from pipelines.jobs.survey import Survey, survey_of
 from pipelines.jobs.together import Found, NotTogetherError, look_at_all
 from pipelines.progress import OnProgress
 from pipelines.reading import Source, is_recording, of_description, with_late_streams
@@ -168,7 +168,7 @@ def _analysed(run: Run, keeps: bool) -> Iterator[tuple[Pass, Mapping[int, Survey
 
 def _look_in_one_piece(run: Run) -> Found:
     source = run.source
-    surveys = {i: Survey(source.codec(i), source.video[i].codec_context.extradata) for i in source.video}
+    surveys = {i: survey_of(source, i) for i in source.video}
     with Pass(run, source.video, repair=False, track_taint=False, quiet=True) as passed:
         tracks = passed.tracks
         lines = {index: Lines(track) for index, track in tracks.items()} if run.settings.report is not None else {}

@@ -27,9 +27,13 @@ def copyable(run: Run, track: Known) -> bool:
     """
     if track.damaged:
         return False
+    label = stream_label(run.source.video[track.index])
+    if track.index in run.source.headless:
+        log.warning("%s begins without whole parameter sets: those of further on are put before it", label)
+        return False
     reason = hindrance(run, track)
     if reason is not None:
-        log.warning("%s %s: encoded, not copied", stream_label(run.source.video[track.index]), reason)
+        log.warning("%s %s: encoded, not copied", label, reason)
     return reason is None
 
 

@@ -14,7 +14,7 @@ from pipelines.jobs.chunks import Chunks, expected_pictures, least_in_chunk
 from pipelines.jobs.facts import Facts
 from pipelines.jobs.lines import Lines
 from pipelines.jobs.settings import Settings
-from pipelines.jobs.survey import Marks, Survey
+from pipelines.jobs.survey import Marks, Survey, survey_of
 from pipelines.presenting import ShownPicture
 from pipelines.reading import Source, VideoPayload, Wanted
 from pipelines.report import Totals
@@ -31,7 +31,7 @@ class Look:
     def __init__(self, source: Source, index: int, settings: Settings, which: int = 0, of: int = 1) -> None:
         self._source, self._index, self._settings = source, index, settings
         self._which, self._of = which, of
-        self.survey = Survey(source.codec(index), source.video[index].codec_context.extradata)
+        self.survey = survey_of(source, index)
         self.facts: dict[int, Facts] = {}
         """Of the chunks decoded here, by number."""
         self._chunks, self._number = Chunks(least_in_chunk(expected_pictures(source, index))), 0

@@ -71,6 +71,7 @@ class SplicedStreams:
                     float(1 / source.rate(index)),
                     live=source.live,
                     reported=reported,
+                    headless=index in source.headless,
                 )
             undo.pop_all()
 

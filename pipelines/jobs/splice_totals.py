@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from concealer.bitstream import NalUnit
 from concealer.splice import SplicedUnit
 
 
@@ -33,6 +35,11 @@ class SpliceTotals:
     """Of the NAL units received."""
     bytes_out: int = 0
     """Of the NAL units that left."""
+
+    def add_sets(self, sets: Sequence[NalUnit]) -> None:
+        """Parameter sets that were put in."""
+        self.inserted += len(sets)
+        self.bytes_out += sum(len(nal.data) for nal in sets)
 
     def add(self, unit: SplicedUnit) -> None:
         ours = sum(len(one.nal.data) for one in unit.written)

@@ -48,6 +48,7 @@ class SplicedSpan:
             reported=reported,
             header=header,
             first=span.first - span.lead,
+            headless=span.first == 0 and index in source.headless,
         )
         self._track = Track(
             source,

@@ -46,6 +46,7 @@ class SplicedStream:
         reported: bool = True,
         header: bytes | None = None,
         first: int = 0,
+        headless: bool = False,
     ) -> None:
         """
         framed: the container delimits access units.
@@ -54,6 +55,7 @@ class SplicedStream:
         live: an access unit leaves before the next one comes in. reported: `changes` are kept.
         header: in place of the stream's own, where it does not begin with its first payload.
         first: number of the first payload that is given out; those before only lead there.
+        headless: the stream begins without whole parameter sets: those of its header are put before what is given out.
 
         Raises UnsupportedStandInError for a codec that can't be spliced.
         """
@@ -71,6 +73,7 @@ class SplicedStream:
         framing = parse_extradata(codec, stream.codec_context.extradata if header is None else header)
         self._splicer = Splicer(codec, framing.parameter_sets, seconds=seconds, own_process=not live, quick=live)
         self._length_size = framing.length_size
+        self._lead = [NalUnit(nal.data) for nal in framing.parameter_sets] if headless else []
         self._count = 0
         self._payloads: dict[int, _Waiting] = {}
         self._announced: dict[int | None, list[NalUnit]] = {}
@@ -273,4 +276,8 @@ class SplicedStream:
         """Give out a packet, with a DTS where the stream has times."""
         if not self._begun:
             return
+        if self._lead:
+            packet = with_data(packet, join_annexb(self._lead) + bytes(packet))
+            self.totals.add_sets(self._lead)
+            self._lead = []
         self._out += self._untimed.push(packet) if self._timed_input else [packet]

@@ -24,7 +24,7 @@ from concealer.bitstream import (
 )
 from concealer.decoder import DecodedPicture
 from pipelines.errors import CannotKeepError
-from pipelines.reading import VideoPayload
+from pipelines.reading import Source, VideoPayload
 from pipelines.report import is_damaged
 
 _CLOSED: dict[Codec, frozenset[int]] = {"h264": frozenset({5}), "hevc": frozenset(range(16, 21))}
@@ -74,7 +74,8 @@ class Places:
 class Survey:
     """Of one stream, payload by payload in decode order, counted from 0."""
 
-    def __init__(self, codec: Codec, extradata: bytes | None) -> None:
+    def __init__(self, codec: Codec, extradata: bytes | None, *, headless: bool = False) -> None:
+        """headless: it begins without whole parameter sets, so that its first group cannot stay as it is."""
         framing = parse_extradata(codec, extradata)
         self._codec = codec
         self._length_size = framing.length_size
@@ -86,7 +87,7 @@ class Survey:
         self._entries, self._closed = array("q"), array("q")
         self.nal_units, self.sizes = array("L"), array("L")
         """Of each payload: NAL units, and bytes."""
-        self.places = Places()
+        self.places = Places({0}, {0}) if headless else Places()
         self._keep(framing.parameter_sets)
         self._own = tuple(self._sets.values())
 
@@ -209,6 +210,12 @@ class Survey:
     def used_ids(self) -> set[int]:
         """Identifiers of parameter sets of any kind that the stream uses."""
         return {number for _, number in self._sets}
+
+
+def survey_of(source: Source, index: int) -> Survey:
+    """Of a stream of a source that is read from its start."""
+    header = source.video[index].codec_context.extradata
+    return Survey(source.codec(index), header, headless=index in source.headless)
 
 
 class Marks:

@@ -19,6 +19,7 @@ from pipelines.errors import InputError, Interrupted, one_line
 from pipelines.reading import files, streams
 from pipelines.reading.connection import Connection, LateStreamsError, Tap, Wanted, rest
 from pipelines.reading.inputs import find_input
+from pipelines.reading.later_sets import take_later_sets
 from pipelines.reading.live_times import LiveTimes
 from pipelines.reading.payload import VideoPayload, payload_of
 from pipelines.reading.reached import Reached
@@ -88,6 +89,8 @@ class Source:
         self.losses = 0
         """Places at which packets of a transport stream are missing, as far as is known once all was read."""
         self._reached = Reached()
+        self.headless: set[int] = set()
+        """Indexes of streams that begin without whole parameter sets; those of further on hold for them."""
         self.late_streams = 0
         """How often a packet came of a stream that appears in mid-file and could not be read."""
         self._connection: Connection
@@ -107,9 +110,11 @@ class Source:
             self._wanted = replace(self._wanted, salvaged=connection.salvaged)
         if connection.converted is not None and self.seekable:
             self._wanted = replace(self._wanted, converted=connection.converted)
-        for stream in video.values():
+        for index, stream in video.items():
             if self._wanted.parameter_sets and not stream.codec_context.extradata:
                 stream.codec_context.extradata = self._wanted.parameter_sets
+            if self.seekable and take_later_sets(stream, lambda: files.open_again(self._wanted)):
+                self.headless.add(index)
         if connection.tap is not None:
             connection.tap.keep([stream.id for stream in self.video.values()])
 
@@ -316,12 +321,8 @@ class Source:
             self._wanted = replace(self._wanted, probe_bytes=place + _MARGIN)
             raise LateStreamsError
         if not self.late_streams:
-            # Damaged tags of FLV name streams that there are not.
-            what = (
-                "packets of no stream of it are"
-                if self.format_name == "flv"
-                else "a stream that appears in mid-file is"
-            )
+            invented = self.format_name == "flv"  # whose damaged tags name streams that there are not
+            what = "packets of no stream of it are" if invented else "a stream that appears in mid-file is"
             self._warn("%s: %s left out", self.label, what)
         self.late_streams += 1
 
@@ -368,10 +369,9 @@ class Source:
         if not self.seekable:
             return None
         with contextlib.closing(files.open_again(self._wanted)) as connection:
-            container = connection.container
-            stream = container.streams[index]
+            stream = connection.container.streams[index]
             with contextlib.suppress(av.FFmpegError):  # of a file that cannot be read on
-                for count, packet in enumerate(container.demux(stream)):
+                for count, packet in enumerate(connection.container.demux(stream)):
                     with contextlib.suppress(av.FFmpegError):
                         for frame in packet.decode():
                             return cast(av.VideoFrame, frame)

@@ -63,6 +63,8 @@ class HevcAssembler(PictureAssembler):
             return False
         try:
             match nal.data[0] >> 1 & 63:
+                case hevc.NAL_VPS:
+                    hevc.parse_vps(nal)
                 case hevc.NAL_SPS:
                     if not any(known.nal.data == nal.data for known in self._sps.values()):
                         sps = hevc.parse_sps(nal)

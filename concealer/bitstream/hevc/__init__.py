@@ -24,7 +24,7 @@ from concealer.bitstream.hevc.header import (
     WeightTable,
 )
 from concealer.bitstream.hevc.reference_sets import ShortTermRps
-from concealer.bitstream.hevc.sets import Pps, Sps, parse_pps, parse_sps
+from concealer.bitstream.hevc.sets import Pps, Sps, parse_pps, parse_sps, parse_vps
 from concealer.bitstream.hevc.slice_header import (
     first_reference,
     parse_slice_header,
@@ -61,6 +61,7 @@ __all__ = [
     "parse_pps",
     "parse_slice_header",
     "parse_sps",
+    "parse_vps",
     "reference_deltas",
     "substream_starts",
 ]

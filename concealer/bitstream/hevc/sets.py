@@ -12,6 +12,8 @@ from concealer.bitstream.nal import NalUnit, unescape
 
 ScalingLists = tuple[tuple[tuple[int, ...] | int, ...], ...]
 """Per size 4..32, per matrix: coefficients (from 16x16 on led by the DC value), or the id it copies."""
+_RESERVED = 0xFFFF
+"""vps_reserved_0xffff_16bits."""
 
 
 @dataclass
@@ -147,6 +149,23 @@ def _boundaries(size: int, count: int, explicit: Sequence[int] | None) -> list[i
     for length in explicit:
         bounds.append(min(bounds[-1] + length, size))
     return [*bounds, size]
+
+
+def parse_vps(nal: NalUnit) -> int:
+    """Number of a video parameter set, 0..15, of which decoders of one layer need to know no more (7.3.2.1).
+
+    Raises BitstreamError where the bits before its profile cannot be those of one.
+    """
+    r = BitReader(unescape(nal.data))
+    r.skip(16)
+    number = r.u(4)
+    r.skip(8)  # vps_base_layer_internal_flag to vps_max_layers_minus1
+    if r.u(3) > 6:
+        raise BitstreamError("vps_max_sub_layers_minus1 must be at most 6")
+    r.skip(1)
+    if r.u(16) != _RESERVED:
+        raise BitstreamError("vps_reserved_0xffff_16bits must be 0xffff")
+    return number
 
 
 def parse_sps(nal: NalUnit) -> Sps:

@@ -68,10 +68,3 @@ def test_they_are_told(files: tuple[Codec, Path, Path]) -> None:
         check = check_file(Candidate(str(files[2]), True), fast=fast)
         assert check.status == "damaged" and check.total("unreadable_sets") == 2
     assert conceal_file(files[1], None, Settings(dry_run=True)).totals.unreadable_sets == 0
-
-
-def test_where_no_other_is_known_it_stays(tmp_path: Path, files: tuple[Codec, Path, Path]) -> None:
-    """The decoder may make more of it."""
-    damaged = rewrite_video(files[1], tmp_path / "first.ts", shortened(files[0], {0}))
-    result = conceal_file(damaged, tmp_path / "out.mkv", Settings())
-    assert (result.totals.unreadable_sets, result.pictures) == (0, PICTURES)

@@ -1,0 +1,119 @@
+"""Parameter sets from further on in a file, where those at its beginning are damaged or missing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from concealer.bitstream import (
+    PARAMETER_SETS,
+    START_CODE,
+    BitstreamError,
+    Codec,
+    NalUnit,
+    h264,
+    hevc,
+    nal_type,
+    parse_extradata,
+    split_annexb,
+)
+from pipelines.reading.connection import Connection
+from pipelines.reading.streams import video_codec
+
+_MOST_BYTES = 64 << 20
+"""Of the stream, in which they are looked for: a minute of broadcast."""
+_Name = tuple[int, int]
+"""NAL unit type and number of a parameter set."""
+_LAST: dict[Codec, int] = {"h264": h264.NAL_PPS, "hevc": hevc.NAL_PPS}
+"""The kind that slices refer to."""
+
+
+def take_later_sets(stream: VideoStream, beside: Callable[[], Connection]) -> bool:
+    """Give a stream whose header lacks what slices refer to the first sets in it that can be read, if there are any.
+
+    An encoder that repeats its sets repeats them unchanged, as a rule: pictures before the first whole ones need not be
+    lost. Where samples have length prefixes the container's header must have the sets. beside: opens the same file.
+    Returns whether it was given any.
+    """
+    codec, context = video_codec(stream), stream.codec_context
+    framing = parse_extradata(codec, context.extradata)
+    found = _Sets(codec)
+    found.add(framing.parameter_sets)
+    if found.whole or framing.length_size:
+        return False
+    with contextlib.closing(beside()) as opened:
+        _search(found, opened.container, stream.index)
+    if found.whole:
+        context.extradata = b"".join(START_CODE + nal.data for nal in found.units)
+    return found.whole
+
+
+def _search(found: _Sets, container: InputContainer, index: int) -> None:
+    seen = 0
+    with contextlib.suppress(av.FFmpegError):  # what cannot be read on is told when it is read for good
+        for packet in container.demux(container.streams[index]):
+            found.add(split_annexb(bytes(packet)))
+            seen += packet.size
+            if found.whole or seen > _MOST_BYTES:
+                return
+
+
+class _Sets:
+    """Those that can be read, the first of each kind and number."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._sps: dict[int, h264.Sps] = {}
+        self._known: dict[_Name, NalUnit] = {}
+        self._needs: dict[_Name, _Name] = {}
+
+    def add(self, nals: Iterable[NalUnit]) -> None:
+        for nal in nals:
+            if nal.damaged_at is None and nal.data and nal_type(self._codec, nal) in PARAMETER_SETS[self._codec]:
+                with contextlib.suppress(BitstreamError):
+                    self._take(nal)
+
+    @property
+    def whole(self) -> bool:
+        """There are sets that a slice can refer to."""
+        return any(self._complete(name) for name in self._known if name[0] == _LAST[self._codec])
+
+    @property
+    def units(self) -> list[NalUnit]:
+        """In the order of their kinds, in which each stands behind what it needs."""
+        return [self._known[name] for name in sorted(self._known)]
+
+    def _complete(self, name: _Name) -> bool:
+        return name in self._known and (name not in self._needs or self._complete(self._needs[name]))
+
+    def _take(self, nal: NalUnit) -> None:
+        kind = nal_type(self._codec, nal)
+        if self._codec == "h264":
+            self._take_h264(kind, nal)
+        elif kind == hevc.NAL_VPS:
+            self._keep((kind, hevc.parse_vps(nal)), nal, None)
+        elif kind == hevc.NAL_SPS:
+            sps = hevc.parse_sps(nal)
+            self._keep((kind, sps.id), nal, (hevc.NAL_VPS, sps.vps_id))
+        else:
+            pps = hevc.parse_pps(nal)
+            self._keep((kind, pps.id), nal, (hevc.NAL_SPS, pps.sps_id))
+
+    def _take_h264(self, kind: int, nal: NalUnit) -> None:
+        if kind == h264.NAL_SPS:
+            sps = h264.parse_sps(nal)
+            self._sps.setdefault(sps.id, sps)
+            self._keep((kind, sps.id), nal, None)
+        elif kind == h264.NAL_PPS:
+            pps = h264.parse_pps(nal, self._sps)
+            self._keep((kind, pps.id), nal, (h264.NAL_SPS, pps.sps_id))
+
+    def _keep(self, name: _Name, nal: NalUnit, needs: _Name | None) -> None:
+        if name not in self._known:
+            self._known[name] = nal
+            if needs is not None:
+                self._needs[name] = needs
