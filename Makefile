@@ -8,7 +8,7 @@ TRAIN_TESTS := $(wildcard tests/train/test_*.py tests/train/*/test_*.py \
                           tests/networks/test_*.py tests/networks/*/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train lint format bench soak docs lock clean
+.PHONY: help demo test test-train lint format bench bench-quick soak docs lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -72,24 +72,11 @@ format: $(VENV)/.dev ## Write the format, mend what style checks can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## Run the benchmarks in their quick form
-	$(BIN)/python -m benchmarks.real --quick
-	$(BIN)/python -m benchmarks.detection --quick
-	$(BIN)/python -m benchmarks.real_blocks --quick
-	$(BIN)/python -m benchmarks.intact --quick
-	$(BIN)/python -m benchmarks.untouched --quick
-	$(BIN)/python -m benchmarks.after_gap --quick
-	$(BIN)/python -m benchmarks.quality --quick
-	$(BIN)/python -m benchmarks.hook --quick
-	$(BIN)/python -m benchmarks.latency --quick
-	$(BIN)/python -m benchmarks.splice --quick
-	$(BIN)/python -m benchmarks.engines --quick
-	$(BIN)/python -m benchmarks.containers --quick
-	$(BIN)/python -m benchmarks.check --quick
-	$(BIN)/python -m benchmarks.long_file --quick
-	$(BIN)/python -m benchmarks.archive --quick
-	$(BIN)/python -m benchmarks.salvage --quick
-	$(BIN)/python -m benchmarks.fuzz --quick
+bench: $(VENV)/.bench ## Run all benchmarks in full, for hours; goes on where it stopped; makes docs/benchmarks.md
+	$(BIN)/python -m benchmarks.everything
+
+bench-quick: $(VENV)/.bench ## Run the benchmarks in their quick form
+	$(BIN)/python -m benchmarks.everything --quick
 
 docs: $(VENV)/.dev ## The pages as a site in build/site; completions and manual page anew
 	$(BIN)/python -m pipelines.generated

@@ -59,7 +59,8 @@ _HEAD = """\
 # Benchmarks
 
 Made by `python -m benchmarks.report` from the rows in `benchmarks/results/`; do not edit. Every row there names its \
-clip, encoder settings, loss model, rate, seed and command. `make bench` runs the quick form of all of them.
+clip, encoder settings, loss model, rate, seed and command. `make bench` makes \
+all of them again, `make bench-quick` runs their quick forms.
 
 PSNR is PSNR-Y in dB against the decode of the undamaged stream; identical pictures count as 60 dB. *Sequence PSNR*: \
 mean over all pictures; one that never came out counts as the picture before it. *Hole PSNR*: squared error over all \
@@ -91,6 +92,11 @@ clean, found by the shadow decoder, nothing repaired; for errors above 8 only re
 _SPLICE = """\
 Sequence PSNR in dB of the damaged stream in stock FFmpeg, repaired in the decoder's reference pictures, and spliced \
 and decoded by stock FFmpeg; 3 % slice loss. Growth is over the bytes that arrived and over the undamaged stream."""
+
+
+_STATE = """\
+Of which day and commit the rows are; commits are noted since 29 November 2026. `make bench` makes anew whatever is \
+older than the sources."""
 
 
 Tables = Callable[[Sequence[Row]], Sequence[str]]
@@ -162,7 +168,20 @@ def page(results: dict[str, dict[str, list[Row]]], plot: bool, drawn: Sequence[t
             parts += [f"![Milliseconds of a repair, by method]({LATENCY_PLOT})"]
     for name, title, words, table in (*policy_tables(rows), *live_tables(rows)):
         parts += [f"## {title}", _made_by(results[name]), words, table]
+    parts += ["## State of the sources", _STATE, _states(results)]
     return "\n\n".join(parts) + "\n"
+
+
+def _states(results: dict[str, dict[str, list[Row]]]) -> str:
+    """Which results are of which commit, the newest first."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, content in results.items():
+        for run in content["runs"]:
+            of_run = names.setdefault((run["date"][:10], run.get("commit", "")), [])
+            if name not in of_run:
+                of_run.append(name)
+    lines = [[day, commit, ", ".join(sorted(of_run))] for (day, commit), of_run in sorted(names.items(), reverse=True)]
+    return markdown(["day", "commit", "results with rows of it"], lines)
 
 
 def _made_by(content: dict[str, list[Row]]) -> str:
@@ -171,7 +190,8 @@ def _made_by(content: dict[str, list[Row]]) -> str:
         versions, machine = run["versions"], run["machine"]
         libraries = f"PyAV {versions['av']}, FFmpeg {versions['ffmpeg']}, NumPy {versions['numpy']}"
         place = f"{machine['cpu']}, {machine['cores']} cores; {libraries}, OpenCV {versions['opencv']}"
-        lines.append(f"`{run['command']}`, {run['date'][:10]}, {place}")
+        at = f" at {run['commit']}" if run.get("commit") else ""
+        lines.append(f"`{run['command']}`{at}, {run['date'][:10]}, {place}")
     by_method: dict[object, set[object]] = {}
     for row in content["rows"]:
         by_method.setdefault(row.get("method"), set()).add(row.get("sources"))

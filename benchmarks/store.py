@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -58,6 +59,17 @@ def _installed(name: str) -> str:
         return "not installed"
 
 
+def commit() -> str:
+    """The last that changed what is measured or measures, with "+" where files differ from it; "" outside a clone."""
+    git, rooms = ["git", "-C", str(_ROOMS)], ["--", "concealer", "pipelines", "engines", "benchmarks/*.py"]
+    try:
+        last = subprocess.run([*git, "log", "-1", "--abbrev=8", "--format=%h", *rooms], capture_output=True, text=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", *rooms], capture_output=True)
+    except OSError:
+        return ""
+    return last.stdout.strip() + ("+" if last.stdout and changed.returncode else "")
+
+
 def command_line(module: str) -> str:
     """The command of this process as a user would type it."""
     return shlex.join(["python", "-m", module, *sys.argv[1:]])
@@ -87,7 +99,7 @@ class Store:
             self._runs = known["runs"]
             self._rows = {self._of(row): row for row in known["rows"]}
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._run = {"command": command, "date": now, "machine": machine(), "versions": versions()}
+        self._run = {"command": command, "date": now, "commit": commit(), "machine": machine(), "versions": versions()}
 
     def _of(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(json.dumps(row.get(name)) for name in self._key)
