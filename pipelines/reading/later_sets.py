@@ -39,11 +39,9 @@ def take_later_sets(stream: VideoStream, beside: Callable[[], Connection]) -> bo
     lost. Where samples have length prefixes the container's header must have the sets. beside: opens the same file.
     Returns whether it was given any.
     """
-    codec, context = video_codec(stream), stream.codec_context
-    framing = parse_extradata(codec, context.extradata)
-    found = _Sets(codec)
-    found.add(framing.parameter_sets)
-    if found.whole or framing.length_size:
+    context = stream.codec_context
+    found = header_sets(stream)
+    if found.whole or parse_extradata(found.codec, context.extradata).length_size:
         return False
     with contextlib.closing(beside()) as opened:
         _search(found, opened.container, stream.index)
@@ -52,7 +50,14 @@ def take_later_sets(stream: VideoStream, beside: Callable[[], Connection]) -> bo
     return found.whole
 
 
-def _search(found: _Sets, container: InputContainer, index: int) -> None:
+def header_sets(stream: VideoStream) -> KnownSets:
+    """Those of a stream's header that can be read."""
+    found = KnownSets(video_codec(stream))
+    found.add(parse_extradata(found.codec, stream.codec_context.extradata).parameter_sets)
+    return found
+
+
+def _search(found: KnownSets, container: InputContainer, index: int) -> None:
     seen = 0
     with contextlib.suppress(av.FFmpegError):  # what cannot be read on is told when it is read for good
         for packet in container.demux(container.streams[index]):
@@ -62,25 +67,25 @@ def _search(found: _Sets, container: InputContainer, index: int) -> None:
                 return
 
 
-class _Sets:
+class KnownSets:
     """Those that can be read, the first of each kind and number."""
 
     def __init__(self, codec: Codec) -> None:
-        self._codec = codec
+        self.codec = codec
         self._sps: dict[int, h264.Sps] = {}
         self._known: dict[_Name, NalUnit] = {}
         self._needs: dict[_Name, _Name] = {}
 
     def add(self, nals: Iterable[NalUnit]) -> None:
         for nal in nals:
-            if nal.damaged_at is None and nal.data and nal_type(self._codec, nal) in PARAMETER_SETS[self._codec]:
+            if nal.damaged_at is None and nal.data and nal_type(self.codec, nal) in PARAMETER_SETS[self.codec]:
                 with contextlib.suppress(BitstreamError):
                     self._take(nal)
 
     @property
     def whole(self) -> bool:
         """There are sets that a slice can refer to."""
-        return any(self._complete(name) for name in self._known if name[0] == _LAST[self._codec])
+        return any(self._complete(name) for name in self._known if name[0] == _LAST[self.codec])
 
     @property
     def units(self) -> list[NalUnit]:
@@ -91,8 +96,8 @@ class _Sets:
         return name in self._known and (name not in self._needs or self._complete(self._needs[name]))
 
     def _take(self, nal: NalUnit) -> None:
-        kind = nal_type(self._codec, nal)
-        if self._codec == "h264":
+        kind = nal_type(self.codec, nal)
+        if self.codec == "h264":
             self._take_h264(kind, nal)
         elif kind == hevc.NAL_VPS:
             self._keep((kind, hevc.parse_vps(nal)), nal, None)

@@ -14,6 +14,7 @@ from pipelines.errors import InputError, one_line
 from pipelines.reading import streams
 from pipelines.reading.boxes import Box, BoxMap
 from pipelines.reading.connection import Wanted
+from pipelines.reading.later_sets import header_sets
 from pipelines.salvage import Salvaged, salvage
 
 _SUFFIXES = {".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".qt", ".f4v", ".mp4v", ".lrv", ".insv", ".360"}
@@ -47,7 +48,7 @@ class Index(Enum):
     """Fragments have lost their headers, or much lies behind the last sample: as a crash leaves what is updated now and
     then. What lies before or between samples was cut out, and is nobody's loss."""
     WRONG = auto()
-    """Nearly nothing is where it says, or it knows of nothing."""
+    """Nearly nothing is where it says, it knows of nothing, or its parameter sets are damaged."""
 
 
 def index_of(wanted: Wanted, container: InputContainer, boxes: BoxMap) -> Index:
@@ -60,7 +61,7 @@ def index_of(wanted: Wanted, container: InputContainer, boxes: BoxMap) -> Index:
         return Index.WHOLE if video or heard else Index.WRONG
     if any(box.kind == b"moof" for box in boxes.boxes):
         return Index.SHORT if _orphans(boxes.boxes) else Index.WHOLE
-    if not _fits(wanted, own[0]):
+    if not _fits(wanted, own[0]) or not _is_described(own[0]):
         return Index.WRONG
     return Index.SHORT if _unknown_behind(container, boxes) > _LEAST_SHARE else Index.WHOLE
 
@@ -117,6 +118,11 @@ def _fits(wanted: Wanted, stream: VideoStream) -> bool:
             nals, bad = split_length_prefixed(data, width)
             wrong += bad or not nals or bool(nals[0].data[0] & 0x80)
     return wrong <= _MOST_WRONG * seen
+
+
+def _is_described(stream: VideoStream) -> bool:
+    """Its parameter sets are whole, in the index or, as libavformat found, between its samples."""
+    return stream.codec_context.pix_fmt is not None or header_sets(stream).whole
 
 
 def is_better(found: Salvaged, known: Index, container: InputContainer) -> bool:

@@ -173,6 +173,21 @@ def test_an_index_that_points_elsewhere_is_made_anew(recorded: dict[str, Path], 
     assert found.parameter_sets == "the broken index"
 
 
+@pytest.mark.parametrize(("name", "box"), [("medium, B-pictures", b"avcC"), ("hvc1", b"hvcC")])
+@pytest.mark.parametrize("place", [6, 12], ids=["all", "the first set"])
+def test_damaged_parameter_sets_in_an_index_are_found_elsewhere(
+    recorded: dict[str, Path], tmp_path: Path, name: str, box: bytes, place: int
+) -> None:
+    """An index that is right about everything else is of no use without them."""
+    data = bytearray(recorded[name].read_bytes())
+    start = data.rindex(box) + len(box)
+    end = start - 2 * len(box) + int.from_bytes(data[start - 8 : start - 4], "big")
+    data[start + place : end] = bytes(end - start - place)
+    path = tmp_path / f"sets{recorded[name].suffix}"
+    path.write_bytes(data)
+    _hold(outcome(recorded[name], Broken(path, ())))
+
+
 def test_what_was_cut_out_of_a_recording_stays_out(recorded: dict[str, Path], tmp_path: Path) -> None:
     """Samples of the start that an editor took out of the index, and left in the file."""
     with av.open(str(recorded["medium, B-pictures"])) as whole:
