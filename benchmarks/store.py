@@ -24,6 +24,8 @@ Row = dict[str, Any]
 RESULTS = Path(__file__).resolve().parent / "results"
 _STREAM = ("clip", "codec", "structure", "settings", "pictures", "width", "height", "encoder")
 """Fields that many rows share; the file holds them once."""
+_PLACES = ("--out", "--cache")
+"""Options that say where files lie, which moves no figure."""
 _ROOMS = Path(__file__).resolve().parent.parent
 
 
@@ -71,8 +73,10 @@ def commit() -> str:
 
 
 def command_line(module: str) -> str:
-    """The command of this process as a user would type it."""
-    return shlex.join(["python", "-m", module, *sys.argv[1:]])
+    """The command of this process as a user would type it, without the places of this machine that it names."""
+    given = sys.argv[1:]
+    hidden = {place for n, one in enumerate(given) if one in _PLACES for place in (n, n + 1)}
+    return shlex.join(["python", "-m", module, *(one for n, one in enumerate(given) if n not in hidden)])
 
 
 def fingerprint(rooms: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.store import Store, fingerprint, read
+from benchmarks.store import Store, command_line, fingerprint, read
 
 
 def test_rows_survive_and_are_replaced(tmp_path: Path) -> None:
@@ -46,3 +46,8 @@ def test_fingerprint_is_of_the_sources_named() -> None:
     assert fingerprint(["concealer/loss"]) == fingerprint(["concealer/loss"])
     assert fingerprint(["concealer/loss"]) != fingerprint(["concealer/repair"])
     assert fingerprint(["benchmarks/store.py"]) != fingerprint(["benchmarks/metrics.py"])
+
+
+def test_a_command_tells_no_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["real.py", "--seeds", "2", "--out", "/home/me/x.json", "--cache", "/var/c", "-v"])
+    assert command_line("benchmarks.real") == "python -m benchmarks.real --seeds 2 -v"
