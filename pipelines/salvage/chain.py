@@ -14,6 +14,8 @@ _ADJACENT = 2.0
 """Speaks for two units of which one begins where the other ends."""
 _CONTINUES, _JUMPS = 1.0, -2.0
 """Speak for, and against, two slices by how their pictures are numbered."""
+_ORPHAN = -3.0
+"""Speaks against a slice that begins no picture where no unit ends: chance makes such of sound, a hole hardly ever."""
 _FAR, _FAR_OFF = 1 << 18, -1.0
 """Bytes between two units beyond which that speaks against them."""
 _NEAR_POC = 20
@@ -37,11 +39,11 @@ def best_row(units: Sequence[Unit]) -> list[Unit]:
             if gained > value:
                 value, chosen = gained, later
         far = peaks[first] if first < len(units) else len(units)
-        if far < len(units) and best[far] + _JUMPS > value:
-            value, chosen = best[far] + _JUMPS, far
+        if far < len(units) and best[far] + _start(units, far) + _JUMPS > value:
+            value, chosen = best[far] + _start(units, far) + _JUMPS, far
         best[place] = value + (unit.weight if not unit.cut else unit.weight / 2)
         after[place] = chosen
-        if best[place] >= best[peak]:
+        if best[place] + _start(units, place) >= best[peak] + _start(units, peak):
             peak = place
         peaks[place] = peak
     row: list[Unit] = []
@@ -52,10 +54,17 @@ def best_row(units: Sequence[Unit]) -> list[Unit]:
     return row
 
 
+def _start(units: Sequence[Unit], place: int) -> float:
+    """What speaks against a row that begins, or goes on behind a hole, with the unit of that place."""
+    return 0.0 if place >= len(units) or units[place].first else _ORPHAN
+
+
 def _fit(one: Unit, other: Unit) -> float:
     """What speaks for two units one behind the other."""
     distance = other.start - one.end
     value = _ADJACENT if distance == 0 else _FAR_OFF if distance > _FAR else 0.0
+    if distance and not other.first:
+        value += _ORPHAN
     if one.header is not None and other.header is not None:
         value += _CONTINUES if continues(one.header, other.header) else _JUMPS
     return value
