@@ -22,6 +22,8 @@ from pipelines.salvage.video import FoundVideo, NothingFoundError, find_video
 log = logging.getLogger(__name__)
 
 _VIDEO_TICKS = 90000
+_MOST_RATE = 1 << 16
+"""Samples a second that a sample entry can tell (ISO/IEC 14496-12 12.2.3); chance may find more."""
 _SAME = 0.01
 """Share by which rates may differ and be the same."""
 
@@ -88,6 +90,10 @@ def _salvaged(media: Media, like: Remains | None) -> Salvaged:
     sound = find_sound(media, _gaps(media, video), entries, [one.start for one in video.pictures], told)
     anchors = anchors_of(media, video.pictures, sound)
     line = timeline_of(video.pictures, sound, media.spans, anchors, told, told_by)
+    if sound is not None and not 0 < line.sound_rate < _MOST_RATE:
+        log.debug("%s at %d Hz: no sound", sound.kind, line.sound_rate)
+        sound = None
+        line = timeline_of(video.pictures, None, media.spans, anchors_of(media, video.pictures, None), told, told_by)
     if sound is not None:
         sound = with_rate(sound, line.sound_rate)
     video = replace(video, sets=timed(video.sets, line.rate))

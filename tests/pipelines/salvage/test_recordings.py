@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 
 import av
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from benchmarks.salvage_files import RECORDINGS, Broken, Recording, boxes, broken, has_gstreamer, make, packets, x264
@@ -186,6 +188,23 @@ def test_damaged_parameter_sets_in_an_index_are_found_elsewhere(
     path = tmp_path / f"sets{recorded[name].suffix}"
     path.write_bytes(data)
     _hold(outcome(recorded[name], Broken(path, ())))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_not_taken_for_sound_that_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """PCM that is not smooth was found at more samples a second than a file can tell."""
+
+    def noise(seconds: float, rate: int, channels: int) -> npt.NDArray[np.float32]:
+        loud = np.random.default_rng(seed).normal(0, 0.1, (channels, round(seconds * rate)))
+        return loud.astype(np.float32)
+
+    monkeypatch.setattr("benchmarks.salvage_files.tone", noise)
+    recording = _BY_NAME["slow, B-pyramid, MOV with PCM"]
+    original = make(recording, tmp_path / f"noise{recording.suffix}", _SECONDS)
+    found = outcome(original, broken(original, "no moov", tmp_path / f"broken{recording.suffix}"))
+    assert found.pictures_found >= 0.9 * found.pictures > 0
 
 
 def test_what_was_cut_out_of_a_recording_stays_out(recorded: dict[str, Path], tmp_path: Path) -> None:
