@@ -190,15 +190,20 @@ def test_damaged_parameter_sets_in_an_index_are_found_elsewhere(
     _hold(outcome(recorded[name], Broken(path, ())))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [11, 13])
 def test_noise_is_not_taken_for_sound_that_cannot_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """PCM that is not smooth was found at more samples a second than a file can tell."""
 
     def noise(seconds: float, rate: int, channels: int) -> npt.NDArray[np.float32]:
-        loud = np.random.default_rng(seed).normal(0, 0.1, (channels, round(seconds * rate)))
-        return loud.astype(np.float32)
+        """Tones that come and go in white noise."""
+        rng = np.random.default_rng(seed)
+        time = np.arange(round(seconds * rate)) / rate
+        tones = sum(np.sin(2 * np.pi * pitch * time) for pitch in rng.uniform(80, 1200, 3))
+        hiss = rng.normal(0, rng.uniform(0.005, 0.2), (channels, len(time)))
+        swell = np.clip(np.sin(2 * np.pi * rng.uniform(0.3, 2) * time), 0, 1)
+        return (swell * tones / 15 + hiss).astype(np.float32)
 
     monkeypatch.setattr("benchmarks.salvage_files.tone", noise)
     recording = _BY_NAME["slow, B-pyramid, MOV with PCM"]
