@@ -28,26 +28,28 @@ _MOST_BYTES = 64 << 20
 """Of the stream, in which they are looked for: a minute of broadcast."""
 _Name = tuple[int, int]
 """NAL unit type and number of a parameter set."""
+_SLICES: dict[Codec, range] = {"h264": range(1, 6), "hevc": range(32)}
+"""NAL unit types."""
 _LAST: dict[Codec, int] = {"h264": h264.NAL_PPS, "hevc": hevc.NAL_PPS}
 """The kind that slices refer to."""
 
 
 def take_later_sets(stream: VideoStream, beside: Callable[[], Connection]) -> bool:
-    """Give a stream whose header lacks what slices refer to the first sets in it that can be read, if there are any.
+    """Give a stream that begins without what its slices refer to the first sets in it that can be read.
 
     An encoder that repeats its sets repeats them unchanged, as a rule: pictures before the first whole ones need not be
     lost. Where samples have length prefixes the container's header must have the sets. beside: opens the same file.
-    Returns whether it was given any.
+    Returns whether it was given any: not where none come, nor where they come in time.
     """
     context = stream.codec_context
     found = header_sets(stream)
     if found.whole or parse_extradata(found.codec, context.extradata).length_size:
         return False
     with contextlib.closing(beside()) as opened:
-        _search(found, opened.container, stream.index)
-    if found.whole:
+        late = _come_late(found, opened.container, stream.index)
+    if late:
         context.extradata = b"".join(START_CODE + nal.data for nal in found.units)
-    return found.whole
+    return late
 
 
 def header_sets(stream: VideoStream) -> KnownSets:
@@ -57,14 +59,18 @@ def header_sets(stream: VideoStream) -> KnownSets:
     return found
 
 
-def _search(found: KnownSets, container: InputContainer, index: int) -> None:
-    seen = 0
+def _come_late(found: KnownSets, container: InputContainer, index: int) -> bool:
+    """Read on until whole sets are found; whether there are some, and slices before them."""
+    seen, late = 0, False
     with contextlib.suppress(av.FFmpegError):  # what cannot be read on is told when it is read for good
         for packet in container.demux(container.streams[index]):
-            found.add(split_annexb(bytes(packet)))
+            for nal in split_annexb(bytes(packet)):
+                found.add([nal])
+                late |= nal_type(found.codec, nal) in _SLICES[found.codec] and not found.whole
             seen += packet.size
             if found.whole or seen > _MOST_BYTES:
-                return
+                break
+    return found.whole and late
 
 
 class KnownSets:
