@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from concealer.face_map import CHANNELS
-from train.boosted.plan import LAMBDA, START, Boosted, Embedding
+from train.boosted.lambdas import VARIANTS
+from train.boosted.plan import START, Boosted, Embedding
 from train.context import Context
 from train.data.labels import CLASSES
 from train.plans import Detector, ImagePrior, Labels, PaperGan, Plan, Refiner, SequencePrior, Start, StyleGan
@@ -133,12 +134,18 @@ def _sgin(size: int) -> list[Recipe]:
 
 def _boosted(size: int) -> list[Recipe]:
     """The embedding networks, the common start, the ablation, and the whole system, which goes on from one of it."""
+    about = {
+        "boosted-both": "boosted GAN: told attributes and regions, three discriminators",
+        "boosted-attributes": "the same without regions",
+        "boosted-segmentation": "the same without attributes",
+        "boosted-plain": "the same generator without either",
+    }
     plans = (
         (Boosted(size, START, reconstruct=True), "common start of the boosted GANs: reconstruction alone"),
-        (Boosted(size, "boosted-both", START), "boosted GAN: told attributes and regions, three discriminators"),
-        (Boosted(size, "boosted-attributes", START, LAMBDA, 0), "the same without regions"),
-        (Boosted(size, "boosted-segmentation", START, 0, LAMBDA), "the same without attributes"),
-        (Boosted(size, "boosted-plain", START, 0, 0), "the same generator without either"),
+        *(
+            (Boosted(size, name, START, of_a, of_s), about.get(name, f"the same, lambda_a {of_a:g}, lambda_s {of_s:g}"))
+            for name, (of_a, of_s) in VARIANTS.items()
+        ),
         (Boosted(size), "boosted GAN, trained on from boosted-both"),
     )
     return [

@@ -20,11 +20,6 @@ _PAPER = {
 """Table 2: PSNR, SSIM, MS-SSIM, RMSE, LPIPS, FID at 128 px."""
 _OCCLUDED = SEMANTIC_MASKS[:2]
 """The masks that the paper's tables are measured with."""
-SEMANTIC_SHEETS = {
-    "semantics": "original, damaged, predicted map, " + ", ".join(listed.title for listed in SEMANTICS.values()),
-    "occlusion": "occluded or damaged, what hides the face, what the detector finds, repaired blindly",
-}
-"""Contact sheets by file name, and their rows."""
 _INTRO = """\
 Semantics-guided inpainting (2022): occlusion detector, map predictor of eleven regions, generator with one style a
 region. The whole picture is generated and measured as generated, received pixels too, as the paper does; "in the
@@ -36,11 +31,24 @@ columns and mean nothing beside the paper's. All columns had the same number of 
 
 def semantics(cells: dict[str, dict[str, Any]]) -> str:
     """Markdown of one resolution, empty if nothing of SGIN was measured."""
-    keys = [key for key in SEMANTICS if _cell(cells, key, SEMANTIC_MASKS[0])]
+    keys = _measured(cells)
     if not keys:
         return ""
     parts = ["### SGIN", _INTRO, _ablation(cells, keys), _by_mask(cells, keys)]
     return "\n\n".join([*parts, *_found(cells)]) + "\n"
+
+
+def semantic_sheets(cells: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Contact sheets by file name, and their rows."""
+    return {
+        "semantics": ", ".join(["original, damaged, predicted map", *(SEMANTICS[k].title for k in _measured(cells))]),
+        "occlusion": "occluded or damaged, what hides the face, what the detector finds, repaired blindly",
+    }
+
+
+def _measured(cells: dict[str, dict[str, Any]]) -> list[str]:
+    """Columns of the ablation that have weights at this resolution."""
+    return [key for key in SEMANTICS if _cell(cells, key, SEMANTIC_MASKS[0])]
 
 
 def _cell(cells: dict[str, dict[str, Any]], key: str, mask: str) -> dict[str, Any]:
@@ -62,7 +70,7 @@ def _ablation(cells: dict[str, dict[str, Any]], keys: list[str]) -> str:
         theirs = [f"{_PAPER[key][number]:.{places}f}" for key in keys]
         paper = {"perceptual": " (LPIPS)", "Frechet": " (FID)"}.get(name, "")
         rows.append([f"{name}, {arrow}", *ours, *(f"{value}{paper}" for value in theirs)])
-    if "full" in keys:
+    if "full" in keys and not set(keys) <= {"full", "true semantics"}:
         worse = [str(_worse(cells, key)) if key not in ("full", "true semantics") else "" for key in keys]
         rows.append(["worse than full in, of six", *worse, *("" for _ in keys)])
     head = [

@@ -22,7 +22,7 @@ from train.evaluation.catalogue import (
     SYSTEMS,
     slug,
 )
-from train.semantics_table import SEMANTIC_SHEETS, semantics
+from train.semantics_table import semantic_sheets, semantics
 
 Results = dict[str, dict[str, Any]]
 _INTRO = """# The papers' systems, measured
@@ -99,7 +99,7 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
         told = ", ".join(f"told {listed.title}" for listed in BOOSTED.values())
         rows = f"original, damaged, first guess, {told}"
         lines += _picture(sheet, docs, f"boosted GAN at {size} px", f"Boosted GAN; rows: {rows}")
-    for name, rows in SEMANTIC_SHEETS.items():
+    for name, rows in semantic_sheets(cells).items():
         sheet = results / str(size) / f"{name}.png"
         if sheet.exists():
             lines += _picture(sheet, docs, f"SGIN, {name}, at {size} px", f"SGIN; rows: {rows}")

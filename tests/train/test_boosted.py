@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from train.boosted.lambdas import LAMBDA, TABLE, VARIANTS
 from train.boosted.losses import RECEIVED, adversarial_loss, discriminative_loss, matching_loss, restoration_loss
 from train.boosted.plan import rectangle
 from train.boosted.trainer import BoostedTrainer
@@ -93,6 +94,8 @@ def test_pairs_are_as_the_paper_makes_them(tmp_path: Path) -> None:
         ("boosted-attributes-64", ["attribute-judge", "judge"], [True, False]),
         ("boosted-segmentation-64", ["judge", "segmentation-judge"], [False, True]),
         ("boosted-plain-64", ["judge"], [False, False]),
+        ("boosted-a0-s1-64", ["judge", "segmentation-judge"], [False, True]),
+        ("boosted-a0.01-s0-64", ["attribute-judge", "judge"], [True, False]),
     ],
 )
 def test_variants_are_told_less(name: str, judges: list[str], told: list[bool], tmp_path: Path) -> None:
@@ -102,6 +105,15 @@ def test_variants_are_told_less(name: str, judges: list[str], told: list[bool], 
     assert [said is not None for said in trainer.told(images, images[:, :1] * 0)] == told
     sizes = {n: p.shape for n, p in _trainer("boosted-64", tmp_path).generator.named_parameters()}
     assert {n: p.shape for n, p in trainer.generator.named_parameters()} == sizes, "the same generator"
+
+
+def test_every_row_of_table_2_has_a_recipe_with_its_lambdas(tmp_path: Path) -> None:
+    rows = {lambdas for group in TABLE.values() for lambdas in group}
+    assert len(rows) == 11 and rows | {(0, 0)} == set(VARIANTS.values())
+    for name, lambdas in VARIANTS.items():
+        settings = _trainer(f"{name}-64", tmp_path).settings
+        assert (settings.lambda_a, settings.lambda_s) == lambdas
+    assert VARIANTS["boosted-both"] == (LAMBDA, LAMBDA) and VARIANTS["boosted-a0.01-s0.1"] == (0.01, 0.1)
 
 
 def test_the_whole_system_sees_clips_and_moved_pictures_the_ablation_does_not(tmp_path: Path) -> None:

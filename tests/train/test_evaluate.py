@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from tests.train.test_inception import pooling
+from train.boosted.lambdas import VARIANTS
 from train.card import card
 from train.context import Context
 from train.data.codec_masks import CODEC_MASKS, save_holes
@@ -139,6 +141,18 @@ def test_sgin_is_measured_as_its_paper_does(measured: Path, tmp_path: Path) -> N
     text = write_papers(measured / "results", tmp_path).read_text().split("### SGIN")[1]
     assert "23.73" in text and "paper: without attention" in text and "| centre 70 % |" in text
     assert "semantics.png" in text and (folder / "occlusion.png").stat().st_size > 1000
+
+
+def test_table_2_is_measured_where_all_its_rows_have_weights(measured: Path, tmp_path: Path) -> None:
+    folder = measured / "results" / "64"
+    for key in VARIANTS:
+        cell = json.loads((folder / f"lambdas-{key}.json").read_text())
+        assert len(cell["per picture hole SSIM"]) == cell["pictures"] == 5
+    runs = tmp_path / "runs"
+    shutil.copytree(measured / "runs", runs, ignore=shutil.ignore_patterns("boosted-a0-s1-64"))
+    (tmp_path / "shards").symlink_to(measured / "shards")
+    measure(_bench(tmp_path, tmp_path / "results"), "lambdas", False)
+    assert not list((tmp_path / "results" / "64").glob("lambdas-*"))
 
 
 def test_cells_are_kept_until_weights_change(measured: Path) -> None:

@@ -9,15 +9,13 @@ from torch import nn
 
 from concealer.face_map import PARTS
 from train.boosted.embeddings import AttributeTrainer, SegmentationTrainer, frozen_embeddings
+from train.boosted.lambdas import LAMBDA
 from train.boosted.trainer import BoostedSettings, BoostedTrainer
 from train.context import Context
 from train.data.attributes import ATTRIBUTES
 from train.data.masks import Maker, Mask, block, central
 from train.sizes import SIZES, Z, detector_spec, style_specs
 from train.spec import FitSettings, NetworkSpec
-
-LAMBDA = 0.1
-"""lambda_a and lambda_s of the whole system."""
 
 
 @dataclass(frozen=True, slots=True)

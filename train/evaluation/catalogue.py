@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from train.boosted.lambdas import VARIANTS
+
 GROUPS = (
     "landmarks",
     "sheets",
@@ -15,6 +17,7 @@ GROUPS = (
     "intervals",
     "semantics",
     "boosted",
+    "lambdas",
 )
 """Of measurements, each in `train.evaluation.groups`."""
 STILL_MASKS = (
@@ -73,6 +76,11 @@ BOOSTED: dict[str, Listed] = {
 }
 """The variants of the boosted GAN, likewise, by what the generator is told; the last is the whole system."""
 BOOSTED_MASKS = ("central", "rectangle")
+LAMBDAS: dict[str, Listed] = {
+    key: Listed(f"lambda_a {of_a:g}, lambda_s {of_s:g}", (*_TOLD, f"{key}-{{}}/generator"))
+    for key, (of_a, of_s) in VARIANTS.items()
+}
+"""The rows of its paper's table II, likewise, and the one that is told neither."""
 SEMANTICS: dict[str, Listed] = {
     "no feedback": Listed("without feedback", ("regions-{}/regions", "sgin-no-feedback-{}/generator")),
     "no attention": Listed("without attention", ("regions-{}/regions", "sgin-no-attention-{}/generator")),

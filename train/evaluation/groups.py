@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from train.evaluation.boosted import measure_boosted
+from train.evaluation.boosted import measure_boosted, measure_lambdas
 from train.evaluation.intervals import measure_intervals
 from train.evaluation.landmarks import measure_landmarks
 from train.evaluation.semantics import measure_semantics
@@ -25,6 +25,7 @@ _MEASURES: dict[str, Callable[[Workbench, bool], None]] = {
     "intervals": measure_intervals,
     "semantics": measure_semantics,
     "boosted": measure_boosted,
+    "lambdas": measure_lambdas,
 }
 
 

@@ -19,11 +19,21 @@ from concealer.networks.label_predictor import LabelPredictor
 from concealer.networks.noise_prior import NoisePrior
 from concealer.networks.region_predictor import RegionPredictor
 from concealer.networks.sgin import SginGenerator
+from train.boosted.lambdas import LAMBDA, VARIANTS
 from train.data.batches import Batch, Faces
 from train.data.codec_masks import CODEC_MASKS, codec_mask, load_holes
 from train.data.masks import MASKS, Maker
 from train.data.shards import read_shards
-from train.evaluation.catalogue import BOOSTED, FINDERS, LANDMARK_WEIGHTS, SEARCHING, SEMANTICS, STILL_MASKS, SYSTEMS
+from train.evaluation.catalogue import (
+    BOOSTED,
+    FINDERS,
+    LAMBDAS,
+    LANDMARK_WEIGHTS,
+    SEARCHING,
+    SEMANTICS,
+    STILL_MASKS,
+    SYSTEMS,
+)
 from train.evaluation.cells import Cells
 from train.inception import InceptionFeatures
 from train.iterative import SG_GAN, STEPS, YEH
@@ -107,12 +117,11 @@ class Workbench:
     def variant(self, key: str) -> BoostedGan | None:
         """The boosted GAN, whole or told less; None if weights are missing."""
         networks = self.networks(key)
-        plain, alone = key == "boosted-plain", key.removeprefix("boosted-")
         if not networks:
             return None
+        lambda_a, lambda_s = VARIANTS.get(key, (LAMBDA, LAMBDA))
         attributes, segmentation, generator = networks
-        told = not plain and alone != "segmentation", not plain and alone != "attributes"
-        return BoostedGan(attributes, segmentation, generator, told[0], told[1])
+        return BoostedGan(attributes, segmentation, generator, lambda_a > 0, lambda_s > 0)
 
     def systems(self, searches: bool) -> list[tuple[str, System]]:
         """Systems that have weights and search, or do not."""
@@ -152,8 +161,10 @@ class Workbench:
         return [self.settings.runs / f"{name.format(self.settings.size)}.safetensors" for name in names]
 
     def _weights(self, key: str) -> list[Path]:
-        listed = SYSTEMS.get(key) or BOOSTED.get(key) or SEMANTICS.get(key) or FINDERS.get(key)
-        return [] if listed is None else self._files(listed.weights)
+        for listed in (SYSTEMS, BOOSTED, LAMBDAS, SEMANTICS, FINDERS):
+            if key in listed:
+                return self._files(listed[key].weights)
+        return []
 
     def _training(self, key: str) -> list[str]:
         """Recipe and steps of every network of a system, from the weights' own notes."""
