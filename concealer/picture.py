@@ -36,6 +36,9 @@ class Picture:
     parity: int | None = None
     """Of a single field, whose `order` is in half steps: 0 top, 1 bottom; None: a frame."""
 
+    repeats: float = 0.0
+    """Of a picture of which nothing arrived: how likely it showed once more what the one before shows, 0..1."""
+
     def __post_init__(self) -> None:
         if len(self.planes) not in (1, 3):
             raise ValueError(f"a picture has 1 or 3 planes, got {len(self.planes)}")

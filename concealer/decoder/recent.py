@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from concealer.damage import DamageMap
+from concealer.decoder.cadence import Cadence
 from concealer.decoder.outputs import DecodedPicture
 from concealer.decoder.scout import REFERENCES
 from concealer.decoder.turn import Held
@@ -24,6 +26,7 @@ class Recent:
     def __init__(self) -> None:
         self._held: deque[tuple[int, Held]] = deque()
         """Each with its number in decode order."""
+        self._cadence = Cadence()
         self._count = 0
         self._shown = -1
         """Place in output order up to which all pictures were put out."""
@@ -45,10 +48,16 @@ class Recent:
 
     def add(self, held: Held) -> None:
         """The next picture in decode order."""
+        self._cadence.add(held.order, held.buffer)
         self._count += 1
         self._held.append((self._count, held))
         while self._held[0][0] <= self._count - REFERENCES:
             self._held.popleft()
+
+    def foretell(self, picture: Picture, damage: DamageMap) -> None:
+        """Say of a progressive picture of which nothing is there, before its repair, how likely it is a repetition."""
+        if picture.field_orders is None and damage.hole.all():
+            picture.repeats = self._cadence.repeats(picture.order)
 
     def thin_out(self, put_out: Iterable[DecodedPicture]) -> None:
         """Let go of pictures that the repair of a progressive one would not look at.
@@ -69,3 +78,4 @@ class Recent:
     def clear(self) -> None:
         """Let go of all."""
         self._held.clear()
+        self._cadence.clear()

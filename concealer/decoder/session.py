@@ -344,6 +344,7 @@ class ConcealingDecoder:
         self._recent.add(turn.held)
 
     def _repair(self, work: Work, turn: Turn) -> None:
+        self._recent.foretell(turn.picture, turn.damage)
         sides = {reference.order > turn.picture.order for reference in turn.reference_pictures}
         # Between pictures on both sides repair need not look any further.
         outlook = None

@@ -47,6 +47,9 @@ THREADS = 1
 """OpenCV threads. Its own threading gains nothing on images this small, and dense inverse search cuts its work by the
 number of threads, so results would change with it."""
 
+_REPEATS = 0.3
+"""From which odds on a lost picture is taken for a repetition. Where it is one, anything else spoils it and all that is
+predicted from it; where it is none, the picture before is what decoders show anyway, and motion gains little."""
 GOOD_FIT = 4.0
 """Mean absolute luma difference on the rim (8-bit scale) up to which motion is kept without a second look."""
 
@@ -221,8 +224,9 @@ class Repairer:
             return "decoder", {}
         if not references or self._method == "spatial":
             return self._paint_without_motion(site, references, until, {})
-        if self._method == "copy" or level == "copy":
-            nearest = min(references, key=lambda r: (abs(r.order - site.now.order), r.order))
+        nearest = min(references, key=lambda r: (abs(r.order - site.now.order), r.order))
+        repeats = site.picture.repeats >= _REPEATS and nearest.order < site.picture.order
+        if self._method == "copy" or level == "copy" or (repeats and self._method == "auto"):
             plain = warp(site, site.layer(nearest), None, "copy")
             site.write(plain.luma, plain.chroma, UNMEASURED_ERROR)  # nothing tells how it errs
             return "copy", {}

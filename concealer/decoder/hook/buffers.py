@@ -150,6 +150,14 @@ class Buffer:
         area = self._geometry.areas[0]
         return self._data[0] + area.stride * area.rows
 
+    def rows(self, count: int) -> bytes:
+        """A copy of `count` luma rows, evenly spread from top to bottom; b"" once it is released."""
+        if self._frame is None:
+            return b""
+        area, size = self._geometry.areas[0], self._geometry.areas[0].cols * self._geometry.dtype.itemsize
+        places = ((2 * number + 1) * area.rows // (2 * count) * area.stride for number in range(count))
+        return b"".join([ctypes.string_at(self._data[0] + place, size) for place in places])
+
     def lines(self, first: int, step: int) -> Plane:
         """Writable view of every `step`-th luma row from `first` on; kept for the next call, which wants the same."""
         if self._lines is None:
