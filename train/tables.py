@@ -92,7 +92,7 @@ def _resolution(size: int, cells: Results, results: Path, docs: Path) -> str:
         sheet = results / str(size) / f"{name}.png"
         if sheet.exists():
             title = "central holes, systems that search" if name == "search" else f"{name} holes"
-            rows = "original, damaged, " + ", ".join(SYSTEMS[key].title for key in shown)
+            rows = "; ".join(["original", "damaged", *(SYSTEMS[key].title for key in shown)])  # titles have commas
             lines += _picture(sheet, docs, f"{title} at {size} px", f"{title}; rows: {rows}")
     sheet = results / str(size) / "boosted.png"
     if sheet.exists():
