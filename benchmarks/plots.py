@@ -50,7 +50,7 @@ def rate_plot(rows: Sequence[Row], path: Path) -> None:
         axis.legend(fontsize=7)
     axes[0][0].set_ylabel("sequence PSNR-Y, dB")
     clips, seeds = clips_of(rows), distinct(rows, "seed")
-    figure.suptitle(f"Mean over {', '.join(clips)}; {len(seeds)} seeds", fontsize=9)
+    figure.suptitle(f"Mean over {', '.join(clips)}; {len(seeds)} seed{'s' * (len(seeds) > 1)}", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
