@@ -62,7 +62,7 @@ class Cadence:
         """Mean absolute difference of each picture to the one before it in output order, nan where that is missing."""
         changes = []
         for (before, old, depth), (order, new, _) in pairwise(self._seen):
-            if order != before + step or len(old) != len(new):
+            if order != before + step or not new or len(old) != len(new):
                 changes.append(np.nan)
                 continue
             dtype = np.uint8 if depth == 8 else np.uint16
