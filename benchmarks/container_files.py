@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from benchmarks.synthetic import moving_layers
 from concealer.bitstream import join_annexb, parse_extradata
+from pipelines.writing.x264 import reproducible
 
 Codec = Literal["h264", "hevc"]
 
@@ -46,8 +47,9 @@ def write_original(path: Path, codec: Codec, sound: Literal["aac", "pcm_s16le"])
     encoder, name = ("libx264", "x264-params") if codec == "h264" else ("libx265", "x265-params")
     keyed |= {"sliced-threads": 0} if codec == "h264" else {"log-level": "none", "pools": 1, "frame-threads": 1}
     params = ":".join(f"{key}={value}" for key, value in keyed.items())
+    own = reproducible(params) if codec == "h264" else params
     with av.open(str(path), "w", format="matroska") as out:
-        made = out.add_stream(encoder, rate=FPS, options={"preset": "veryfast", "crf": "20", name: params})
+        made = out.add_stream(encoder, rate=FPS, options={"preset": "veryfast", "crf": "20", name: own})
         video = cast(VideoStream, made)
         video.width, video.height, video.pix_fmt = 176, 144, "yuv420p"
         video.codec_context.thread_count = 1

@@ -29,6 +29,7 @@ import av
 from av.video.stream import VideoStream
 
 from benchmarks.synthetic import moving_layers
+from pipelines.writing.x264 import reproducible
 
 _PICTURES, _WIDTH, _HEIGHT = 24, 352, 288
 _TIMED = ("milliseconds", "repair_milliseconds", "seconds", "input", "output")
@@ -98,7 +99,7 @@ def encode(path: Path, codec: str, bframes: int, slices: int) -> None:
     """One undamaged clip."""
     common = f"slices={slices}:bframes={bframes}:keyint=12:min-keyint=12:scenecut=0"
     if codec == "h264":
-        name, options = "libx264", {"x264-params": f"{common}:sliced-threads=0"}
+        name, options = "libx264", {"x264-params": reproducible(f"{common}:sliced-threads=0")}
     else:
         name, options = "libx265", {"x265-params": f"{common}:log-level=none:pools=1:frame-threads=1"}
     with av.open(str(path), "w") as container:

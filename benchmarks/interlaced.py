@@ -31,6 +31,7 @@ from benchmarks.streams import FPS, default_cache
 from benchmarks.workers import run_all
 from concealer.bitstream import StreamParser, join_annexb
 from pipelines import EncoderSettings, Settings, conceal_file
+from pipelines.writing.x264 import reproducible
 
 KEY = ("clip", "structure", "rate", "seed")
 RATES = (0.001, 0.003)
@@ -179,7 +180,7 @@ def _encode(stream: InterlacedStream, target: Path) -> None:
         pictures = [weave(a, b, stream.order) for a, b in zip(pictures[::2], pictures[1::2], strict=False)]
     height, width = (side & ~31 for side in pictures[0][0].shape)
     with av.open(str(target), "w") as container:
-        options = {"preset": "medium", "crf": "23", "x264-params": f"{stream.order}=1:keyint=30:slices=1"}
+        options = {"preset": "medium", "crf": "23", "x264-params": reproducible(f"{stream.order}=1:keyint=30:slices=1")}
         track = container.add_stream("libx264", rate=FPS, options=options)
         track.width, track.height, track.pix_fmt = width, height, "yuv420p"
         track.codec_context.thread_count = 1

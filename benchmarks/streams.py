@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.clips import Clip, Planes, load, to_frame, to_planes
 from concealer.decoder.hook import padded_packet
+from pipelines.writing.x264 import reproducible
 
 Codec = Literal["h264", "hevc"]
 Structure = Literal["P", "B"]
@@ -180,10 +181,11 @@ def encode(pictures: list[Planes], encoding: Encoding) -> tuple[list[AccessUnit]
     context.width, context.height, context.pix_fmt = width, height, encoding.pix_fmt
     context.time_base, context.framerate = Fraction(1, FPS), Fraction(FPS)
     context.thread_count = 1
+    own = encoding.parameters
     context.options = {
         "preset": encoding.preset,
         "crf": str(encoding.crf),
-        "x264-params" if encoding.codec == "h264" else "x265-params": encoding.parameters,
+        **({"x264-params": reproducible(own)} if encoding.codec == "h264" else {"x265-params": own}),
     }
     packets = []
     for index, planes in enumerate(pictures):

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.synthetic import Rgb, moving_layers
+from pipelines.writing.x264 import reproducible
 
 Codec = Literal["h264", "hevc"]
 _REPOSITORY = Path(__file__).resolve().parent.parent
@@ -47,11 +48,8 @@ def _encoder_options(
         params |= {"log-level": "none", "pools": 1, "frame-threads": 1}
         key = "x265-params"
     params |= extra
-    return {
-        "preset": preset,
-        "crf": str(crf),
-        key: ":".join(f"{name}={value}" for name, value in params.items()),
-    }
+    joined = ":".join(f"{name}={value}" for name, value in params.items())
+    return {"preset": preset, "crf": str(crf), key: reproducible(joined) if codec == "h264" else joined}
 
 
 def _encode(

@@ -7,13 +7,15 @@ after them tells: it fills all other places.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from concealer.bitstream import AccessUnit, MissingPicture
 
 _REMEMBERED = 64
+_MOST_PLACES = 4096
+"""Places that are looked through; where there are more, a damaged count made them."""
 
 
 class _Gap(NamedTuple):
@@ -61,7 +63,7 @@ class Slots:
         if len(before) < 2:
             return []
         taken = {*self._taken, *(unit.order for unit in units), *(one.order for gap in gaps for one in gap.missing)}
-        free = [place for place in range(before[-2] + step, units[0].order, step) if place not in taken]
+        free = _free(range(before[-2] + step, units[0].order, step), taken)
         return free[: gaps[0].lost - len(gaps[0].missing)]
 
     def _counted(self, units: Sequence[AccessUnit], gaps: Sequence[_Gap], step: int) -> list[int]:
@@ -79,10 +81,10 @@ class Slots:
             if len(units) == 1:
                 return []
             # Of those lost here, some belong before the last that is shown behind all others.
-            inner = sum(place not in taken for place in range(low + step, top, step))
+            inner = len(_free(range(low + step, top, step), taken))
             run -= step * min(inner, own.lost - len(own.missing))
         end = tops[-1] if run is None else run
-        free = [place for place in range(low + step, end, step) if place not in taken]
+        free = _free(range(low + step, end, step), taken)
         if run is not None:
             free = free[-own.lost :]
         elif units[0].room_before is None:
@@ -103,6 +105,11 @@ class Slots:
 def _room(au: AccessUnit) -> int:
     """Access units lost before `au`, by its time; 0 where that is no loss, but an outage."""
     return au.room_before if au.room_before is not None and au.room_before <= _REMEMBERED else 0
+
+
+def _free(places: range, taken: Container[int]) -> list[int]:
+    """Those that nothing takes; none where there are too many to be true."""
+    return [place for place in places if place not in taken] if len(places) <= _MOST_PLACES else []
 
 
 def _tops(orders: Iterable[int]) -> list[int]:

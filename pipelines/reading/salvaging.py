@@ -58,12 +58,21 @@ def index_of(wanted: Wanted, container: InputContainer, boxes: BoxMap) -> Index:
     if not own:
         # Other codecs are not looked for; a file of sound alone has an index that knows of all.
         heard = bool(container.streams) and _unknown_behind(container, boxes) < _MOST_UNKNOWN
-        return Index.WHOLE if video or heard else Index.WRONG
+        return Index.WHOLE if video or (heard and not _nameless(container)) else Index.WRONG
     if any(box.kind == b"moof" for box in boxes.boxes):
         return Index.SHORT if _orphans(boxes.boxes) else Index.WHOLE
     if not _fits(wanted, own[0]) or not _is_described(own[0]):
         return Index.WRONG
     return Index.SHORT if _unknown_behind(container, boxes) > _LEAST_SHARE else Index.WHOLE
+
+
+def _nameless(container: InputContainer) -> bool:
+    """Most of what the index knows is of streams without a codec, which may be pictures under a damaged name."""
+    known = {False: 0, True: 0}
+    for stream in container.streams:
+        entries = stream.index_entries
+        known[stream.codec_context is None] += sum(entry.size for entry in entries)
+    return known[True] > known[False]
 
 
 def _unknown_behind(container: InputContainer, boxes: BoxMap) -> float:

@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import cast
 
 import av
-import cv2
 import numpy as np
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
@@ -23,6 +22,7 @@ from pipelines.writing.fitting import Fitting
 from pipelines.writing.hdr import content_light, display_matrix, mastering_display
 from pipelines.writing.output_file import MOV_FAMILY
 from pipelines.writing.time_bases import stream_time_base
+from pipelines.writing.x264 import x264_simd
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,6 @@ DEFAULT_PRESET = {"libx264": "medium", "libx265": "fast"}
 """At a fixed quality a slower preset saves bits only; x265's medium costs twice the time of fast."""
 _LOOKAHEAD = "20"
 """Pictures; half of x264's own, which at 1080p saves 100 MB and at constant quality costs next to nothing."""
-_X264_SIMD = "AVX2,BMI2,FMA3,LZCNT"
-"""What x264 (core 165) is to use on processors with AVX-512, of which these are a part: its macroblock tree reads
-memory there that it never wrote, so that the same pictures come out differently. Nothing is slower for it."""
-_AVX_512F = 13
-"""CV_CPU_AVX_512F."""
 _UNSPECIFIED = 2
 """The value that says "not known" in the colour code points of ITU-T H.273."""
 _PROGRESSIVE = 1
@@ -214,8 +209,7 @@ class PictureEncoder:
             light = light or content_light(self._sample)
         location = {"chromaloc": chroma_location} if chroma_location is not None else {}
         if self.name == "libx264":
-            simd = _X264_SIMD if cv2.checkHardwareSupport(_AVX_512F) else None
-            params = {**location, "mastering-display": mastering, "cll": light, "asm": simd, **further}
+            params = {**location, "mastering-display": mastering, "cll": light, "asm": x264_simd(), **further}
             options["x264-params"] = _join(params)
         elif self.name == "libx265":
             params = {"log-level": "none", **location, "master-display": mastering, "max-cll": light, **further}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
-from concealer.bitstream import AccessUnit, Codec, StreamParser
+from concealer.bitstream import AccessUnit, Codec, MissingPicture, StreamParser
 from concealer.bitstream.nal import join_annexb
 from concealer.decoder import ConcealingDecoder, DecodedPicture
 from concealer.decoder.prepare import prepare
 from concealer.decoder.rules import rules_of
+from concealer.decoder.slots import Slots
 from concealer.repair import Repairer
 from tests.media import clip, encode_bytes
 from tests.standins.splicing import parse
@@ -88,6 +90,19 @@ def test_a_loss_that_times_leave_no_room_for_is_not_shown() -> None:
     decoder.close()
     assert [picture.pts for picture in pictures] == [number * STEP for number in range(PICTURES - 1)]
     assert not any(picture.synthesised for picture in pictures)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_damaged_count_does_not_fill_the_memory(counted: bool) -> None:
+    """Places between a picture and one of a count that a flipped bit took far away were listed one by one."""
+    units, _ = access_units("P")
+    slots = Slots()
+    for unit in units[:10]:
+        slots.take(unit.order)
+    lost = MissingPicture("h264", poc=units[10].poc or 0, order=units[10].order)
+    far = replace(units[11], order=1 << 40, missing_before=[lost], room_before=2)
+    assert slots.fill(far, [units[12]], 2, counted) == []
+    assert lost.order == units[10].order
 
 
 def test_recording_cut_at_an_intra_picture_has_no_loss() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from pipelines.writing.x264 import reproducible
 from tests.media import Codec, clip
 
 START_CODE = b"\x00\x00\x01"
@@ -105,7 +106,7 @@ def rich_file(path: Path, frames: int = 30, *, start: int = 0) -> Rich:
         out.metadata["title"] = rich.title
         options = {
             "preset": "veryfast",
-            "x264-params": "slices=4:sliced-threads=0:bframes=2:keyint=12:scenecut=0",
+            "x264-params": reproducible("slices=4:sliced-threads=0:bframes=2:keyint=12:scenecut=0"),
         }
         video = out.add_stream("libx264", rate=25, options=options)
         video.width, video.height, video.pix_fmt = 176, 144, "yuv420p"

@@ -17,6 +17,8 @@ class FrameNumGaps:
     """Lost H.264 reference pictures, from gaps in frame_num (7.4.3, 8.2.5.2)."""
 
     _MOST = 16
+    _MOST_PLACES = 4096
+    """That are looked through."""
 
     def __init__(self) -> None:
         self._reference_frame_num: int | None = None
@@ -71,7 +73,9 @@ class FrameNumGaps:
         if poc < before.poc:
             # A picture shown before the last one: the lost one is the B picture that halves the distance.
             below = max((taken_poc for taken_poc in taken if taken_poc < poc), default=poc - step)
-            middle = [p for p in range(below + step, before.poc, step) if p not in taken]
+            between = range(below + step, before.poc, step)
+            # Only damage makes them lie that far apart.
+            middle = [p for p in between if p not in taken] if len(between) <= self._MOST_PLACES else []
             middle.sort(key=lambda p: (abs(2 * p - below - before.poc), p))
             if len(middle) >= count:
                 return middle[:count]

@@ -13,9 +13,11 @@ import pytest
 
 from benchmarks.salvage_files import RECORDINGS, Broken, Recording, boxes, broken, has_gstreamer, make, packets, x264
 from benchmarks.salvage_measure import Outcome, outcome
+from concealer.bitstream import Codec
 from pipelines.cli import main
 from pipelines.errors import InputError, Interrupted
 from pipelines.reading import Source
+from tests.media import clip, decode_luma, encode_file
 
 _SECONDS = 3.0
 _SYNC = 0.0401
@@ -188,6 +190,23 @@ def test_damaged_parameter_sets_in_an_index_are_found_elsewhere(
     path = tmp_path / f"sets{recorded[name].suffix}"
     path.write_bytes(data)
     _hold(outcome(recorded[name], Broken(path, ())))
+
+
+@pytest.mark.parametrize("fragments", [False, True])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("kind", ["codec", "track"])
+def test_pictures_under_a_damaged_name_are_found(tmp_path: Path, codec: Codec, kind: str, fragments: bool) -> None:
+    """One bit of the four letters that say what a track holds, and libavformat knows no codec, or no video."""
+    options = {"movflags": "frag_keyframe+empty_moov"} if fragments else {}
+    original = encode_file(tmp_path / "whole.mp4", clip(24), codec, gop=12, audio=True, muxer_options=options)
+    whole = decode_luma(original)
+    name = b"vide" if kind == "track" else b"avc1" if codec == "h264" else b"hev1"
+    for place in range(len(name)):
+        data = bytearray(original.read_bytes())
+        data[data.rindex(name) + place] ^= 0x10
+        (tmp_path / "damaged.mp4").write_bytes(data)
+        assert main(["-q", "-y", str(tmp_path / "damaged.mp4"), str(tmp_path / "out.mkv")]) == 0
+        assert np.array_equal(decode_luma(tmp_path / "out.mkv"), whole)
 
 
 @pytest.mark.parametrize("seed", [11, 13])
