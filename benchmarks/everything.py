@@ -58,7 +58,6 @@ BENCHMARKS = (
     Benchmark("conformance", quick=False),
     Benchmark("containers"),
     Benchmark("formats", quick=False),
-    Benchmark("cameras", quick=False),
     Benchmark("salvage"),
     Benchmark("fuzz"),
     Benchmark("hook", timed=True),
@@ -75,6 +74,7 @@ BENCHMARKS = (
     Benchmark("live", ("--only", "loopback", "--deadline-ms", "32"), quick=False, timed=True),
     Benchmark("live", ("--only", "loopback", "--deadline-ms", "0"), quick=False, timed=True),
     Benchmark("live", ("--only", "one-slice", "--seeds", "2"), quick=False, timed=True),
+    Benchmark("cameras", quick=False, timed=True),
     Benchmark("live_events", quick=False, timed=True),
     Benchmark("live_splice", quick=False, timed=True),
 )

@@ -14,7 +14,9 @@ _TYPES = {
 """Boxes of the file's own level, and what is found there besides."""
 _LANDMARKS = (b"moof", b"mdat", b"moov")
 """Where reading goes on."""
-_FRAGMENT = {b"moof": {b"mfhd", b"traf", b"pssh", b"uuid", b"free", b"meta", b"udta"}}
+_HEADERS = {b"mfhd": b"moof", b"mvhd": b"moov"}
+"""Boxes that hold nothing but others, by the one that comes first in them."""
+_MOST_INSIDE = 256
 _STEP = 1 << 20
 _MOST_BOXES = 1 << 20
 
@@ -67,17 +69,31 @@ class BoxMap:
     def _walk(self) -> None:
         place = 0
         while place + 8 <= self._size and len(self.boxes) < _MOST_BOXES:
-            box = read_box(self._file, place, self._size) or self._unknown(place)
+            box = read_box(self._file, place, self._size) or self._header(place) or self._unknown(place)
             if box is not None and not self._follows(box):
                 box = self._resized(box)
             if box is None:
                 place = self._skip(place)
                 continue
-            if box.kind == b"moof" and not self._is_whole(box):
+            if box.kind == b"moof" and not self._is_fragment(box):
                 self._patch(box.start + 4, b"free")
                 self.skipped += box.end - box.start
             self.boxes.append(box)
             place = box.end
+
+    def _header(self, place: int) -> Box | None:
+        """The header of the file or of a fragment, known by what is in it where its own name or size is damaged."""
+        self._file.seek(place)
+        head = self._file.read(16)
+        kind = _HEADERS.get(head[12:16])
+        end = place + int.from_bytes(head[:4], "big")
+        if kind is None:
+            return None
+        if place + 16 <= end <= self._size:
+            self._patch(place + 4, kind)
+            return Box(place, end, kind)
+        box = self._resized(Box(place, self._size, kind))
+        return box if head[4:8] == kind and box.start in self.patches else None
 
     def _unknown(self, place: int) -> Box | None:
         """A box of a type that is not known here, if a known one or the end is where it ends."""
@@ -100,11 +116,14 @@ class BoxMap:
         return box.end + 8 > self._size or read_box(self._file, box.end, self._size) is not None
 
     def _resized(self, box: Box) -> Box:
-        """The box with another end, if its own is held wrong by a landmark inside it or right behind its fragment."""
+        """The box with another end, if its own is held wrong by a landmark inside it or right behind its fragment, or
+        by what is in it."""
         found = self._landmark(box.start + box.header)
         inside = found is not None and found < box.end
         stretched = found is not None and box.kind == b"moof" and self._kind(found) == b"mdat"
-        if found is None or not (inside or stretched):
+        if found is None and box.kind == b"moov" and box.end == self._size and self._inside(box) is not None:
+            found = box.end
+        elif found is None or not (inside or stretched):
             return box
         self._patch(box.start, (found - box.start).to_bytes(4, "big"))
         return Box(box.start, found, box.kind, box.header)
@@ -141,12 +160,30 @@ class BoxMap:
         length = int.from_bytes(self._file.read(4), "big")
         return length > 1 and box.start + length > self._size
 
-    def _is_whole(self, box: Box) -> bool:
-        """The boxes inside a fragment's header are what they may be and fill it."""
-        self._file.seek(box.start + box.header)
-        data = self._file.read(box.end - box.start - box.header)
-        kinds = list(_inside(data))
-        return bool(kinds) and None not in kinds and b"traf" in kinds
+    def _is_fragment(self, box: Box) -> bool:
+        """A fragment's header is filled by boxes, and tells of a track. One whose name is damaged is given it again."""
+        inside = self._inside(box)
+        if inside is None:
+            return False
+        tracks = [one for one in inside if one.kind == b"traf" or self._kind(one.start + 8) == b"tfhd"]
+        for track in tracks:
+            if track.kind != b"traf":
+                self._patch(track.start + 4, b"traf")
+        return bool(tracks)
+
+    def _inside(self, box: Box) -> list[Box] | None:
+        """The boxes in one, None if they do not fill it."""
+        found: list[Box] = []
+        place = box.start + box.header
+        while place + 8 <= box.end and len(found) < _MOST_INSIDE:
+            self._file.seek(place)
+            head = self._file.read(8)
+            length = int.from_bytes(head[:4], "big")
+            if length < 8:
+                return None
+            found.append(Box(place, place + length, head[4:8]))
+            place += length
+        return found if place == box.end else None
 
     def _patch(self, place: int, data: bytes) -> None:
         self.patches[place] = data
@@ -159,20 +196,6 @@ def _places(data: bytes) -> Iterator[int]:
         if found[kind] >= 4:
             yield found[kind] - 4
         found[kind] = data.find(kind, found[kind] + 1)
-
-
-def _inside(data: bytes) -> Iterator[bytes | None]:
-    """Types of the boxes in a fragment's header, None for what is none."""
-    at = 0
-    while at + 8 <= len(data):
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if length < 8 or at + length > len(data) or kind not in _FRAGMENT[b"moof"]:
-            yield None
-            return
-        yield kind
-        at += length
-    if at != len(data):
-        yield None
 
 
 class PatchedFile:

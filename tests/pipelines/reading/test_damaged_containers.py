@@ -89,6 +89,30 @@ def test_reading_goes_on_at_the_next_fragment(
     assert times == pytest.approx(clean[:12] + clean[12 + lost :], abs=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "box", "place"),
+    [
+        *(("fragments.mp4", b"moof", place) for place in range(16)),
+        *(("fragments.mp4", b"moov", place) for place in range(8)),
+        *(("whole.mp4", b"moov", place) for place in range(8)),
+        *(("fragments.mp4", b"traf", place) for place in range(4, 8)),
+    ],
+)
+@pytest.mark.parametrize("bit", [1, 64])
+def test_headers_are_known_by_what_is_in_them(
+    files: Path, tmp_path: Path, name: str, box: bytes, place: int, bit: int
+) -> None:
+    """One bit of a size or a name, and libavformat passes over all that the box describes."""
+    data = bytearray((files / name).read_bytes())
+    starts = _all_places(data, box)
+    data[starts[len(starts) // 2] - 4 + place] ^= bit
+    source, out = tmp_path / "in.mp4", tmp_path / "out.mkv"
+    source.write_bytes(data)
+    assert conceal_file(source, out).pictures == PICTURES
+    conceal_file(files / name, tmp_path / "whole.mkv")
+    assert picture_times(out) == picture_times(tmp_path / "whole.mkv")
+
+
 def test_media_whose_header_is_destroyed_is_read_by_its_index(files: Path, tmp_path: Path) -> None:
     data = (files / "whole.mp4").read_bytes()
     at = data.find(b"mdat") - 4
