@@ -11,7 +11,8 @@ FORMATS_HEAD = """\
 Two clips, 50 pictures, keyint 50. *slices 3 %*: whole slices of many lost (8 a picture in H.264, 4 in HEVC); \
 *rtp 1 %*: RTP packets of 1200 bytes lost of one slice a picture, what arrived closed up in an MP4 file. Conformance \
 streams have the slices that they have. PSNR-Y, over the better of FFmpeg's two outputs; a picture that never came \
-out counts as the one before."""
+out counts as the one before. One that was lost whole at the end of a stream leaves nothing to know it by, and is \
+missing in *pictures*."""
 
 
 def formats_table(rows: Sequence[Row]) -> str:
