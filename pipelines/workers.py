@@ -36,6 +36,7 @@ class Workers:
 
     def begin(self, number: int, argument: object) -> None:
         """Give a task to a process that has none; there must be room."""
+        self._drop_dead()
         idle = next((one for one in self._workers if one.number is None), None)
         if idle is None:
             idle = _Worker(self._function)
@@ -54,6 +55,12 @@ class Workers:
         for worker in self._workers:
             worker.close()
         self._workers.clear()
+
+    def _drop_dead(self) -> None:
+        """A process that ended while it had no task must not count as one that ended over the next."""
+        for worker in [one for one in self._workers if one.number is None and not one.process.is_alive()]:
+            worker.close()
+            self._workers.remove(worker)
 
     def _taken(self, worker: _Worker) -> tuple[int, Any]:
         number = worker.number

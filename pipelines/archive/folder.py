@@ -111,8 +111,8 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def parts(self) -> Iterator[str]:
-        for path in sorted(Path(self._own, "manifest").glob("*.jsonl")):
+    def parts(self, run: str = "") -> Iterator[str]:
+        for path in sorted(Path(self._own, "manifest").glob(f"{run}*.jsonl")):
             with open(path, encoding="utf-8", errors="replace") as file:
                 yield from file
 

@@ -72,8 +72,8 @@ class Place(Protocol):
     def note(self, part: str, line: str) -> None:
         """Put a line on the disk, at the end of a part of the manifest which nobody else writes."""
 
-    def parts(self) -> Iterator[str]:
-        """Lines of the manifest, of all parts."""
+    def parts(self, run: str = "") -> Iterator[str]:
+        """Lines of the manifest, of the parts of a run, or of all."""
 
     def clear(self, run: str) -> None:
         """Remove what a run left unfinished, and what runs that ended long ago did."""

@@ -132,12 +132,14 @@ class Store:
             self._files.makedirs(folder, exist_ok=True)
             self._files.pipe_file(f"{folder}/{part}-{number:06}.jsonl", bytes(lines))
 
-    def parts(self) -> Iterator[str]:
+    def parts(self, run: str = "") -> Iterator[str]:
         folder = self._path(f"{OWN}/manifest")
         with _errors():
             self._files.invalidate_cache()
             found = sorted(self._files.ls(folder, detail=False)) if self._files.exists(folder) else []
         for path in found:
+            if not path.rpartition("/")[2].startswith(run):
+                continue
             with _errors():
                 text = self._files.cat_file(path)
             yield from cast(bytes, text).decode("utf-8", "replace").splitlines(keepends=True)

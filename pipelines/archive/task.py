@@ -53,6 +53,8 @@ class Task:
     """Only look for damage: which share of how many, from 0."""
     found: tuple[Found, ...] = ()
     """What came of all shares, for a file whose search is done."""
+    again: bool = False
+    """Who began it was lost, perhaps with nothing left to do but to tell of it."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from functools import cache
 from concealer import __version__
 from pipelines.archive.opening import open_place
 from pipelines.archive.places import Place, digest
-from pipelines.archive.record import Content, Record
+from pipelines.archive.record import Content, Record, read_record
 from pipelines.archive.task import Found, Job, Outcome, Task
 from pipelines.checking.check import is_video_file
 from pipelines.checking.endings import cut_off
@@ -51,9 +51,11 @@ def _treat(task: Task, stopped: Callable[[], bool]) -> Outcome:
         if task.job.version != __version__:
             raise ConcealError(f"this worker runs concealer {__version__}, the job is of {task.job.version}")
         source, target = open_place(task.job.source), open_place(task.job.target)
+        noted = _noted(task, target)
+        task = replace(task, known=(*task.known, *noted))
         record = _known(task, source, target)
         if record is not None:
-            outcome = Outcome(task.name, "known", record)
+            outcome = Outcome(task.name, "done" if record in noted else "known", record)
         elif task.only_look_up:
             outcome = Outcome(task.name, "to do")
         else:
@@ -72,6 +74,17 @@ def _treat(task: Task, stopped: Callable[[], bool]) -> Outcome:
 def _searching(task: Task) -> float:
     """Processor time of the search for damage that others did."""
     return sum(one.processor_seconds for one in task.found)
+
+
+def _noted(task: Task, target: Place) -> tuple[Record, ...]:
+    """What others of this run had finished of the file before they were lost. Raises InputError."""
+    if not task.again:
+        return ()
+    try:
+        records = [read_record(line) for line in target.parts(task.job.run)]
+    except OSError as error:
+        raise InputError(f"{task.job.target}: cannot be read: {one_line(error)}") from error
+    return tuple(record for record in records if record is not None and record.name == task.name)
 
 
 def _known(task: Task, source: Place, target: Place) -> Record | None:

@@ -141,6 +141,7 @@ class Work:
         else:
             one.machines += 1
         if one.deaths < _MOST_DEATHS and one.machines < _MOST_MACHINES:
+            one.task = replace(one.task, again=True)
             self._next.append(one)
             return None
         one.file.given_up = True
