@@ -137,9 +137,7 @@ class Store:
         with _errors():
             self._files.invalidate_cache()
             found = sorted(self._files.ls(folder, detail=False)) if self._files.exists(folder) else []
-        for path in found:
-            if not path.rpartition("/")[2].startswith(run):
-                continue
+        for path in (one for one in found if one.rpartition("/")[2].startswith(run)):
             with _errors():
                 text = self._files.cat_file(path)
             yield from cast(bytes, text).decode("utf-8", "replace").splitlines(keepends=True)

@@ -43,20 +43,15 @@ def test_work_that_was_whole_counts(kind: str, archive: Path, tmp_path: Path) ->
     place.check(writing=True)
     other = Job(str(archive), target, QUICK, "20200101T000000-0-of-1-another")
     names = ("a.mp4", "b/c.mp4", "b/cut.mp4", "b/notes.txt")
-    executor = _Deaf()
-    work = Work(
-        Job(str(archive), target, QUICK, "20200101T000000-0-of-1-one"),
-        iter([Entry(name) for name in names]),
-        Manifest([]),
-        executor,
-    )
+    job = Job(str(archive), target, QUICK, "20200101T000000-0-of-1-one")
+    work = Work(job, iter([Entry(name) for name in names]), Manifest([]), _Deaf())
     outcomes = {one.name: one for one in work.outcomes(lambda: False)}
     states = {"a.mp4": "done copied", "b/c.mp4": "done repaired", "b/cut.mp4": "failed", "b/notes.txt": "done copied"}
     assert kinds(outcomes) == states
     assert {one.tries for one in outcomes.values()} == {2}
     lines = list(place.parts())
     assert len(lines) == 3, "none was done twice"
-    assert list(place.parts("20200101T000000-0-of-1-one")) == lines
+    assert list(place.parts(job.run)) == lines
     assert list(place.parts(other.run)) == []
     known = Work(other, iter([Entry(name) for name in names]), Manifest(lines), _Deaf())
     earlier = {name: state.replace("done", "known") for name, state in states.items()}
@@ -77,12 +72,8 @@ def test_what_is_not_whole_is_done_again(archive: Path, tmp_path: Path) -> None:
                 (out / task.name).write_text("somebody's")
             super().begin(number, task)
 
-    work = Work(
-        Job(str(archive), str(out), QUICK, "a-run"),
-        iter([Entry("a.mp4"), Entry("b/notes.txt")]),
-        Manifest([]),
-        Meddled(),
-    )
+    job = Job(str(archive), str(out), QUICK, "a-run")
+    work = Work(job, iter([Entry("a.mp4"), Entry("b/notes.txt")]), Manifest([]), Meddled())
     outcomes = {one.name: one for one in work.outcomes(lambda: False)}
     assert kinds(outcomes) == {"a.mp4": "done copied", "b/notes.txt": "failed"}
     assert (out / "a.mp4").read_bytes() == (archive / "a.mp4").read_bytes()
